@@ -1,0 +1,288 @@
+//! One decision, pure: an experiment with its posteriors, a request and `now` go in; an assignment comes out.
+
+use crate::beta::Beta;
+use crate::event::DecisionRecord;
+use crate::experiment::{Experiment, Status, StickyBy};
+use crate::id::check_id;
+use crate::key::{AssignmentKey, participation};
+use crate::policy::SegmentPolicy;
+use crate::posterior::PosteriorSet;
+use crate::segment::{Context, check_context, segment_of};
+use crate::validate::FieldError;
+use jiff::civil::Date;
+use jiff::{Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What a page asks.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecideRequest {
+    /// The experiment's id.
+    pub experiment: String,
+    /// The visitor.
+    pub user: String,
+    /// What the visitor looks at, where the experiment is about items.
+    pub item: Option<String>,
+    /// Circumstances, by which `segment_by` chooses the posteriors.
+    #[serde(default)]
+    #[schema(value_type = Object, example = json!({"device": "mobile"}))]
+    pub context: Context,
+}
+
+impl DecideRequest {
+    /// Checks what came from outside.
+    ///
+    /// # Errors
+    /// Every field that cannot be taken, with the reason.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut add = |field: &str, why: String| errors.push(FieldError { field: field.into(), why });
+        for (field, id) in [("experiment", Some(&self.experiment)), ("user", Some(&self.user)), ("item", self.item.as_ref())] {
+            if let Some(Err(why)) = id.map(|id| check_id(id)) {
+                add(field, why.to_string());
+            }
+        }
+        if let Err((field, why)) = check_context(&self.context) {
+            add(&field, why);
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+/// Who or what chose the arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The experiment's policy: a trial.
+    Policy,
+    /// The uniform draw of the holdout: a trial.
+    Holdout,
+    /// The control, for who is outside the experiment's traffic.
+    NotEnrolled,
+    /// The control (or the winner), because the experiment is not running.
+    Paused,
+    /// The policy's draw, while a store did not answer in time.
+    Fallback,
+}
+
+impl Source {
+    /// Whether such an assignment is evidence about its arm.
+    #[must_use]
+    pub fn is_trial(self) -> bool {
+        matches!(self, Self::Policy | Self::Holdout)
+    }
+}
+
+/// What a key was dealt, first and for as long as the key lasts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assignment {
+    /// What it is stored under.
+    pub key: AssignmentKey,
+    /// Arm id.
+    pub arm: Arc<str>,
+    /// Segment of the first request.
+    pub segment: Arc<str>,
+    /// Probability of that arm when it was dealt.
+    pub propensity: f64,
+    /// Posterior version that dealt it.
+    pub posterior_version: u64,
+    /// Revision of the definition that dealt it.
+    pub revision: u64,
+    /// Who chose.
+    pub source: Source,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A fresh assignment and whether it must be kept.
+#[derive(Debug, Clone)]
+pub struct Deal {
+    /// What to answer.
+    pub assignment: Assignment,
+    /// The day of the request in the experiment's time zone.
+    pub day: Date,
+}
+
+impl Deal {
+    /// The record of this deal for the event log.
+    #[must_use]
+    pub fn record(&self, request: &DecideRequest) -> DecisionRecord {
+        let a = &self.assignment;
+        DecisionRecord {
+            decision_id: a.key.id,
+            experiment: request.experiment.clone(),
+            user: request.user.clone(),
+            item: request.item.clone(),
+            day: self.day,
+            segment: a.segment.to_string(),
+            arm: a.arm.to_string(),
+            propensity: a.propensity,
+            posterior_version: a.posterior_version,
+            revision: a.revision,
+            source: a.source,
+            at: a.at,
+        }
+    }
+}
+
+/// An experiment with its posteriors, compiled to decide.
+#[derive(Debug, Clone)]
+pub struct Decider {
+    experiment: Experiment,
+    status: Status,
+    winner: Option<usize>,
+    revision: u64,
+    version: u64,
+    zone: TimeZone,
+    arms: Vec<Arc<str>>,
+    payloads: Vec<Box<RawValue>>,
+    segments: HashMap<Arc<str>, SegmentPolicy>,
+    /// For segments that nothing is known of.
+    prior: SegmentPolicy,
+    by_user: bool,
+}
+
+impl Decider {
+    /// Compiles a valid definition at `revision`, with the newest posterior set if one was published.
+    ///
+    /// # Errors
+    /// What makes the definition unusable: it was not validated.
+    pub fn new(
+        experiment: Experiment,
+        status: Status,
+        winner: Option<&str>,
+        revision: u64,
+        set: Option<&PosteriorSet>,
+    ) -> Result<Self, String> {
+        let zone = TimeZone::get(&experiment.sticky.time_zone).map_err(|e| e.to_string())?;
+        let payloads: Result<Vec<_>, _> =
+            experiment.arms.iter().map(|a| serde_json::value::to_raw_value(&a.payload)).collect();
+        let priors: Vec<Beta> = experiment.arms.iter().map(|a| prior_of(a.prior)).collect();
+        let mut segments = HashMap::new();
+        // Only a running experiment draws.
+        if let Some(set) = set.filter(|_| status == Status::Running) {
+            let column: Vec<Option<usize>> =
+                experiment.arms.iter().map(|a| set.arms.iter().position(|id| *id == a.id)).collect();
+            for (segment, list) in &set.segments {
+                let posteriors: Vec<Beta> =
+                    column.iter().zip(&priors).map(|(c, prior)| c.map_or(*prior, |c| list[c].beta())).collect();
+                let known = (set.revision == revision).then(|| list.iter().map(|p| p.propensity).collect());
+                segments.insert(segment.as_str().into(), SegmentPolicy::new(&experiment, &posteriors, known));
+            }
+        }
+        Ok(Self {
+            prior: SegmentPolicy::new(&experiment, &priors, None),
+            by_user: experiment.sticky.by.contains(&StickyBy::User),
+            winner: winner.and_then(|id| experiment.arm_index(id)),
+            arms: experiment.arms.iter().map(|a| a.id.as_str().into()).collect(),
+            payloads: payloads.map_err(|e| e.to_string())?,
+            version: set.map_or(0, |s| s.version),
+            experiment,
+            status,
+            revision,
+            zone,
+            segments,
+        })
+    }
+
+    /// The definition.
+    #[must_use]
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// Where the experiment is in its life.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Version of the posteriors that it deals from.
+    #[must_use]
+    pub fn posterior_version(&self) -> u64 {
+        self.version
+    }
+
+    /// Revision of the definition that it deals by.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What the page receives with `arm`; none if there is no such arm.
+    #[must_use]
+    pub fn payload(&self, arm: &str) -> Option<&RawValue> {
+        self.arms.iter().position(|id| **id == *arm).map(|i| &*self.payloads[i])
+    }
+
+    /// The day at `now` in the experiment's time zone, and the request's key on it.
+    #[must_use]
+    pub fn key(&self, request: &DecideRequest, now: Timestamp) -> (AssignmentKey, Date) {
+        let day = self.zone.to_datetime(now).date();
+        let e = &self.experiment;
+        (AssignmentKey::new(&e.id, &e.sticky, &request.user, request.item.as_deref(), day), day)
+    }
+
+    /// The arm that everyone gets whatever was assigned: the winner of a stopped experiment, or the
+    /// control of a draft, whose arms may still change.
+    #[must_use]
+    pub fn settled(&self, request: &DecideRequest, now: Timestamp) -> Option<Deal> {
+        match (self.status, self.winner) {
+            (Status::Stopped, Some(winner)) => Some(self.certain(request, winner, Source::Paused, now)),
+            (Status::Draft, _) => Some(self.certain(request, self.experiment.control(), Source::Paused, now)),
+            _ => None,
+        }
+    }
+
+    /// Deals an arm to a key that has none.
+    #[must_use]
+    pub fn deal(&self, request: &DecideRequest, now: Timestamp) -> Deal {
+        let control = self.experiment.control();
+        if self.status != Status::Running {
+            return self.certain(request, control, Source::Paused, now);
+        }
+        let participant = if self.by_user { &request.user } else { request.item.as_deref().unwrap_or("") };
+        let (enrolment, holdout) = participation(&self.experiment.id, participant);
+        if enrolment >= self.experiment.traffic {
+            return self.certain(request, control, Source::NotEnrolled, now);
+        }
+        let mut deal = self.certain(request, control, Source::Policy, now);
+        let a = &mut deal.assignment;
+        let policy = self.segments.get(&*a.segment).unwrap_or(&self.prior);
+        let held_out = holdout < self.experiment.holdout;
+        let arm = policy.draw(a.key.id, self.version, held_out);
+        if held_out {
+            a.source = Source::Holdout;
+        }
+        a.arm = self.arms[arm].clone();
+        a.propensity = policy.propensities()[arm];
+        deal
+    }
+
+    /// An assignment without a draw.
+    fn certain(&self, request: &DecideRequest, arm: usize, source: Source, now: Timestamp) -> Deal {
+        let (key, day) = self.key(request, now);
+        let segment = segment_of(&self.experiment.segment_by, &request.context);
+        // Known segments share one allocation.
+        let segment = self.segments.get_key_value(segment.as_str()).map_or_else(|| segment.as_str().into(), |(s, _)| s.clone());
+        let assignment = Assignment {
+            key,
+            arm: self.arms[arm].clone(),
+            segment,
+            propensity: 1.0,
+            posterior_version: self.version,
+            revision: self.revision,
+            source,
+            at: now,
+        };
+        Deal { assignment, day }
+    }
+}
+
+pub(crate) fn prior_of(prior: crate::Prior) -> Beta {
+    Beta { alpha: prior.alpha, beta: prior.beta }
+}

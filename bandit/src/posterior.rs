@@ -1,0 +1,141 @@
+//! What was learnt, published whole and versioned.
+
+use crate::beta::Beta;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Version of the JSON form.
+const FORMAT: u32 = 1;
+
+/// The posteriors of every segment and arm of an experiment as of one moment. Its bytes are a function of
+/// the outcomes, the definition and `as_of` alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PosteriorSet {
+    /// Version of this form.
+    format: u32,
+    /// The experiment.
+    pub experiment: String,
+    /// 1, 2, 3 …; 0 is the prior, before anything was published.
+    pub version: u64,
+    /// Revision of the definition it was computed for.
+    pub revision: u64,
+    /// The moment to which ages of outcomes are counted.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// Arm ids, in the definition's order: the order of every list below.
+    pub arms: Vec<String>,
+    /// Segment → one posterior per arm.
+    pub segments: BTreeMap<String, Vec<ArmPosterior>>,
+}
+
+/// One arm in one segment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ArmPosterior {
+    /// Pseudo-successes.
+    pub alpha: f64,
+    /// Pseudo-failures.
+    pub beta: f64,
+    /// Probability that the policy deals this arm to a participant, holdout included.
+    pub propensity: f64,
+}
+
+impl ArmPosterior {
+    /// The distribution of the arm's rate.
+    #[must_use]
+    pub fn beta(&self) -> Beta {
+        Beta { alpha: self.alpha, beta: self.beta }
+    }
+}
+
+/// Why bytes are not a posterior set.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not the JSON of a set.
+    #[error("not a posterior set: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Written by a later release.
+    #[error("posterior set has format {0}, this release reads up to {FORMAT}: upgrade")]
+    Format(u32),
+    /// Numbers that no update writes.
+    #[error("posterior set of segment '{0}' is damaged: a list is not one positive pair per arm")]
+    Damaged(String),
+}
+
+impl PosteriorSet {
+    /// A set in the present form.
+    #[must_use]
+    pub fn new(
+        experiment: &str,
+        version: u64,
+        revision: u64,
+        as_of: Timestamp,
+        arms: Vec<String>,
+        segments: BTreeMap<String, Vec<ArmPosterior>>,
+    ) -> Self {
+        Self { format: FORMAT, experiment: experiment.into(), version, revision, as_of, arms, segments }
+    }
+
+    /// Its bytes: canonical, since maps are ordered and floats are printed shortest.
+    ///
+    /// # Errors
+    /// None that a set built by this crate can meet.
+    pub fn encode(&self) -> Result<Vec<u8>, DecodeError> {
+        Ok(serde_json::to_vec(self)?)
+    }
+
+    /// Reads the bytes of any release up to this one.
+    ///
+    /// # Errors
+    /// When they are not a set, or one of a later release.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let Head { format } = serde_json::from_slice(bytes)?;
+        if format != FORMAT {
+            return Err(DecodeError::Format(format));
+        }
+        let set: Self = serde_json::from_slice(bytes)?;
+        let sound = |list: &Vec<ArmPosterior>| {
+            list.len() == set.arms.len()
+                && list.iter().all(|p| Beta::new(p.alpha, p.beta).is_some() && (0.0..=1.0).contains(&p.propensity))
+        };
+        match set.segments.iter().find(|(_, list)| !sound(list)) {
+            Some((segment, _)) => Err(DecodeError::Damaged(segment.clone())),
+            None => Ok(set),
+        }
+    }
+
+    /// Whether publishing `self` after `earlier` would tell nobody anything new.
+    #[must_use]
+    pub fn says_the_same_as(&self, earlier: &Self) -> bool {
+        (self.revision, &self.arms, &self.segments) == (earlier.revision, &earlier.arms, &earlier.segments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stored sets of old releases must still be read.
+    #[test]
+    fn format_1_is_read_and_written() {
+        let bytes = include_bytes!("../fixtures/posterior_set.v1.json");
+        let set = PosteriorSet::decode(bytes).unwrap();
+        assert_eq!((set.version, set.segments["device=mobile"][1].alpha), (42, 62.0));
+        assert_eq!(set.encode().unwrap(), bytes.trim_ascii_end());
+    }
+
+    #[test]
+    fn strangers_and_damage_are_refused() {
+        let text = include_str!("../fixtures/posterior_set.v1.json");
+        let later = text.replace("\"format\":1", "\"format\":2");
+        assert!(matches!(PosteriorSet::decode(later.as_bytes()), Err(DecodeError::Format(2))));
+        let negative = text.replace("\"alpha\":62.0", "\"alpha\":-62.0");
+        assert!(matches!(PosteriorSet::decode(negative.as_bytes()), Err(DecodeError::Damaged(_))));
+        assert!(matches!(PosteriorSet::decode(b"{}"), Err(DecodeError::Json(_))));
+    }
+}

@@ -1,0 +1,99 @@
+//! What an owner reads: arms beside each other.
+
+use crate::beta::{Beta, Interval};
+use crate::experiment::Experiment;
+use crate::outcome::HourOutcome;
+use crate::posterior::ArmPosterior;
+use crate::quadrature::{compare, ratio_interval};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Mass of the credible intervals shown.
+const MASS: f64 = 0.95;
+
+/// One arm's row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ArmResult {
+    /// Arm id.
+    pub id: String,
+    /// Exposed assignments.
+    pub trials: u64,
+    /// Trials without a reward whose window is still open, to the hour of decision.
+    pub pending: u64,
+    /// Trials with a reward in their window.
+    pub rewards: u64,
+    /// `rewards / trials`; none without trials.
+    pub rate: Option<f64>,
+    /// 95 % credible interval of the rate, equal-tailed.
+    #[schema(value_type = Vec<f64>)]
+    pub interval: Interval,
+    /// Probability that no enabled arm has a higher rate; 0 for a disabled arm.
+    pub p_best: f64,
+    /// Expected rate lost per trial if only this arm were shown.
+    pub expected_loss: f64,
+    /// Probability that the arm is dealt to a participant; over several segments, weighted by their trials.
+    pub allocation: f64,
+    /// Relative to the control; none for the control itself.
+    pub uplift: Option<Uplift>,
+    /// The posterior behind the row.
+    pub posterior: Beta,
+}
+
+/// Relative difference to the control's rate: 0.1 is ten percent more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Uplift {
+    /// Posterior mean; none while the control has so few successes that it does not exist.
+    pub mean: Option<f64>,
+    /// 95 % credible interval, equal-tailed.
+    #[schema(value_type = Vec<f64>)]
+    pub interval: Interval,
+}
+
+/// Sums up one segment, or the whole. `posteriors` and `outcomes` are of that segment or whole; a trial of hour
+/// h is pending while h ≥ `open_since`.
+#[must_use]
+pub fn summarise(
+    experiment: &Experiment,
+    posteriors: &[ArmPosterior],
+    outcomes: &[HourOutcome],
+    open_since: i64,
+) -> Vec<ArmResult> {
+    let betas: Vec<Beta> = posteriors.iter().map(ArmPosterior::beta).collect();
+    let enabled: Vec<usize> = (0..betas.len()).filter(|&i| experiment.arms[i].enabled).collect();
+    let live = compare(&enabled.iter().map(|&i| betas[i]).collect::<Vec<_>>());
+    let control = betas[experiment.control()];
+    (0..betas.len())
+        .map(|i| {
+            let of_arm = || outcomes.iter().filter(|o| o.arm == i);
+            let trials: u64 = of_arm().map(|o| o.trials).sum();
+            let rewards: u64 = of_arm().map(|o| o.rewards).sum();
+            let open = of_arm().filter(|o| o.hour >= open_since).map(|o| o.trials - o.rewards.min(o.trials)).sum();
+            let place = enabled.iter().position(|&e| e == i);
+            ArmResult {
+                id: experiment.arms[i].id.clone(),
+                trials,
+                pending: open,
+                rewards,
+                rate: rate(rewards, trials),
+                interval: betas[i].interval(MASS),
+                p_best: place.map_or(0.0, |p| live.p_best[p]),
+                expected_loss: place.map_or_else(|| (live.expected_max - betas[i].mean()).max(0.0), |p| live.expected_loss[p]),
+                allocation: posteriors[i].propensity,
+                uplift: (i != experiment.control()).then(|| uplift(betas[i], control)),
+                posterior: betas[i],
+            }
+        })
+        .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+fn rate(rewards: u64, trials: u64) -> Option<f64> {
+    (trials > 0).then(|| rewards as f64 / trials as f64)
+}
+
+/// E[θ_a/θ_c] − 1 = E[θ_a] E[1/θ_c] − 1, where E[1/θ_c] = (α + β − 1) / (α − 1) exists for α > 1.
+fn uplift(arm: Beta, control: Beta) -> Uplift {
+    let inverse = (control.alpha > 1.0).then(|| (control.alpha + control.beta - 1.0) / (control.alpha - 1.0));
+    let [low, high] = ratio_interval(arm, control, MASS);
+    Uplift { mean: inverse.map(|i| arm.mean() * i - 1.0), interval: [low - 1.0, high - 1.0] }
+}

@@ -1,0 +1,269 @@
+//! The rules of an experiment's definition, all checked at once so that its owner sees every mistake.
+
+use crate::experiment::{Experiment, PolicyKind, StickyBy};
+use crate::id::{check_id, check_slug};
+use jiff::tz::TimeZone;
+use std::collections::HashSet;
+
+/// Most arms of one experiment.
+pub const MAX_ARMS: usize = 100;
+const MAX_SEGMENT_ATTRIBUTES: usize = 8;
+const MAX_PAYLOAD_BYTES: usize = 65_536;
+const MAX_WINDOW_HOURS: u32 = 8_760;
+
+/// One mistake: where, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Path in the JSON, as `arms[1].prior.alpha`.
+    pub field: String,
+    /// What it may be.
+    pub why: String,
+}
+
+struct Findings(Vec<FieldError>);
+
+impl Findings {
+    fn add(&mut self, field: impl Into<String>, why: impl Into<String>) {
+        self.0.push(FieldError { field: field.into(), why: why.into() });
+    }
+
+    fn check(&mut self, ok: bool, field: impl Into<String>, why: impl Into<String>) {
+        if !ok {
+            self.add(field, why);
+        }
+    }
+
+    fn done(self) -> Result<(), Vec<FieldError>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+}
+
+/// Checks a definition by itself.
+///
+/// # Errors
+/// Every mistake found.
+pub fn validate(e: &Experiment) -> Result<(), Vec<FieldError>> {
+    let mut f = Findings(Vec::new());
+    if let Err(why) = check_slug(&e.id) {
+        f.add("id", why.to_string());
+    }
+    if !e.name.is_empty()
+        && let Err(why) = check_id(&e.name)
+    {
+        f.add("name", why.to_string());
+    }
+    arms(e, &mut f);
+    policy(e, &mut f);
+    sticky(e, &mut f);
+    if let Err(why) = check_id(&e.reward.event) {
+        f.add("reward.event", why.to_string());
+    }
+    f.check(
+        (1..=MAX_WINDOW_HOURS).contains(&e.reward.window_hours),
+        "reward.window_hours",
+        format!("must be 1 to {MAX_WINDOW_HOURS}"),
+    );
+    segments(e, &mut f);
+    for (i, g) in e.guardrails.iter().enumerate() {
+        if let Err(why) = check_id(&g.event) {
+            f.add(format!("guardrails[{i}].event"), why.to_string());
+        }
+        f.check(share(g.max_rate), format!("guardrails[{i}].max_rate"), "must be 0 to 1");
+    }
+    f.check(share(e.traffic), "traffic", "must be 0 to 1");
+    f.check(share(e.holdout), "holdout", "must be 0 to 1");
+    f.done()
+}
+
+fn share(x: f64) -> bool {
+    (0.0..=1.0).contains(&x)
+}
+
+fn arms(e: &Experiment, f: &mut Findings) {
+    f.check(
+        (2..=MAX_ARMS).contains(&e.arms.len()),
+        "arms",
+        format!("must have 2 to {MAX_ARMS} arms, has {}", e.arms.len()),
+    );
+    let mut seen = HashSet::new();
+    for (i, arm) in e.arms.iter().enumerate() {
+        let at = |part: &str| format!("arms[{i}].{part}");
+        if let Err(why) = check_slug(&arm.id) {
+            f.add(at("id"), why.to_string());
+        }
+        f.check(seen.insert(&arm.id), at("id"), format!("'{}' is used twice", arm.id));
+        for (part, value) in [("prior.alpha", arm.prior.alpha), ("prior.beta", arm.prior.beta)] {
+            f.check((1e-3..=1e9).contains(&value), at(part), "must be 0.001 to 1e9");
+        }
+        f.check((0.0..=1e6).contains(&arm.weight), at("weight"), "must be 0 to 1e6");
+        let bytes = arm.payload.to_string().len();
+        f.check(bytes <= MAX_PAYLOAD_BYTES, at("payload"), format!("must be at most {MAX_PAYLOAD_BYTES} bytes of JSON"));
+    }
+    f.check(e.arms.iter().filter(|a| a.control).count() <= 1, "arms", "only one arm may be the control");
+    f.check(e.arms.iter().any(|a| a.enabled), "arms", "one arm at least must be enabled");
+}
+
+fn policy(e: &Experiment, f: &mut Findings) {
+    let p = &e.policy;
+    #[expect(clippy::cast_precision_loss, reason = "at most 100 arms")]
+    let most = 1.0 / e.arms.len().max(1) as f64;
+    f.check(
+        (0.0..=most).contains(&p.floor),
+        "policy.floor",
+        format!("must be 0 to {most:.4} (1 / number of arms)"),
+    );
+    if let Some(epsilon) = p.epsilon {
+        f.check(share(epsilon), "policy.epsilon", "must be 0 to 1");
+        f.check(p.kind == PolicyKind::EpsilonGreedy, "policy.epsilon", "belongs to the kind 'epsilon_greedy' only");
+    }
+    if let Some(hours) = p.half_life_hours {
+        f.check((1.0..=1e6).contains(&hours), "policy.half_life_hours", "must be 1 to 1000000");
+    }
+    f.check(
+        p.kind != PolicyKind::Fixed || e.arms.iter().any(|a| a.enabled && a.weight > 0.0),
+        "arms",
+        "the policy 'fixed' needs an enabled arm with a positive weight",
+    );
+    f.check(
+        e.features.is_empty(),
+        "features",
+        format!("must be empty: the policy '{}' does not use features", policy_name(p.kind)),
+    );
+}
+
+fn policy_name(kind: PolicyKind) -> &'static str {
+    match kind {
+        PolicyKind::Thompson => "thompson",
+        PolicyKind::EpsilonGreedy => "epsilon_greedy",
+        PolicyKind::Fixed => "fixed",
+    }
+}
+
+fn sticky(e: &Experiment, f: &mut Findings) {
+    let by = &e.sticky.by;
+    f.check(
+        by.contains(&StickyBy::User) || by.contains(&StickyBy::Item),
+        "sticky.by",
+        "must contain 'user' or 'item'",
+    );
+    let twice = by.iter().enumerate().any(|(i, part)| by[..i].contains(part));
+    f.check(!twice, "sticky.by", "must not repeat a part");
+    f.check(
+        TimeZone::get(&e.sticky.time_zone).is_ok(),
+        "sticky.time_zone",
+        format!("'{}' is not an IANA time zone such as 'Asia/Tokyo'", e.sticky.time_zone.escape_debug()),
+    );
+}
+
+fn segments(e: &Experiment, f: &mut Findings) {
+    f.check(
+        e.segment_by.len() <= MAX_SEGMENT_ATTRIBUTES,
+        "segment_by",
+        format!("must have at most {MAX_SEGMENT_ATTRIBUTES} attributes"),
+    );
+    for (i, name) in e.segment_by.iter().enumerate() {
+        if let Err(why) = check_id(name) {
+            f.add(format!("segment_by[{i}]"), why.to_string());
+        }
+        f.check(!e.segment_by[..i].contains(name), format!("segment_by[{i}]"), "is named twice");
+    }
+}
+
+/// Checks that a started experiment may change from `old` to `new`: nobody is re-randomised and no
+/// logged outcome changes its meaning.
+///
+/// # Errors
+/// Every forbidden change.
+pub fn validate_change(old: &Experiment, new: &Experiment) -> Result<(), Vec<FieldError>> {
+    let mut f = Findings(Vec::new());
+    let fixed = "cannot change once the experiment has started";
+    f.check(old.id == new.id, "id", fixed);
+    for (i, arm) in old.arms.iter().enumerate() {
+        f.check(
+            new.arms.get(i).is_some_and(|a| a.id == arm.id),
+            format!("arms[{i}].id"),
+            format!("must stay '{}': disable an arm instead of removing it, and add new ones last", arm.id),
+        );
+    }
+    f.check(old.control() == new.control(), "arms", "the control cannot change once the experiment has started");
+    f.check(old.segment_by == new.segment_by, "segment_by", fixed);
+    f.check(old.features == new.features, "features", fixed);
+    f.check(old.sticky == new.sticky, "sticky", fixed);
+    f.check(old.reward == new.reward, "reward", fixed);
+    f.check(old.exposure == new.exposure, "exposure", fixed);
+    f.done()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Experiment {
+        serde_json::from_str(
+            r#"{"id":"product-page","name":"Product page","arms":[
+               {"id":"control","control":true,"payload":{"layout":"a"},"prior":{"alpha":1,"beta":1}},
+               {"id":"b","payload":{"layout":"b"}}],
+             "policy":{"kind":"thompson","floor":0.01,"half_life_hours":168,"pooling":"hierarchical"},
+             "segment_by":["device"],"features":[],
+             "sticky":{"by":["user","item","day"],"time_zone":"Asia/Tokyo"},
+             "reward":{"event":"purchase","kind":"binary","window_hours":24},
+             "guardrails":[{"event":"error","max_rate":0.05}],
+             "traffic":1.0,"holdout":0.05,"exposure":"decide"}"#,
+        )
+        .unwrap()
+    }
+
+    fn fields(r: Result<(), Vec<FieldError>>) -> Vec<String> {
+        r.err().unwrap_or_default().into_iter().map(|e| e.field).collect()
+    }
+
+    #[test]
+    fn the_documented_example_is_valid() {
+        assert_eq!(validate(&example()), Ok(()));
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let mut e = example();
+        e.id = "Bad Id".into();
+        e.arms[1].id = "control".into();
+        e.arms[0].prior.alpha = -1.0;
+        e.policy.floor = 0.6;
+        e.policy.half_life_hours = Some(f64::NAN);
+        e.policy.epsilon = Some(0.5);
+        e.sticky.by = vec![StickyBy::Day];
+        e.sticky.time_zone = "Mars/Olympus".into();
+        e.reward.window_hours = 0;
+        e.reward.event = String::new();
+        e.segment_by = vec!["device".into(), "device".into()];
+        e.guardrails[0].max_rate = 1.5;
+        e.traffic = f64::NAN;
+        e.holdout = -0.1;
+        let found = fields(validate(&e));
+        for field in [
+            "id", "arms[1].id", "arms[0].prior.alpha", "policy.floor", "policy.half_life_hours", "policy.epsilon",
+            "sticky.by", "sticky.time_zone", "reward.window_hours", "reward.event", "segment_by[1]",
+            "guardrails[0].max_rate", "traffic", "holdout",
+        ] {
+            assert!(found.iter().any(|f| f == field), "{field} not in {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_started_experiment_keeps_its_meaning() {
+        let old = example();
+        let mut new = old.clone();
+        new.traffic = 0.5;
+        new.arms[1].enabled = false;
+        new.arms.push(crate::Arm { id: "c".into(), control: false, ..old.arms[1].clone() });
+        assert_eq!(validate_change(&old, &new), Ok(()));
+        new.arms.remove(0);
+        new.reward.window_hours = 48;
+        new.sticky.time_zone = "UTC".into();
+        let found = fields(validate_change(&old, &new));
+        assert_eq!(found, ["arms[0].id", "arms[1].id", "sticky", "reward"]);
+        new = old.clone();
+        (new.arms[0].control, new.arms[1].control) = (false, true);
+        assert_eq!(fields(validate_change(&old, &new)), ["arms"]);
+    }
+}

@@ -1,0 +1,42 @@
+//! One process for one data directory.
+
+use crate::{Result, StoreError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+/// Held while the directory is in use; the system releases it when the process ends, however it ends.
+pub(crate) struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    pub(crate) fn take(dir: &Path) -> Result<Self> {
+        let unusable = |reason: String| StoreError::Setting { setting: "state", value: format!("file:{}", dir.display()), reason };
+        std::fs::create_dir_all(dir).map_err(|e| unusable(format!("the directory cannot be made: {e}")))?;
+        let path = dir.join("lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| unusable(format!("{} cannot be opened: {e}", path.display())))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                // Only the message suffers if it cannot be read.
+                let _ = file.read_to_string(&mut owner);
+                return Err(unusable(format!(
+                    "the directory is in use by process {}: end it, or name another directory",
+                    if owner.is_empty() { "unknown" } else { owner.trim() }
+                )));
+            }
+            Err(TryLockError::Error(e)) => return Err(unusable(format!("{} cannot be locked: {e}", path.display()))),
+        }
+        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        written.map_err(|e| unusable(format!("{} cannot be written: {e}", path.display())))?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,98 @@
+//! Experiments and the record of every change to them.
+
+use crate::Result;
+use async_trait::async_trait;
+use bandit::{Experiment, Status};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Definitions with their state. Every change is audited in the same transaction.
+#[async_trait]
+pub trait Experiments: Send + Sync {
+    /// Creates a draft.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Conflict`] when the id is or was in use.
+    async fn create(&self, definition: &Experiment, change: &Change) -> Result<ExperimentRecord>;
+
+    /// One experiment.
+    async fn get(&self, id: &str) -> Result<Option<ExperimentRecord>>;
+
+    /// Experiments in order of id, after `after`.
+    async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<ExperimentRecord>>;
+
+    /// Replaces the definition if it is still at `revision`.
+    async fn replace(&self, definition: &Experiment, revision: u64, change: &Change) -> Result<ExperimentRecord>;
+
+    /// Moves from one status to another, with a winner if it is stopped with one.
+    async fn set_status(&self, id: &str, from: Status, to: Status, winner: Option<&str>, change: &Change)
+    -> Result<ExperimentRecord>;
+
+    /// Removes an experiment that is not running. The id of one that ran stays taken, since its decisions live on.
+    async fn delete(&self, id: &str, change: &Change) -> Result<()>;
+
+    /// A number that grows with every change of any experiment.
+    async fn changes(&self) -> Result<u64>;
+
+    /// The newest changes, of one experiment or of all, before entry `before`.
+    async fn audit(&self, experiment: Option<&str>, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>>;
+}
+
+/// An experiment as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ExperimentRecord {
+    /// What its owner wrote.
+    #[serde(flatten)]
+    pub definition: Experiment,
+    /// Where it is in its life.
+    pub status: Status,
+    /// The arm that everyone gets since it was stopped.
+    pub winner: Option<String>,
+    /// Grows with each change of the definition.
+    pub revision: u64,
+    /// When it was created.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+    /// When it was first started.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it was stopped.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub stopped_at: Option<Timestamp>,
+}
+
+/// Who changes something, when and why.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Name of the key or person.
+    pub who: String,
+    /// The reason given, or empty.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct AuditEntry {
+    /// Its number.
+    pub id: i64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// `create`, `replace`, `running`, `paused`, `stopped`, `delete`, `import`.
+    pub action: String,
+    /// Which experiment.
+    pub experiment: String,
+    /// The definition afterwards, or what else the action is about.
+    #[schema(value_type = Object)]
+    pub document: serde_json::Value,
+}

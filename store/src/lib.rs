@@ -1,0 +1,30 @@
+//! What Croupier keeps: one trait per thing kept, backends chosen by URL.
+//!
+//! State (assignments, posterior sets) and the event log are embedded in a data directory; experiments,
+//! outcomes, update runs, audit and keys are in SQL.
+
+mod assignments;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod embedded;
+mod error;
+mod events;
+mod experiments;
+mod keys;
+mod open;
+mod outcomes;
+mod posteriors;
+mod results;
+mod runs;
+mod sql;
+
+pub use assignments::{Assignments, Durable, Put};
+pub use error::{Result, StoreError};
+pub use events::{Delivery, EventLog, Poison, Receipt};
+pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};
+pub use keys::{Key, Keys, Scope};
+pub use open::{DatabaseStores, Durability, Locations, Stores, open, open_database};
+pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes};
+pub use posteriors::PosteriorSets;
+pub use results::{Group, Health, Holdout, Results, SegmentResult, results};
+pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};

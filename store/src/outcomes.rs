@@ -1,0 +1,89 @@
+//! What became of decisions.
+
+use crate::Result;
+use async_trait::async_trait;
+use bandit::{DecisionId, DecisionRecord, HourOutcome, UserEvent};
+use jiff::Timestamp;
+
+/// Decisions and events from the log, joined and counted per hour of decision. Everything is idempotent by id,
+/// and the order of arrival does not matter.
+#[async_trait]
+pub trait Outcomes: Send + Sync {
+    /// Takes in a batch, in one transaction.
+    async fn ingest(&self, batch: &Ingest) -> Result<Ingested>;
+
+    /// The counts of one experiment.
+    async fn outcomes(&self, experiment: &str) -> Result<Vec<HourOutcome>>;
+
+    /// The same counts, made anew from the decisions and events: equal to [`Outcomes::outcomes`] unless
+    /// something is broken.
+    async fn recount(&self, experiment: &str) -> Result<Vec<HourOutcome>>;
+
+    /// Loads a historic log whole or not at all: an error among `batches` undoes it. A name that was used
+    /// before changes nothing.
+    async fn import(&self, import: &Import, batches: &mut (dyn Iterator<Item = std::result::Result<Ingest, String>> + Send)) -> Result<ImportOutcome>;
+
+    /// Records that were set aside, newest first.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;
+}
+
+/// A batch from the log.
+#[derive(Debug, Clone, Default)]
+pub struct Ingest {
+    /// When it was read.
+    pub at: Timestamp,
+    /// First decisions.
+    pub decisions: Vec<DecisionRecord>,
+    /// Events, each with the decisions it may belong to.
+    pub events: Vec<(UserEvent, Vec<DecisionId>)>,
+    /// Records that cannot be taken: reason and text.
+    pub set_aside: Vec<(String, String)>,
+}
+
+/// What was new in a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// Decisions.
+    pub decisions: u64,
+    /// Events.
+    pub events: u64,
+    /// Records set aside: those of the batch, and decisions whose experiment or arm is unknown.
+    pub set_aside: u64,
+}
+
+/// Names a load.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// Its name: the same name is never loaded twice.
+    pub name: String,
+    /// The experiment that the rows are of.
+    pub experiment: String,
+    /// SHA-256 of the source, to tell a repetition from a mistake.
+    pub digest: [u8; 32],
+    /// Who loads.
+    pub who: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How a load ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportOutcome {
+    /// Loaded now.
+    Loaded(Ingested),
+    /// The same source had been loaded under this name.
+    Repeated(Timestamp),
+    /// Another source had been loaded under this name.
+    NameTaken(Timestamp),
+}
+
+/// A record that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The record as text.
+    pub body: String,
+}

@@ -1,0 +1,225 @@
+//! An experiment's results, as the API answers and the dashboard shows them: one computation for both.
+
+use crate::{ExperimentRecord, Result, RunStatus, Stores};
+use bandit::{ArmPosterior, ArmResult, Beta, Experiment, HourOutcome, PosteriorSet, Status, hour_of, recompute, summarise};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Segments reported, those with most trials first.
+const MOST_SEGMENTS: usize = 100;
+/// Runs looked at to find the last that succeeded.
+const RECENT_RUNS: usize = 50;
+
+/// What an owner asks of an experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Results {
+    /// The experiment.
+    pub experiment: String,
+    /// Where it is in its life.
+    pub status: Status,
+    /// The arm it was stopped with.
+    pub winner: Option<String>,
+    /// Version of the posteriors that are dealt from; 0 is the prior.
+    pub posterior_version: u64,
+    /// When the last update ended; none before the first.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub updated_at: Option<Timestamp>,
+    /// The arms over all segments.
+    pub arms: Vec<ArmResult>,
+    /// The arms in each segment, at most 100 segments, those with most trials first.
+    pub segments: Vec<SegmentResult>,
+    /// The uniform holdout beside the policy; none unless the experiment has one.
+    pub holdout: Option<Holdout>,
+    /// What to know before trusting the numbers.
+    pub health: Vec<Health>,
+}
+
+/// One segment's arms.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SegmentResult {
+    /// The segment.
+    pub segment: String,
+    /// Its arms.
+    pub arms: Vec<ArmResult>,
+}
+
+/// Uniform allocation beside the policy's, at the same time on the same traffic.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Holdout {
+    /// Who was dealt uniformly.
+    pub holdout: Group,
+    /// Who was dealt by the policy.
+    pub policy: Group,
+}
+
+/// A group of trials.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Group {
+    /// Exposed assignments.
+    pub trials: u64,
+    /// Those with a reward in their window.
+    pub rewards: u64,
+    /// `rewards / trials`; none without trials.
+    pub rate: Option<f64>,
+    /// 95 % credible interval of the rate under a uniform prior.
+    #[schema(value_type = Vec<f64>)]
+    pub interval: [f64; 2],
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Health {
+    /// What is checked.
+    pub check: String,
+    /// Whether all is well.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+}
+
+/// Computes the results of `record` as of `now`: counts as they are now, posteriors as last published.
+///
+/// # Errors
+/// When a store cannot be read.
+pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp) -> Result<Results> {
+    let e = &record.definition;
+    let outcomes = stores.outcomes.outcomes(&e.id).await?;
+    let set = stores.posteriors.latest(&e.id).await?;
+    let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
+    let backlog = stores.events.backlog().await?;
+    let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);
+    let health = vec![freshness(record, &runs, backlog), pooling(e), guardrails(e)].into_iter().flatten().collect();
+    let (experiment, version) = (e.clone(), set.as_ref().map_or(0, |s| s.version));
+    // Quadrature over a hundred segments takes a while: not on a thread that answers others.
+    let revision = record.revision;
+    let computed = tokio::task::spawn_blocking(move || {
+        let set = aligned(&experiment, revision, set);
+        let open_since = hour_of(now) - i64::from(experiment.reward.window_hours);
+        let arms = summarise(&experiment, &whole(&experiment, &set, &outcomes), &outcomes, open_since);
+        (arms, segments(&experiment, &set, &outcomes, open_since), holdout(&experiment, &outcomes))
+    });
+    let (arms, segments, holdout) = computed.await.map_err(|e| crate::StoreError::Damaged(format!("results: {e}")))?;
+    Ok(Results {
+        experiment: e.id.clone(),
+        status: record.status,
+        winner: record.winner.clone(),
+        posterior_version: version,
+        updated_at,
+        arms,
+        segments,
+        holdout,
+        health,
+    })
+}
+
+/// The published set with the arms of the present definition; the prior before anything was published.
+fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>) -> PosteriorSet {
+    let prior = recompute(e, revision, 0, &[], Timestamp::UNIX_EPOCH);
+    let Some(mut set) = set else { return prior };
+    let column: Vec<Option<usize>> = e.arms.iter().map(|a| set.arms.iter().position(|id| *id == a.id)).collect();
+    for list in set.segments.values_mut() {
+        let of = |(arm, c): (&bandit::Arm, &Option<usize>)| {
+            c.map_or(ArmPosterior { alpha: arm.prior.alpha, beta: arm.prior.beta, propensity: 0.0 }, |c| list[c])
+        };
+        *list = e.arms.iter().zip(&column).map(of).collect();
+    }
+    set.arms = e.arms.iter().map(|a| a.id.clone()).collect();
+    set
+}
+
+/// One posterior per arm over all segments: evidence added up on one prior; allocation weighted by trials.
+fn whole(e: &Experiment, set: &PosteriorSet, outcomes: &[HourOutcome]) -> Vec<ArmPosterior> {
+    let mut trials: BTreeMap<&str, u64> = BTreeMap::new();
+    for o in outcomes {
+        *trials.entry(&o.segment).or_default() += o.trials;
+    }
+    let seen: u64 = set.segments.keys().filter_map(|s| trials.get(s.as_str())).sum();
+    (0..e.arms.len())
+        .map(|i| {
+            let prior = e.arms[i].prior;
+            let mut sum = ArmPosterior { alpha: prior.alpha, beta: prior.beta, propensity: 0.0 };
+            for (segment, list) in &set.segments {
+                sum.alpha += list[i].alpha - prior.alpha;
+                sum.beta += list[i].beta - prior.beta;
+                let share = match trials.get(segment.as_str()) {
+                    Some(&n) if seen > 0 => ratio(n, seen),
+                    _ if seen == 0 => ratio(1, set.segments.len() as u64),
+                    _ => 0.0,
+                };
+                sum.propensity += share * list[i].propensity;
+            }
+            sum
+        })
+        .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+fn ratio(a: u64, b: u64) -> f64 {
+    a as f64 / b as f64
+}
+
+fn segments(e: &Experiment, set: &PosteriorSet, outcomes: &[HourOutcome], open_since: i64) -> Vec<SegmentResult> {
+    let mut by_segment: BTreeMap<&str, Vec<HourOutcome>> = BTreeMap::new();
+    for o in outcomes {
+        by_segment.entry(&o.segment).or_default().push(o.clone());
+    }
+    let trials = |s: &str| by_segment.get(s).map_or(0, |list| list.iter().map(|o| o.trials).sum::<u64>());
+    let mut names: Vec<&String> = set.segments.keys().collect();
+    names.sort_by_key(|s| std::cmp::Reverse(trials(s)));
+    names
+        .into_iter()
+        .take(MOST_SEGMENTS)
+        .map(|segment| {
+            let own = by_segment.get(segment.as_str()).map_or(&[][..], Vec::as_slice);
+            SegmentResult { segment: segment.clone(), arms: summarise(e, &set.segments[segment], own, open_since) }
+        })
+        .collect()
+}
+
+fn holdout(e: &Experiment, outcomes: &[HourOutcome]) -> Option<Holdout> {
+    let group = |held_out: bool| {
+        let of_group = || outcomes.iter().filter(|o| o.holdout == held_out);
+        let trials: u64 = of_group().map(|o| o.trials).sum();
+        let rewards: u64 = of_group().map(|o| o.rewards).sum::<u64>().min(trials);
+        let beta = Beta { alpha: 1.0 + ratio(rewards, 1), beta: 1.0 + ratio(trials - rewards, 1) };
+        Group { trials, rewards, rate: (trials > 0).then(|| ratio(rewards, trials)), interval: beta.interval(0.95) }
+    };
+    let any = e.holdout > 0.0 || outcomes.iter().any(|o| o.holdout);
+    any.then(|| Holdout { holdout: group(true), policy: group(false) })
+}
+
+/// Whether the last update worked and the log is being read.
+fn freshness(record: &ExperimentRecord, runs: &[crate::Run], backlog: u64) -> Option<Health> {
+    if record.status == Status::Draft {
+        return None;
+    }
+    let last = runs.iter().find(|r| matches!(r.status, RunStatus::Done | RunStatus::Failed));
+    let (ok, detail) = match last {
+        None => (true, "no update has ended yet".to_owned()),
+        Some(run) => match &run.report.error {
+            Some(error) => (false, format!("the last update failed: {error}")),
+            None => (true, format!("{backlog} events wait to be read")),
+        },
+    };
+    Some(Health { check: "update".into(), ok, detail })
+}
+
+/// Says what the definition asks for and this release does not do.
+fn pooling(e: &Experiment) -> Option<Health> {
+    let asked = e.policy.pooling == bandit::Pooling::Hierarchical && !e.segment_by.is_empty();
+    asked.then(|| Health {
+        check: "pooling".into(),
+        ok: false,
+        detail: "segments learn alone: 'hierarchical' pooling is not computed by this release".into(),
+    })
+}
+
+fn guardrails(e: &Experiment) -> Option<Health> {
+    (!e.guardrails.is_empty()).then(|| Health {
+        check: "guardrails".into(),
+        ok: false,
+        detail: "guardrail events are kept but their rates are not judged by this release".into(),
+    })
+}

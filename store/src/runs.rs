@@ -1,0 +1,102 @@
+//! Update runs: what each read, changed and took.
+
+use crate::Result;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The history of update runs and the requests for more.
+#[async_trait]
+pub trait Runs: Send + Sync {
+    /// Asks the updater for a run; returns its number.
+    async fn request_run(&self, at: Timestamp) -> Result<i64>;
+
+    /// Takes up what was requested, as one run that answers all requests; none if nothing was.
+    async fn take_requested(&self, at: Timestamp) -> Result<Option<i64>>;
+
+    /// Begins a run that nobody requested.
+    async fn start_run(&self, trigger: Trigger, at: Timestamp) -> Result<i64>;
+
+    /// Ends a run.
+    async fn finish_run(&self, id: i64, at: Timestamp, report: &RunReport) -> Result<()>;
+
+    /// Marks runs that a dead updater left unfinished.
+    async fn abandon_runs(&self, at: Timestamp) -> Result<u64>;
+
+    /// One run.
+    async fn run(&self, id: i64) -> Result<Option<Run>>;
+
+    /// The newest runs, newest first.
+    async fn latest_runs(&self, limit: usize) -> Result<Vec<Run>>;
+}
+
+/// Why a run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The clock.
+    Schedule,
+    /// A request over HTTP.
+    Request,
+    /// `updater --once`.
+    Once,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Asked for.
+    Requested,
+    /// Begun.
+    Running,
+    /// Done.
+    Done,
+    /// Ended by an error.
+    Failed,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunReport {
+    /// To which moment ages were counted; none if it failed before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub as_of: Option<Timestamp>,
+    /// Events consumed since the last run.
+    pub events_read: u64,
+    /// Decisions among them that were new.
+    pub decisions: u64,
+    /// Rewards, exposures and views among them that were new.
+    pub events: u64,
+    /// Records that could not be taken, kept with the reason.
+    pub set_aside: u64,
+    /// Experiments whose posteriors were recomputed.
+    pub recomputed: u64,
+    /// Posterior sets that had changed and were published.
+    pub published: u64,
+    /// Wall time in milliseconds.
+    pub duration_ms: u64,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Run {
+    /// Its number.
+    pub id: i64,
+    /// Why it began.
+    pub trigger: Trigger,
+    /// Where it is.
+    pub status: RunStatus,
+    /// When it was asked for or began.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+    /// What it did so far.
+    #[serde(flatten)]
+    pub report: RunReport,
+}

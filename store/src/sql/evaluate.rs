@@ -1,0 +1,102 @@
+//! What a decision counts for, given the events that claim it: the one rule, for new arrivals and for recounts.
+
+use bandit::{CLOCK_SKEW, Experiment, Exposure, Source, UserEventKind};
+
+/// A decision as it is kept.
+pub(super) struct Decided {
+    pub(super) source: Source,
+    /// Milliseconds.
+    pub(super) at: i64,
+}
+
+/// An event that claims a decision.
+pub(super) struct Claim {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) value: f64,
+    /// Milliseconds.
+    pub(super) at: i64,
+}
+
+/// What a decision adds to its row of outcomes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) trial: bool,
+    pub(super) reward: bool,
+}
+
+impl Decided {
+    /// A trial is an exposed assignment that the policy or the holdout dealt. It is rewarded by a positive reward of
+    /// the experiment's name from its moment (less the clocks' tolerance) to the end of its window.
+    pub(super) fn counts(&self, experiment: &Experiment, claims: &[Claim]) -> Counts {
+        let exposed = match experiment.exposure {
+            Exposure::Decide => true,
+            Exposure::Event => claims.iter().any(|c| c.kind == UserEventKind::Exposure.as_str()),
+        };
+        let trial = exposed && self.source.is_trial();
+        let window = i64::from(experiment.reward.window_hours) * 3_600_000;
+        let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(0);
+        let pays = |c: &Claim| {
+            c.kind == UserEventKind::Reward.as_str()
+                && c.name == experiment.reward.event
+                && c.value > 0.0
+                && (self.at - skew..=self.at + window).contains(&c.at)
+        };
+        Counts { trial, reward: trial && claims.iter().any(pays) }
+    }
+}
+
+const SOURCES: [Source; 5] = [Source::Policy, Source::Holdout, Source::NotEnrolled, Source::Paused, Source::Fallback];
+
+/// The number of a source in the table of decisions.
+pub(super) fn source_number(source: Source) -> i64 {
+    SOURCES.iter().position(|s| *s == source).map_or(-1, |i| i64::try_from(i).unwrap_or(-1))
+}
+
+/// The source of a number.
+pub(super) fn source_of(number: i64) -> Option<Source> {
+    usize::try_from(number).ok().and_then(|i| SOURCES.get(i)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reward(at: i64, value: f64) -> Claim {
+        Claim { kind: "reward".into(), name: "buy".into(), value, at }
+    }
+
+    #[test]
+    fn rewards_count_inside_the_window_only() {
+        let json = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"buy","window_hours":1}}"#;
+        let mut e: Experiment = serde_json::from_str(json).unwrap();
+        let at = 10_000_000;
+        let d = Decided { source: Source::Policy, at };
+        for (moment, value, counted) in [
+            (at, 1.0, true),
+            (at + 3_600_000, 1.0, true),
+            (at + 3_600_001, 1.0, false),
+            (at - 60_000, 1.0, true),
+            (at - 60_001, 1.0, false),
+            (at, 0.0, false),
+        ] {
+            assert_eq!(d.counts(&e, &[reward(moment, value)]), Counts { trial: true, reward: counted }, "{moment} {value}");
+        }
+        let other = Claim { name: "click".into(), ..reward(at, 1.0) };
+        assert!(!d.counts(&e, &[other]).reward);
+        let control = Decided { source: Source::Paused, at };
+        assert_eq!(control.counts(&e, &[reward(at, 1.0)]), Counts::default());
+        e.exposure = Exposure::Event;
+        assert_eq!(d.counts(&e, &[reward(at, 1.0)]), Counts::default(), "not seen, no trial");
+        let seen = Claim { kind: "exposure".into(), ..reward(at, 1.0) };
+        assert_eq!(d.counts(&e, &[reward(at, 1.0), seen]), Counts { trial: true, reward: true });
+    }
+
+    #[test]
+    fn numbers_of_sources_never_change() {
+        for (n, source) in [(0, Source::Policy), (1, Source::Holdout), (2, Source::NotEnrolled), (3, Source::Paused), (4, Source::Fallback)] {
+            assert_eq!((source_number(source), source_of(n)), (n, Some(source)));
+        }
+        assert_eq!(source_of(9), None);
+    }
+}
