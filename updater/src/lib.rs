@@ -1,1 +1,97 @@
-//! updater
+//! Events in, posteriors out.
+//!
+//! The log is consumed as it grows; posteriors are recomputed on the clock, or when asked.
+
+mod consume;
+mod schedule;
+mod update;
+
+pub use consume::describe as describe_metrics;
+pub use schedule::boundary;
+
+use bandit::Clock;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Result, RunReport, Stores, Trigger};
+use tokio::sync::watch;
+
+/// How often the updater looks whether an update is due or asked for.
+const TICK: Duration = Duration::from_millis(100);
+/// How long it leaves a store alone that failed.
+const RECOVERY: Duration = Duration::from_secs(1);
+
+/// Consumes the log and publishes posteriors.
+pub struct Updater {
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+    interval: SignedDuration,
+    /// What was consumed since the last run.
+    since: RunReport,
+}
+
+impl Updater {
+    /// An updater that runs at multiples of `interval` since midnight UTC.
+    #[must_use]
+    pub fn new(stores: Stores, clock: Arc<dyn Clock>, interval: SignedDuration) -> Self {
+        Self { stores, clock, interval, since: RunReport::default() }
+    }
+
+    /// Works until `stop` becomes true, then finishes what it is at.
+    ///
+    /// # Errors
+    /// When the store cannot even be asked for the runs of the past.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<()> {
+        let abandoned = self.stores.runs.abandon_runs(self.clock.now()).await?;
+        if abandoned > 0 {
+            tracing::warn!("{abandoned} update runs had been cut off; this one catches up");
+        }
+        let mut last = self.last_boundary().await?;
+        while !*stop.borrow() {
+            if let Err(e) = self.step(&mut last).await {
+                tracing::error!("the updater failed and goes on in a second: {e}");
+                metrics::counter!("croupier_updater_failures_total").increment(1);
+                tokio::select! { () = tokio::time::sleep(RECOVERY) => {}, _ = stop.changed() => {} }
+                continue;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => {}
+                () = self.stores.events.wait() => {}
+                _ = stop.changed() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One round: consume what is there; run if a run is due or asked for.
+    async fn step(&mut self, last: &mut Timestamp) -> Result<()> {
+        self.consume_all().await?;
+        if let Some(run) = self.stores.runs.take_requested(self.clock.now()).await? {
+            self.run_as(run).await?;
+        }
+        let due = boundary(self.clock.now(), self.interval);
+        if due > *last {
+            let run = self.stores.runs.start_run(Trigger::Schedule, self.clock.now()).await?;
+            self.run_as(run).await?;
+            *last = due;
+        }
+        Ok(())
+    }
+
+    /// The boundary up to which updates were made; what came after it while nobody was up is made up for at once.
+    async fn last_boundary(&self) -> Result<Timestamp> {
+        let runs = self.stores.runs.latest_runs(100).await?;
+        let as_of = runs.into_iter().find_map(|r| r.report.as_of);
+        Ok(as_of.map_or(Timestamp::MIN, |t| boundary(t, self.interval)))
+    }
+
+    /// One pass of what is due, recorded as asked for by hand.
+    ///
+    /// # Errors
+    /// When a store fails; what was done until then stands.
+    pub async fn once(mut self) -> Result<RunReport> {
+        self.stores.runs.abandon_runs(self.clock.now()).await?;
+        let run = self.stores.runs.start_run(Trigger::Once, self.clock.now()).await?;
+        self.run_as(run).await
+    }
+}

@@ -1,0 +1,41 @@
+# What people and .ci/run call.
+
+CARGO ?= cargo
+TOOLS := $(CURDIR)/target/tools
+DENY  := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
+
+.PHONY: run test lint bench soak fuzz audit
+
+## Everything on a temporary store, with simulated visitors.
+run:
+	$(CARGO) run --release -- demo
+
+## Every test, in short form where there is a long one.
+test:
+	$(CARGO) test --workspace --locked
+
+## Format, warnings, licences, sources and bans.
+lint: $(DENY)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	$(DENY) --locked check bans licenses sources
+
+$(TOOLS)/bin/cargo-deny:
+	$(CARGO) install --locked --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny
+
+## Known vulnerabilities; needs the advisory database on GitHub.
+audit: $(DENY)
+	$(DENY) check advisories
+
+## One table of ratios, each measured beside its peer or limit.
+bench:
+	$(CARGO) bench -p croupier --bench bench
+
+## The long forms: ten minutes of load, twenty kills, a million decides.
+soak:
+	SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 $(CARGO) test --release -p croupier --locked -- --nocapture
+
+## Ten minutes for each parser; needs cargo-fuzz.
+fuzz:
+	cd fuzz && for target in $$($(CARGO) fuzz list); do \
+	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$${FUZZ_SECONDS:-600} || exit 1; done

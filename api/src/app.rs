@@ -1,0 +1,103 @@
+//! What all handlers share.
+
+use crate::auth::Access;
+use crate::measure::Metrics;
+use crate::snapshot::Snapshot;
+use arc_swap::ArcSwap;
+use bandit::{Assignment, Clock, DecisionId};
+use metrics_exporter_prometheus::PrometheusHandle;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use store::{Result, Stores};
+use tokio::sync::Mutex;
+
+/// How often replicas look for changes of experiments, posteriors and keys.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// Settings of the API.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Assignments kept in memory, about 250 bytes each.
+    pub cached_assignments: usize,
+    /// How long a decision waits for its stores before it falls back to its draw.
+    pub store_timeout: Duration,
+    /// Who may do what.
+    pub access: Access,
+}
+
+/// The API's state.
+pub struct App {
+    pub(crate) stores: Stores,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
+    pub(crate) recorder: PrometheusHandle,
+    pub(crate) assignments: Cache<DecisionId, Arc<Assignment>>,
+    snapshot: ArcSwap<Snapshot>,
+    refreshing: Mutex<()>,
+    fresh: AtomicBool,
+}
+
+impl App {
+    /// Loads the first snapshot.
+    ///
+    /// # Errors
+    /// When experiments or posteriors cannot be read.
+    pub async fn new(stores: Stores, clock: Arc<dyn Clock>, config: Config, recorder: PrometheusHandle) -> Result<Arc<Self>> {
+        let app = Self {
+            assignments: Cache::new(config.cached_assignments),
+            metrics: Metrics::new(),
+            snapshot: ArcSwap::default(),
+            refreshing: Mutex::new(()),
+            fresh: AtomicBool::new(true),
+            stores,
+            clock,
+            config,
+            recorder,
+        };
+        app.refresh().await?;
+        Ok(Arc::new(app))
+    }
+
+    pub(crate) fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// Whether the last look for changes succeeded.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh.load(Ordering::Relaxed)
+    }
+
+    /// Takes in changes of experiments, posteriors and keys.
+    ///
+    /// # Errors
+    /// When a store cannot be read; what was known before stays.
+    pub async fn refresh(&self) -> Result<()> {
+        let _alone = self.refreshing.lock().await;
+        let now = self.snapshot.load_full();
+        if let Some(next) = now.next(&self.stores).await? {
+            #[expect(clippy::cast_precision_loss, reason = "a count for people")]
+            self.metrics.experiments.set(next.len() as f64);
+            self.snapshot.store(Arc::new(next));
+        }
+        self.config.access.refresh(&*self.stores.keys).await
+    }
+
+    /// Looks for changes until the future is dropped.
+    pub async fn keep_fresh(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(REFRESH);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let result = self.refresh().await;
+            let was_fresh = self.fresh.swap(result.is_ok(), Ordering::Relaxed);
+            if let Err(e) = result
+                && was_fresh
+            {
+                tracing::error!("cannot look for changes, deciding from what is known: {e}");
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Decide: from memory if the key was dealt before, else a draw that is kept and logged before it is told.
+
+use crate::app::App;
+use crate::body::{json, query};
+use crate::problem::{Problem, Result};
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bandit::{Assignment, Context, ContextValue, Deal, DecideRequest, Decider, DecisionId, Event, Source};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use store::StoreError;
+use utoipa::ToSchema;
+
+/// Most requests of one batch.
+const MAX_BATCH: usize = 100;
+
+/// The answer to a decide request.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Decision {
+    /// Names the assignment: send it with rewards.
+    #[schema(value_type = String)]
+    decision_id: DecisionId,
+    /// The experiment.
+    experiment: String,
+    /// The arm to show.
+    #[schema(value_type = String)]
+    arm: Arc<str>,
+    /// The arm's payload.
+    #[schema(value_type = Object)]
+    payload: Box<RawValue>,
+    /// Whether the arm was dealt by this request.
+    first: bool,
+    /// The day in the experiment's time zone.
+    #[schema(value_type = String, format = Date)]
+    day: Date,
+    /// The segment of the first request.
+    #[schema(value_type = String)]
+    segment: Arc<str>,
+    /// Probability of the arm when it was dealt.
+    propensity: f64,
+    /// Posterior version that dealt it.
+    posterior_version: u64,
+    /// Who chose.
+    source: Source,
+}
+
+/// Several requests of one user.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchRequest {
+    /// The visitor.
+    user: String,
+    /// Circumstances of all requests.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    context: Context,
+    /// At most 100.
+    requests: Vec<BatchItem>,
+}
+
+/// One request of a batch.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchItem {
+    /// The experiment.
+    experiment: String,
+    /// The item, if any.
+    item: Option<String>,
+}
+
+/// Decisions in the order of the requests.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BatchResponse {
+    decisions: Vec<BatchResult>,
+}
+
+/// One result of a batch.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum BatchResult {
+    /// It was decided.
+    Decision(Decision),
+    /// It could not be.
+    Problem(Problem),
+}
+
+/// Decide, for back ends.
+#[utoipa::path(post, path = "/v1/decide", tag = "decide", request_body = DecideRequest, responses(
+    (status = 200, body = Decision), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 404, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Response> {
+    respond(&decide(&app, json(&body)?).await?)
+}
+
+/// Decide, for pages: no preflight. Attributes of the context come as `context.NAME=VALUE`.
+#[utoipa::path(get, path = "/v1/decide", tag = "decide",
+    params(("experiment" = String, Query), ("user" = String, Query), ("item" = Option<String>, Query)),
+    responses((status = 200, body = Decision), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Response> {
+    let mut request = DecideRequest::default();
+    let (mut experiment, mut user) = (None, None);
+    for (name, value) in query(&uri)? {
+        match (name.as_str(), name.strip_prefix("context.")) {
+            ("experiment", _) => experiment = Some(value),
+            ("user", _) => user = Some(value),
+            ("item", _) => request.item = Some(value),
+            (_, Some(attribute)) => drop(request.context.insert(attribute.to_owned(), ContextValue::Text(value))),
+            _ => {
+                let name = name.escape_debug().to_string();
+                return Err(Problem::field(&name, "is not known: experiment, user, item or context.NAME"));
+            }
+        }
+    }
+    request.experiment = experiment.ok_or_else(|| Problem::field("experiment", "is required"))?;
+    request.user = user.ok_or_else(|| Problem::field("user", "is required"))?;
+    respond(&decide(&app, request).await?)
+}
+
+/// Decide several experiments or items for one user.
+#[utoipa::path(post, path = "/v1/decide/batch", tag = "decide", request_body = BatchRequest, responses(
+    (status = 200, body = BatchResponse), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 413, body = Problem)))]
+pub(crate) async fn batch(State(app): State<Arc<App>>, body: Bytes) -> Result<Response> {
+    let BatchRequest { user, context, requests } = json(&body)?;
+    if requests.len() > MAX_BATCH {
+        return Err(Problem::field("requests", format!("must be at most {MAX_BATCH}, are {}", requests.len())));
+    }
+    // Together, so that their writes share one synchronisation of the disk.
+    let all = requests.into_iter().map(|BatchItem { experiment, item }| {
+        let request = DecideRequest { experiment, user: user.clone(), item, context: context.clone() };
+        decide(&app, request)
+    });
+    let results = futures::future::join_all(all).await;
+    let decisions = results.into_iter().map(|r| r.map_or_else(BatchResult::Problem, BatchResult::Decision)).collect();
+    respond(&BatchResponse { decisions })
+}
+
+/// An answer of this moment: browsers and proxies must not keep it.
+fn respond(answer: &impl Serialize) -> Result<Response> {
+    let body = serde_json::to_vec(answer).map_err(|e| {
+        tracing::error!("an answer cannot be written as JSON: {e}");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
+    })?;
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(CONTENT_TYPE, json), (CACHE_CONTROL, HeaderValue::from_static("no-store"))], body).into_response())
+}
+
+async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
+    request.check().map_err(Problem::fields)?;
+    let decider = match app.snapshot().get(&request.experiment) {
+        Some(decider) => decider.clone(),
+        None => return Err(Problem::unknown_experiment(&request.experiment)),
+    };
+    let now = app.clock.now();
+    if let Some(deal) = decider.settled(&request, now) {
+        app.metrics.decided(deal.assignment.source);
+        return Ok(answer(&decider, &request, &deal.assignment, deal.day, false));
+    }
+    let (key, day) = decider.key(&request, now);
+    if let Some(known) = app.assignments.get(&key.id) {
+        app.metrics.repeats.increment(1);
+        app.metrics.decided(known.source);
+        return Ok(answer(&decider, &request, &known, day, false));
+    }
+    let began = std::time::Instant::now();
+    let fresh = decider.deal(&request, now);
+    let (assignment, first) = match tokio::time::timeout(app.config.store_timeout, keep(app, &request, &fresh)).await {
+        Ok(Ok((standing, first))) => {
+            let standing = Arc::new(standing);
+            app.assignments.insert(key.id, standing.clone());
+            (standing, first)
+        }
+        Ok(Err(StoreError::Busy)) => {
+            app.metrics.shed.increment(1);
+            return Err(Problem::overloaded());
+        }
+        // The draw is a function of key and version: other replicas, and this one later, come to the same.
+        failed => {
+            if let Ok(Err(e)) = failed {
+                tracing::error!("a decision cannot be kept, falling back to its draw: {e}");
+            }
+            (Arc::new(Assignment { source: Source::Fallback, ..fresh.assignment }), true)
+        }
+    };
+    app.metrics.decided(assignment.source);
+    app.metrics.decide_seconds.record(began.elapsed().as_secs_f64());
+    Ok(answer(&decider, &request, &assignment, day, first))
+}
+
+/// Keeps a deal unless its key has one already, and logs the one that stands; both are safe when this returns.
+///
+/// The standing one is logged whoever put it: its own request may have ended between the put and the log. The log's
+/// reader knows decisions by id, so that a second record changes nothing.
+async fn keep(app: &App, request: &DecideRequest, fresh: &Deal) -> store::Result<(Assignment, bool)> {
+    let put = app.stores.assignments.put_if_absent(&fresh.assignment).await?;
+    let standing = Deal { assignment: put.standing, day: fresh.day };
+    let record = [Event::Decision(standing.record(request))];
+    // Both writes are on their way before either is waited for, so that they share a group.
+    let (kept, logged) = futures::future::join(put.durable.wait(), app.stores.events.append(&record)).await;
+    kept.and(logged).map(|()| (standing.assignment, put.won))
+}
+
+fn answer(decider: &Decider, request: &DecideRequest, a: &Assignment, day: Date, first: bool) -> Decision {
+    let payload = decider.payload(&a.arm).unwrap_or(RawValue::NULL).to_owned();
+    Decision {
+        decision_id: a.key.id,
+        experiment: request.experiment.clone(),
+        arm: a.arm.clone(),
+        payload,
+        first,
+        day,
+        segment: a.segment.clone(),
+        propensity: a.propensity,
+        posterior_version: a.posterior_version,
+        source: a.source,
+    }
+}

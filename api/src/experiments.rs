@@ -1,0 +1,220 @@
+//! Experiments: create, read, change, start, pause, stop, delete.
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::body::{json, params};
+use crate::problem::{Problem, Result};
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use bandit::{Experiment, Status, validate, validate_change};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::{Change, ExperimentRecord};
+use utoipa::{IntoParams, ToSchema};
+
+/// Experiments of one page of the list.
+const PAGE: usize = 100;
+/// What a record has beside the definition; a definition that is read, edited and sent back may hold them.
+const READ_ONLY: [&str; 6] = ["status", "winner", "created_at", "updated_at", "started_at", "stopped_at"];
+
+/// Some experiments.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Listing {
+    experiments: Vec<ExperimentRecord>,
+    /// Give it as `after` to read on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Where to read on.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParams {
+    /// The last id of the page before.
+    after: Option<String>,
+    /// At most 500.
+    limit: Option<usize>,
+}
+
+/// Why a change is made, for the audit log.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Why {
+    /// The reason.
+    reason: Option<String>,
+}
+
+/// How to stop.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stop {
+    /// The arm that everyone gets from now on; without one, the control.
+    winner: Option<String>,
+}
+
+fn change(app: &App, caller: Caller, uri: &Uri) -> Result<Change> {
+    let why: Why = params(uri)?;
+    Ok(Change { who: caller.0, why: why.reason.unwrap_or_default(), at: app.clock.now() })
+}
+
+async fn existing(app: &App, id: &str) -> Result<ExperimentRecord> {
+    app.stores.experiments.get(id).await?.ok_or_else(|| Problem::unknown_experiment(id))
+}
+
+/// Experiments in order of id.
+#[utoipa::path(get, path = "/v1/experiments", tag = "experiments", params(ListParams),
+    responses((status = 200, body = Listing), (status = 400, body = Problem)))]
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Listing>> {
+    let params: ListParams = params(&uri)?;
+    let limit = params.limit.unwrap_or(PAGE);
+    if !(1..=500).contains(&limit) {
+        return Err(Problem::field("limit", "must be 1 to 500"));
+    }
+    let mut experiments = app.stores.experiments.list(params.after.as_deref(), limit + 1).await?;
+    let more = experiments.len() > limit;
+    experiments.truncate(limit);
+    let next = if more { experiments.last().map(|e| e.definition.id.clone()) } else { None };
+    Ok(Json(Listing { experiments, next }))
+}
+
+/// Create a draft.
+#[utoipa::path(post, path = "/v1/experiments", tag = "experiments", params(Why), request_body = Experiment, responses(
+    (status = 201, body = ExperimentRecord), (status = 400, body = Problem), (status = 409, body = Problem),
+    (status = 413, body = Problem)))]
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    body: Bytes,
+) -> Result<impl IntoResponse> {
+    let definition: Experiment = json(&body)?;
+    validate(&definition).map_err(Problem::fields)?;
+    let record = app.stores.experiments.create(&definition, &change(&app, caller, &uri)?).await?;
+    app.refresh().await?;
+    Ok((StatusCode::CREATED, [(LOCATION, format!("/v1/experiments/{}", definition.id))], Json(record)))
+}
+
+/// One experiment.
+#[utoipa::path(get, path = "/v1/experiments/{id}", tag = "experiments", params(("id" = String, Path)),
+    responses((status = 200, body = ExperimentRecord), (status = 404, body = Problem)))]
+pub(crate) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<ExperimentRecord>> {
+    existing(&app, &id).await.map(Json)
+}
+
+/// Change the definition. With `revision`, only if nobody changed it since.
+#[utoipa::path(put, path = "/v1/experiments/{id}", tag = "experiments", params(("id" = String, Path), Why),
+    request_body = Experiment, responses((status = 200, body = ExperimentRecord), (status = 400, body = Problem),
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem)))]
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    uri: Uri,
+    body: Bytes,
+) -> Result<Json<ExperimentRecord>> {
+    let mut document: serde_json::Map<String, serde_json::Value> = json(&body)?;
+    for field in READ_ONLY {
+        document.remove(field);
+    }
+    let expected = match document.remove("revision") {
+        None => None,
+        Some(r) => Some(r.as_u64().ok_or_else(|| Problem::field("revision", "must be a whole number"))?),
+    };
+    document.entry("id").or_insert_with(|| id.clone().into());
+    let definition: Experiment = json(serde_json::Value::Object(document).to_string().as_bytes())?;
+    if definition.id != id {
+        return Err(Problem::field("id", format!("must be '{id}', as in the path")));
+    }
+    validate(&definition).map_err(Problem::fields)?;
+    let now = existing(&app, &id).await?;
+    match now.status {
+        Status::Draft => {}
+        Status::Running | Status::Paused => validate_change(&now.definition, &definition).map_err(Problem::fields)?,
+        Status::Stopped => {
+            return Err(Problem::new(StatusCode::CONFLICT, format!("experiment '{id}' is stopped: it stays as it ended")));
+        }
+    }
+    let change = change(&app, caller, &uri)?;
+    let record = app.stores.experiments.replace(&definition, expected.unwrap_or(now.revision), &change).await?;
+    app.refresh().await?;
+    Ok(Json(record))
+}
+
+/// Remove an experiment that is not running.
+#[utoipa::path(delete, path = "/v1/experiments/{id}", tag = "experiments", params(("id" = String, Path), Why),
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<StatusCode> {
+    existing(&app, &id).await?;
+    app.stores.experiments.delete(&id, &change(&app, caller, &uri)?).await?;
+    app.refresh().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Start a draft, or go on after a pause.
+#[utoipa::path(post, path = "/v1/experiments/{id}/start", tag = "experiments", params(("id" = String, Path), Why),
+    responses((status = 200, body = ExperimentRecord), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<ExperimentRecord>> {
+    transition(&app, &id, Status::Running, None, &change(&app, caller, &uri)?).await
+}
+
+/// Deal the control to everyone new, for now.
+#[utoipa::path(post, path = "/v1/experiments/{id}/pause", tag = "experiments", params(("id" = String, Path), Why),
+    responses((status = 200, body = ExperimentRecord), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn pause(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<ExperimentRecord>> {
+    transition(&app, &id, Status::Paused, None, &change(&app, caller, &uri)?).await
+}
+
+/// End it for good, with a winner for everyone or without.
+#[utoipa::path(post, path = "/v1/experiments/{id}/stop", tag = "experiments", params(("id" = String, Path), Why),
+    request_body = Option<Stop>, responses((status = 200, body = ExperimentRecord), (status = 400, body = Problem),
+    (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn stop(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    uri: Uri,
+    body: Bytes,
+) -> Result<Json<ExperimentRecord>> {
+    let Stop { winner } = if body.trim_ascii().is_empty() { Stop::default() } else { json(&body)? };
+    transition(&app, &id, Status::Stopped, winner.as_deref(), &change(&app, caller, &uri)?).await
+}
+
+async fn transition(
+    app: &App,
+    id: &str,
+    to: Status,
+    winner: Option<&str>,
+    change: &Change,
+) -> Result<Json<ExperimentRecord>> {
+    let now = existing(app, id).await?;
+    if let Some(winner) = winner.filter(|w| now.definition.arm_index(w).is_none()) {
+        let why = format!("'{}' is no arm of '{id}'", winner.escape_debug());
+        return Err(Problem::field("winner", why));
+    }
+    if !now.status.may_become(to) {
+        let why = format!("experiment '{id}' is {}: it cannot become {to}", now.status);
+        return Err(Problem::new(StatusCode::CONFLICT, why));
+    }
+    let record = app.stores.experiments.set_status(id, now.status, to, winner, change).await?;
+    app.refresh().await?;
+    Ok(Json(record))
+}

@@ -1,0 +1,57 @@
+//! Metrics. A handle is looked up once; a request only adds to it.
+
+use bandit::Source;
+use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+/// What the API counts.
+pub(crate) struct Metrics {
+    decisions: [Counter; 5],
+    pub(crate) repeats: Counter,
+    pub(crate) decide_seconds: Histogram,
+    pub(crate) events: Counter,
+    pub(crate) events_rejected: Counter,
+    pub(crate) shed: Counter,
+    pub(crate) experiments: Gauge,
+    pub(crate) backlog: Gauge,
+}
+
+/// Tells the recorder what each metric means.
+pub fn describe() {
+    describe_counter!("croupier_decisions_total", "Decisions served, by source.");
+    describe_counter!("croupier_decisions_repeated_total", "Decisions served from memory to a key that had one.");
+    describe_histogram!("croupier_decide_seconds", metrics::Unit::Seconds, "Time to a first decision, its writes included.");
+    describe_counter!("croupier_events_total", "Events accepted.");
+    describe_counter!("croupier_events_rejected_total", "Events refused, each with a reason to its sender.");
+    describe_counter!("croupier_shed_total", "Requests answered 503 because too much was waiting.");
+    describe_gauge!("croupier_experiments", "Experiments that decisions are served for.");
+    describe_gauge!("croupier_log_backlog", "Events of the log that the updater has not consumed.");
+}
+
+const SOURCES: [(Source, &str); 5] = [
+    (Source::Policy, "policy"),
+    (Source::Holdout, "holdout"),
+    (Source::NotEnrolled, "not_enrolled"),
+    (Source::Paused, "paused"),
+    (Source::Fallback, "fallback"),
+];
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            decisions: SOURCES.map(|(_, name)| counter!("croupier_decisions_total", "source" => name)),
+            repeats: counter!("croupier_decisions_repeated_total"),
+            decide_seconds: histogram!("croupier_decide_seconds"),
+            events: counter!("croupier_events_total"),
+            events_rejected: counter!("croupier_events_rejected_total"),
+            shed: counter!("croupier_shed_total"),
+            experiments: gauge!("croupier_experiments"),
+            backlog: gauge!("croupier_log_backlog"),
+        }
+    }
+
+    pub(crate) fn decided(&self, source: Source) {
+        if let Some(i) = SOURCES.iter().position(|(s, _)| *s == source) {
+            self.decisions[i].increment(1);
+        }
+    }
+}

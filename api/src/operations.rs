@@ -1,0 +1,63 @@
+//! What operators ask.
+
+use crate::app::App;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Whether the process lives.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Alive {
+    status: &'static str,
+}
+
+/// Whether it can decide, and what keeps it from it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Ready {
+    ready: bool,
+    /// Each part: `ok`, or what is wrong.
+    parts: Vec<Part>,
+}
+
+/// One part.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Part {
+    name: &'static str,
+    ok: bool,
+    detail: &'static str,
+}
+
+/// The process is alive.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Alive)))]
+pub(crate) async fn healthz() -> Json<Alive> {
+    Json(Alive { status: "alive" })
+}
+
+/// It can decide.
+#[utoipa::path(get, path = "/readyz", tag = "operations",
+    responses((status = 200, body = Ready), (status = 503, body = Ready)))]
+pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
+    let part = |name, ok, wrong| Part { name, ok, detail: if ok { "ok" } else { wrong } };
+    let log = app.stores.events.check().await.is_ok();
+    let parts = vec![
+        part("database", app.is_fresh(), "experiments, keys or posteriors cannot be read; see the log"),
+        part("events", log, "decisions and events cannot be written; see the log"),
+    ];
+    let ready = parts.iter().all(|p| p.ok);
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(Ready { ready, parts }))
+}
+
+/// Metrics in Prometheus' text form.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    if let Ok(backlog) = app.stores.events.backlog().await {
+        #[expect(clippy::cast_precision_loss, reason = "a count for people")]
+        app.metrics.backlog.set(backlog as f64);
+    }
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.recorder.render())
+}

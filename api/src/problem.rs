@@ -1,0 +1,130 @@
+//! The one error type at the HTTP edge (RFC 9457). What callers read and what operators read never mix: a
+//! 5xx says nothing of its cause, which is logged here, once.
+
+use axum::Json;
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bandit::FieldError;
+use serde::Serialize;
+use std::any::Any;
+use std::collections::BTreeMap;
+use store::StoreError;
+use utoipa::ToSchema;
+
+/// An error as the caller reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// `about:blank`: the status says all.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// What was wrong and what to do.
+    pub(crate) detail: String,
+    /// Field → why, where a body was unusable.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) errors: BTreeMap<String, String>,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Problem>;
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), errors: BTreeMap::new() }
+    }
+
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// A body or query with mistakes in named fields.
+    pub(crate) fn fields(errors: impl IntoIterator<Item = FieldError>) -> Self {
+        let mut map: BTreeMap<String, String> = BTreeMap::new();
+        for e in errors {
+            let why = map.entry(e.field).or_default();
+            if !why.is_empty() {
+                why.push_str("; ");
+            }
+            why.push_str(&e.why);
+        }
+        let detail = map.iter().map(|(field, why)| format!("{field}: {why}")).collect::<Vec<_>>().join("; ");
+        Self { errors: map, ..Self::bad(detail) }
+    }
+
+    pub(crate) fn field(field: &str, why: impl Into<String>) -> Self {
+        Self::fields([FieldError { field: field.into(), why: why.into() }])
+    }
+
+    pub(crate) fn unknown_experiment(id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("there is no experiment '{}'", id.escape_debug()))
+    }
+
+    pub(crate) fn overloaded() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting: try again in a second")
+    }
+
+    fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; the cause is in its log")
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Conflict(why) => Self::new(StatusCode::CONFLICT, why),
+            StoreError::Missing(what) => Self::new(StatusCode::NOT_FOUND, format!("{what} does not exist")),
+            StoreError::Busy => Self::overloaded(),
+            other => {
+                tracing::error!("a store failed: {other}");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+pub(crate) async fn not_found(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}; see /openapi.json", uri.path()))
+}
+
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not possible at {}; see /openapi.json", uri.path()))
+}
+
+/// Turns what the framework refuses by itself (an oversized body, say) into a problem document.
+pub(crate) async fn dress(response: Response) -> Response {
+    let status = response.status();
+    let plain = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/plain"));
+    if (status.is_client_error() || status.is_server_error()) && plain {
+        let detail = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => format!("the body is larger than {} bytes", crate::MAX_BODY),
+            other => other.canonical_reason().unwrap_or("the request cannot be taken").to_lowercase(),
+        };
+        return Problem::new(status, detail).into_response();
+    }
+    response
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> axum::http::Response<Body> {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!("a handler panicked: {}", text.unwrap_or("without words"));
+    Problem::internal().into_response()
+}

@@ -1,0 +1,131 @@
+//! Decide over the routes, on real stores.
+
+mod support;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+use support::{Api, start};
+
+fn page(extra: &Value) -> Value {
+    let mut e = json!({
+        "id": "page", "arms": [{"id": "a", "payload": {"layout": "a"}}, {"id": "b", "payload": {"layout": "b"}}],
+        "policy": {"kind": "fixed"}, "segment_by": ["device"], "reward": {"event": "buy"},
+        "sticky": {"by": ["user", "item", "day"], "time_zone": "Asia/Tokyo"}
+    });
+    for (k, v) in extra.as_object().unwrap() {
+        e[k] = v.clone();
+    }
+    e
+}
+
+async fn decide(api: &Api, user: &str) -> Value {
+    let (status, d) = api.post("/v1/decide", &json!({"experiment": "page", "user": user, "item": "i"})).await;
+    assert_eq!(status, 200, "{d}");
+    d
+}
+
+#[tokio::test]
+async fn a_decision_has_what_the_contract_says_and_repeats() {
+    let api = start().await;
+    api.run(&page(&json!({}))).await;
+    let ask = json!({"experiment": "page", "user": "u1", "item": "sku-9", "context": {"device": "mobile"}});
+    let (status, first) = api.post("/v1/decide", &ask).await;
+    assert_eq!(status, 200);
+    assert_eq!(first["payload"], json!({"layout": first["arm"]}));
+    assert_eq!((&first["first"], &first["day"]), (&json!(true), &json!("2026-11-21")));
+    assert_eq!((&first["segment"], &first["source"]), (&json!("device=mobile"), &json!("policy")));
+    assert_eq!((&first["propensity"], &first["posterior_version"]), (&json!(0.5), &json!(0)));
+    // The same over GET, with another context: the first draw's segment stands.
+    let (_, second) = api.call("GET", "/v1/decide?experiment=page&user=u1&item=sku-9&context.device=desktop", "").await;
+    let mut expected = first.clone();
+    expected["first"] = json!(false);
+    assert_eq!(second, expected);
+}
+
+#[tokio::test]
+async fn the_day_turns_in_the_experiments_time_zone() {
+    let api = start().await;
+    api.run(&page(&json!({}))).await;
+    api.clock.set("2026-11-21T14:59:59Z");
+    let mut before = Vec::new();
+    for i in 0..40 {
+        before.push(decide(&api, &format!("u{i}")).await);
+    }
+    api.clock.set("2026-11-21T15:00:00Z");
+    let mut moved = 0;
+    for (i, old) in before.iter().enumerate() {
+        let new = decide(&api, &format!("u{i}")).await;
+        assert_eq!((&new["day"], &new["first"]), (&json!("2026-11-22"), &json!(true)));
+        assert_ne!(new["decision_id"], old["decision_id"]);
+        moved += u32::from(new["arm"] != old["arm"]);
+    }
+    assert!(moved > 0, "a new day is a new draw");
+    api.clock.set("2026-11-21T14:00:00Z");
+    for (i, old) in before.iter().enumerate() {
+        assert_eq!(decide(&api, &format!("u{i}")).await["arm"], old["arm"], "a clock that steps back finds the old day");
+    }
+}
+
+#[tokio::test]
+async fn whatever_happens_in_between_an_arm_stays_for_the_day() {
+    let api = start().await;
+    api.run(&page(&json!({"policy": {"kind": "thompson"}, "segment_by": []}))).await;
+    let mut arms = Vec::new();
+    for i in 0..60 {
+        arms.push(decide(&api, &format!("u{i}")).await["arm"].clone());
+    }
+    let expect_same = async |why: &str| {
+        for (i, arm) in arms.iter().enumerate() {
+            assert_eq!(&decide(&api, &format!("u{i}")).await["arm"], arm, "{why}");
+        }
+    };
+    assert_eq!(api.call("POST", "/v1/experiments/page/pause", "").await.0, 200);
+    expect_same("paused").await;
+    let (_, new) = api.post("/v1/decide", &json!({"experiment": "page", "user": "new", "item": "i"})).await;
+    assert_eq!((&new["arm"], &new["source"]), (&json!("a"), &json!("paused")));
+    assert_eq!(api.call("POST", "/v1/experiments/page/start", "").await.0, 200);
+    assert_eq!(decide(&api, "new").await["arm"], "a", "who was dealt the control in a pause keeps it for the day");
+    // One arm is disabled, another added, traffic cut to nothing.
+    let mut changed = page(&json!({"policy": {"kind": "thompson"}, "segment_by": [], "traffic": 0.0}));
+    changed["arms"][1]["enabled"] = json!(false);
+    changed["arms"].as_array_mut().unwrap().push(json!({"id": "c"}));
+    let (status, answer) = api.call("PUT", "/v1/experiments/page", changed.to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    expect_same("changed").await;
+    assert_eq!(decide(&api, "newer").await["source"], "not_enrolled");
+    let (status, _) = api.post("/v1/experiments/page/stop", &json!({"winner": "c"})).await;
+    assert_eq!(status, 200);
+    assert_eq!(decide(&api, "u1").await["arm"], "c", "every later decide serves the winner");
+}
+
+#[tokio::test]
+async fn a_batch_answers_in_order_each_by_itself() {
+    let api = start().await;
+    api.run(&page(&json!({}))).await;
+    let body = json!({"user": "u", "requests": [
+        {"experiment": "page", "item": "1"}, {"experiment": "nope"}, {"experiment": "page", "item": ""}, {"experiment": "page", "item": "1"}
+    ]});
+    let (status, answer) = api.post("/v1/decide/batch", &body).await;
+    assert_eq!(status, 200);
+    let d = answer["decisions"].as_array().unwrap();
+    assert_eq!((d.len(), &d[1]["status"], &d[2]["errors"]["item"]), (4, &json!(404), &json!("must not be empty")));
+    assert_eq!((&d[0]["decision_id"], &d[0]["arm"]), (&d[3]["decision_id"], &d[3]["arm"]), "two first requests at once");
+    let many = vec![json!({"experiment": "page"}); 101];
+    assert_eq!(api.post("/v1/decide/batch", &json!({"user": "u", "requests": many})).await.0, 400);
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_ask_and_nobody_caches() {
+    let api = start().await;
+    api.run(&page(&json!({}))).await;
+    let request = Request::builder()
+        .uri("/v1/decide?experiment=page&user=u&item=i")
+        .header("origin", "https://shop.example")
+        .body(Body::empty())
+        .unwrap();
+    let (status, headers, _) = api.send(request).await;
+    assert_eq!(status, 200);
+    assert_eq!(headers["access-control-allow-origin"], "*");
+    assert_eq!(headers["cache-control"], "no-store");
+}

@@ -1,0 +1,87 @@
+//! The API on real embedded stores, with a clock that the test sets.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
+
+use api::{Access, App, Config};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use bandit::Clock;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::{Durability, Locations, Stores};
+use tower::ServiceExt;
+
+pub struct SetClock(Mutex<Timestamp>);
+
+impl SetClock {
+    pub fn set(&self, at: &str) {
+        *self.0.lock().unwrap() = at.parse().unwrap();
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+pub struct Api {
+    pub router: Router,
+    pub app: Arc<App>,
+    pub stores: Stores,
+    pub clock: Arc<SetClock>,
+    _dir: tempfile::TempDir,
+}
+
+pub async fn start() -> Api {
+    start_with(Access::Loopback).await
+}
+
+pub async fn start_with(access: Access) -> Api {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    let stores = store::open(&Locations {
+        state: format!("file:{at}"),
+        events: format!("file:{at}"),
+        database: format!("sqlite:{at}/croupier.db"),
+        durability: Durability::Os,
+    })
+    .await
+    .unwrap();
+    let clock = Arc::new(SetClock(Mutex::new("2026-11-21T10:00:00Z".parse().unwrap())));
+    let config = Config { cached_assignments: 10_000, store_timeout: Duration::from_secs(10), access };
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
+    let app = App::new(stores.clone(), clock.clone(), config, recorder).await.unwrap();
+    Api { router: api::router(app.clone()), app, stores, clock, _dir: dir }
+}
+
+impl Api {
+    pub async fn send(&self, request: Request<Body>) -> (StatusCode, axum::http::HeaderMap, Vec<u8>) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        (status, headers, to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec())
+    }
+
+    pub async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+        let (status, headers, body) = self.send(request).await;
+        if status.is_client_error() || status.is_server_error() {
+            assert_eq!(headers["content-type"], "application/problem+json", "{method} {path}");
+        }
+        (status.as_u16(), if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.call("POST", path, body.to_string()).await
+    }
+
+    /// Creates and starts an experiment.
+    pub async fn run(&self, definition: &Value) {
+        let (status, answer) = self.post("/v1/experiments", definition).await;
+        assert_eq!(status, 201, "{answer}");
+        let id = definition["id"].as_str().unwrap();
+        assert_eq!(self.call("POST", &format!("/v1/experiments/{id}/start"), "").await.0, 200);
+    }
+}

@@ -1,0 +1,142 @@
+//! The command line.
+
+use crate::import::{ImportArgs, ImportError};
+use crate::settings::{SettingArgs, Settings};
+use crate::{demo, import, keys, serve};
+use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use store::StoreError;
+use tracing_subscriber::EnvFilter;
+
+/// Deals each visitor the variant that is most likely to serve them, and learns from what happens.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Settings come from flags, then CROUPIER_* variables, then croupier.toml.\nExit codes: 0 done, 1 failed, 2 unusable arguments or settings."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything on a temporary store, with experiments and simulated visitors on a fast clock
+    Demo(demo::DemoArgs),
+    /// API, updater and dashboard in one process
+    Serve,
+    /// The HTTP API alone
+    Api,
+    /// The updater alone: events in, posteriors out
+    Updater {
+        /// Do what is due, then exit
+        #[arg(long)]
+        once: bool,
+    },
+    /// The dashboard alone
+    Dashboard,
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Load a historic log of decisions and rewards
+    Import(ImportArgs),
+}
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// Arguments or settings cannot be used.
+    Unusable(String),
+    /// It failed.
+    Failed(String),
+}
+
+impl Failure {
+    pub(crate) fn unusable(setting: &str, value: &str, why: &str) -> Self {
+        Self::Unusable(format!("{setting} = '{value}': {why}"))
+    }
+
+    /// 1 failed, 2 unusable.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed(_) => 1,
+            Self::Unusable(_) => 2,
+        })
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unusable(line) | Self::Failed(line) => f.write_str(line),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Setting { .. } => Self::Unusable(e.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(e: ImportError) -> Self {
+        Self::Failed(e.to_string())
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// One line for people, and the exit code.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Failed(format!("threads cannot be started: {e}")))?;
+    runtime.block_on(dispatch(cli))
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let settings = Settings::load(&cli.settings)?;
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|e| Failure::unusable("log", &settings.log, &format!("must be a level or a filter: {e}")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match cli.command {
+        Command::Demo(args) => demo::run(&args, &cli.settings).await,
+        Command::Serve => serve::run(&settings, serve::Roles::ALL).await,
+        Command::Api => serve::run(&settings, serve::Roles::API).await,
+        Command::Updater { once: false } => serve::run(&settings, serve::Roles::UPDATER).await,
+        Command::Updater { once: true } => serve::update_once(&settings).await,
+        Command::Dashboard => serve::run(&settings, serve::Roles::DASHBOARD).await,
+        Command::Keys(command) => keys::run(command, &settings).await,
+        Command::Import(args) => {
+            let stores = store::open_database(&settings.locations).await?;
+            let now = bandit::Clock::now(&crate::clock::SystemClock);
+            let summary = import::run(&args, &stores, now, std::io::stderr().is_terminal()).await?;
+            println!("{summary}");
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,11 @@
+//! The binary's parts: settings, roles and commands, composed of the other crates.
+
+pub mod cli;
+mod clock;
+mod demo;
+pub mod import;
+mod keys;
+mod serve;
+mod settings;
+
+pub use cli::{Failure, run};

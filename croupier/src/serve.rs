@@ -1,0 +1,226 @@
+//! The roles, alone or together in one process.
+
+use crate::cli::Failure;
+use crate::clock::SystemClock;
+use crate::settings::Settings;
+use api::{Access, App, Config};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::serve::ListenerExt;
+use bandit::Clock;
+use jiff::SignedDuration;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Scope, Stores};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use updater::Updater;
+
+/// How long requests may take to end after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often measurements are folded together for the next reading.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// Bounds in seconds of the histogram of times.
+const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// What one process does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Roles {
+    api: bool,
+    updater: bool,
+    dashboard: bool,
+}
+
+impl Roles {
+    pub(crate) const ALL: Self = Self { api: true, updater: true, dashboard: true };
+    pub(crate) const API: Self = Self { api: true, updater: false, dashboard: false };
+    pub(crate) const UPDATER: Self = Self { api: false, updater: true, dashboard: false };
+    pub(crate) const DASHBOARD: Self = Self { api: false, updater: false, dashboard: true };
+}
+
+/// A process that serves: bound, not yet running.
+pub(crate) struct Server {
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+    roles: Roles,
+    router: Router,
+    app: Option<Arc<App>>,
+    listener: Option<TcpListener>,
+    recorder: PrometheusHandle,
+    interval: SignedDuration,
+}
+
+impl Server {
+    /// Opens stores and the port; refuses a port that others reach while no admin key exists.
+    pub(crate) async fn open(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        roles: Roles,
+        notice: Option<String>,
+    ) -> Result<Self, Failure> {
+        let stores = store::open(&settings.locations).await?;
+        let recorder = recorder()?;
+        let listens = roles.api || roles.dashboard;
+        let access = access(settings.listen, listens, &stores).await?;
+        let mut router = Router::new();
+        let mut app = None;
+        if roles.api {
+            let config = Config {
+                cached_assignments: settings.cached_assignments,
+                store_timeout: settings.decide_timeout,
+                access: access.clone(),
+            };
+            let opened = App::new(stores.clone(), clock.clone(), config, recorder.clone()).await?;
+            router = router.merge(api::router(opened.clone()));
+            app = Some(opened);
+        }
+        if roles.dashboard {
+            let pages = dashboard::router(stores.clone(), clock.clone(), notice);
+            access.refresh(&*stores.keys).await?;
+            router = router.merge(pages.layer(from_fn_with_state(access, api::people)));
+        }
+        let listener = if listens { Some(bind(settings.listen).await?) } else { None };
+        let interval = SignedDuration::from_mins(i64::from(settings.interval_minutes));
+        Ok(Self { stores, clock, roles, router, app, listener, recorder, interval })
+    }
+
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.listener.as_ref().and_then(|l| l.local_addr().ok())
+    }
+
+    /// Works until `stop` becomes true: requests end first, then what they logged is consumed.
+    pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        let refreshing = self.app.map(|app| tokio::spawn(app.keep_fresh()));
+        let upkeep = tokio::spawn(keep_up(self.recorder));
+        let (stop_updater, updater_stop) = watch::channel(false);
+        let updater = self
+            .roles
+            .updater
+            .then(|| tokio::spawn(Updater::new(self.stores.clone(), self.clock, self.interval).run(updater_stop)));
+        let mut stopped = stop.clone();
+        // The sender lives as long as the process; were it gone, stopping would be right as well.
+        let signal = async move { drop(stopped.wait_for(|s| *s).await) };
+        match self.listener {
+            Some(listener) => {
+                let listener = listener.tap_io(|tcp| {
+                    // Small answers must not wait for a full packet; without it they are only slower.
+                    let _ = tcp.set_nodelay(true);
+                });
+                let serving = axum::serve(listener, self.router).with_graceful_shutdown(signal);
+                let mut late = stop.clone();
+                let too_late = async move {
+                    drop(late.wait_for(|s| *s).await);
+                    tokio::time::sleep(DRAIN).await;
+                };
+                tokio::select! {
+                    served = serving => served.map_err(|e| Failure::Failed(format!("the port failed: {e}")))?,
+                    () = too_late => tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs()),
+                }
+            }
+            None => signal.await,
+        }
+        // The updater may have ended by itself: its result says so.
+        let _ = stop_updater.send(true);
+        if let Some(task) = updater {
+            let ended = task.await.map_err(|e| Failure::Failed(format!("the updater ended: {e}")))?;
+            ended?;
+        }
+        if let Some(task) = refreshing {
+            task.abort();
+        }
+        upkeep.abort();
+        Ok(())
+    }
+}
+
+/// Serves until the process is told to stop.
+pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure> {
+    let server = Server::open(settings, Arc::new(SystemClock), roles, None).await?;
+    if let Some(address) = server.address() {
+        println!("listening on http://{address}");
+    }
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        interrupted().await;
+        tracing::info!("stopping");
+        let _ = stop.send(true);
+    });
+    server.run(stopped).await
+}
+
+/// One pass of what is due.
+pub(crate) async fn update_once(settings: &Settings) -> Result<(), Failure> {
+    let stores = store::open(&settings.locations).await?;
+    let interval = SignedDuration::from_mins(i64::from(settings.interval_minutes));
+    let report = Updater::new(stores, Arc::new(SystemClock), interval).once().await?;
+    println!(
+        "{} events read ({} new decisions, {} new events, {} set aside); {} experiments recomputed, {} published; {} ms",
+        report.events_read,
+        report.decisions,
+        report.events,
+        report.set_aside,
+        report.recomputed,
+        report.published,
+        report.duration_ms
+    );
+    Ok(())
+}
+
+/// Resolves when the process is told to stop.
+pub(crate) async fn interrupted() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(e) => {
+            tracing::error!("signals cannot be received, stop the process by force: {e}");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+async fn access(listen: SocketAddr, listens: bool, stores: &Stores) -> Result<Access, Failure> {
+    if !listens || listen.ip().is_loopback() {
+        return Ok(Access::Loopback);
+    }
+    let valid = stores.keys.valid_keys().await?;
+    if !valid.iter().any(|k| k.scope == Scope::Admin) {
+        let why = "other machines reach this address and there is no admin key: make one with \
+                   'croupier keys create --scope admin --name NAME', or listen on 127.0.0.1";
+        return Err(Failure::unusable("listen", &listen.to_string(), why));
+    }
+    Ok(Access::keys())
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(listen)
+        .await
+        .map_err(|e| Failure::unusable("listen", &listen.to_string(), &format!("the port cannot be opened ({e}): choose another")))
+}
+
+fn recorder() -> Result<PrometheusHandle, Failure> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|e| Failure::Failed(format!("metrics cannot be recorded: {e}")))?;
+    api::describe_metrics();
+    updater::describe_metrics();
+    Ok(handle)
+}
+
+async fn keep_up(recorder: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        recorder.run_upkeep();
+    }
+}

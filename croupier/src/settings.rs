@@ -1,0 +1,208 @@
+//! Settings: flags, then variables, then the file, then the defaults that are compiled in.
+
+use crate::cli::Failure;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+use store::{Durability, Locations};
+
+const DEFAULTS: &str = include_str!("config.default.toml");
+/// Read if it is there and no other is named.
+const FILE: &str = "croupier.toml";
+/// Settings whose defaults follow from `data`.
+const DERIVED: [&str; 3] = ["state", "events", "database"];
+
+/// Settings as given on the command line or in variables.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct SettingArgs {
+    /// File of settings [default: croupier.toml, if it is there]
+    #[arg(long, global = true, env = "CROUPIER_CONFIG", value_name = "FILE")]
+    config: Option<String>,
+    /// Directory of the embedded stores [default: ./data]
+    #[arg(long, global = true, env = "CROUPIER_DATA", value_name = "DIR")]
+    data: Option<String>,
+    /// Assignments and posteriors [default: file:DATA]
+    #[arg(long, global = true, env = "CROUPIER_STATE", value_name = "URL")]
+    state: Option<String>,
+    /// Decisions and events [default: file:DATA]
+    #[arg(long, global = true, env = "CROUPIER_EVENTS", value_name = "URL")]
+    events: Option<String>,
+    /// Experiments, outcomes, keys, audit [default: sqlite:DATA/croupier.db]
+    #[arg(long, global = true, env = "CROUPIER_DATABASE", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// What an acknowledged write survives: sync (a power cut) or os (the process) [default: sync]
+    #[arg(long, global = true, env = "CROUPIER_DURABILITY", value_name = "HOW")]
+    durability: Option<String>,
+    /// Address and port [default: 127.0.0.1:8080]
+    #[arg(long, global = true, env = "CROUPIER_LISTEN", value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Minutes between updates, aligned to the clock [default: 60]
+    #[arg(long, global = true, env = "CROUPIER_INTERVAL_MINUTES", value_name = "MINUTES")]
+    interval_minutes: Option<String>,
+    /// Assignments kept in memory, about 250 bytes each [default: 500000]
+    #[arg(long, global = true, env = "CROUPIER_CACHED_ASSIGNMENTS", value_name = "COUNT")]
+    cached_assignments: Option<String>,
+    /// Milliseconds a decision waits for its stores before it falls back to its draw [default: 1000]
+    #[arg(long, global = true, env = "CROUPIER_DECIDE_TIMEOUT_MS", value_name = "MS")]
+    decide_timeout_ms: Option<String>,
+    /// What is logged: error, warn, info, debug or a filter [default: info]
+    #[arg(long, global = true, env = "CROUPIER_LOG", value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl SettingArgs {
+    fn given(&self) -> [(&'static str, &Option<String>); 10] {
+        [
+            ("data", &self.data),
+            ("state", &self.state),
+            ("events", &self.events),
+            ("database", &self.database),
+            ("durability", &self.durability),
+            ("listen", &self.listen),
+            ("interval_minutes", &self.interval_minutes),
+            ("cached_assignments", &self.cached_assignments),
+            ("decide_timeout_ms", &self.decide_timeout_ms),
+            ("log", &self.log),
+        ]
+    }
+
+    /// Whether a data directory was named, as the demo asks.
+    pub(crate) fn names_data(&self) -> bool {
+        self.data.is_some()
+    }
+
+    /// The same with another data directory.
+    pub(crate) fn with_data(&self, dir: &Path) -> Self {
+        Self { data: Some(dir.display().to_string()), ..self.clone() }
+    }
+}
+
+/// Settings, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) locations: Locations,
+    pub(crate) listen: SocketAddr,
+    pub(crate) interval_minutes: u32,
+    pub(crate) cached_assignments: usize,
+    pub(crate) decide_timeout: Duration,
+    pub(crate) log: String,
+}
+
+impl Settings {
+    pub(crate) fn load(args: &SettingArgs) -> Result<Self, Failure> {
+        let mut values = table(DEFAULTS, "the defaults")?;
+        let known: Vec<String> = values.keys().cloned().chain(DERIVED.map(str::to_owned)).collect();
+        let (path, named) = args.config.as_ref().map_or((FILE, false), |p| (p.as_str(), true));
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                for (name, value) in table(&text, path)? {
+                    if !known.contains(&name) {
+                        return Err(Failure::unusable(&name, &value, &format!("in {path}: no such setting; there are {}", known.join(", "))));
+                    }
+                    values.insert(name, value);
+                }
+            }
+            Err(e) if named || e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::unusable("config", path, &format!("cannot be read: {e}")));
+            }
+            Err(_) => {}
+        }
+        for (name, value) in args.given() {
+            if let Some(value) = value {
+                values.insert(name.into(), value.clone());
+            }
+        }
+        Self::check(&values)
+    }
+
+    fn check(values: &BTreeMap<String, String>) -> Result<Self, Failure> {
+        let text = |name: &str| values.get(name).cloned().unwrap_or_default();
+        let data = text("data");
+        if data.is_empty() {
+            return Err(Failure::unusable("data", "", "must be a directory, as ./data"));
+        }
+        let or = |name: &str, default: String| values.get(name).cloned().unwrap_or(default);
+        let durability = match text("durability").as_str() {
+            "sync" => Durability::Sync,
+            "os" => Durability::Os,
+            other => return Err(Failure::unusable("durability", other, "must be 'sync' or 'os'")),
+        };
+        Ok(Self {
+            locations: Locations {
+                state: or("state", format!("file:{data}")),
+                events: or("events", format!("file:{data}")),
+                database: or("database", format!("sqlite:{data}/croupier.db")),
+                durability,
+            },
+            listen: parse("listen", &text("listen"), "must be ADDRESS:PORT, as 127.0.0.1:8080", |_| true)?,
+            interval_minutes: parse("interval_minutes", &text("interval_minutes"), "must be 1 to 1440", |n| (1..=1440).contains(n))?,
+            cached_assignments: parse(
+                "cached_assignments",
+                &text("cached_assignments"),
+                "must be 1000 to 100000000",
+                |n| (1_000..=100_000_000).contains(n),
+            )?,
+            decide_timeout: Duration::from_millis(parse(
+                "decide_timeout_ms",
+                &text("decide_timeout_ms"),
+                "must be 1 to 60000",
+                |n| (1..=60_000).contains(n),
+            )?),
+            log: text("log"),
+        })
+    }
+}
+
+fn parse<T: FromStr>(name: &str, value: &str, may_be: &str, ok: impl Fn(&T) -> bool) -> Result<T, Failure> {
+    value.parse().ok().filter(ok).ok_or_else(|| Failure::unusable(name, value, may_be))
+}
+
+/// A file's settings as text, whatever their type.
+fn table(text: &str, file: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let table: toml::Table = toml::from_str(text).map_err(|e| {
+        let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].lines().count().max(1));
+        Failure::unusable("config", file, &format!("line {line}: {}", e.message()))
+    })?;
+    let plain = |(name, value): (String, toml::Value)| {
+        let value = match value {
+            toml::Value::String(s) => s,
+            other => other.to_string(),
+        };
+        (name, value)
+    };
+    Ok(table.into_iter().map(plain).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let s = Settings::check(&table(DEFAULTS, "defaults").unwrap()).unwrap();
+        assert_eq!(s.locations.database, "sqlite:./data/croupier.db");
+        assert_eq!((s.listen.to_string().as_str(), s.interval_minutes), ("127.0.0.1:8080", 60));
+    }
+
+    #[test]
+    fn a_bad_setting_is_one_line_that_says_which_what_and_what_instead() {
+        for (name, value) in [
+            ("listen", "everywhere"),
+            ("interval_minutes", "0"),
+            ("interval_minutes", "1.5"),
+            ("durability", "maybe"),
+            ("cached_assignments", "-1"),
+            ("decide_timeout_ms", ""),
+            ("data", ""),
+        ] {
+            let mut values = table(DEFAULTS, "defaults").unwrap();
+            values.insert(name.into(), value.into());
+            let line = Settings::check(&values).unwrap_err().to_string();
+            assert!(line.starts_with(&format!("{name} = '{value}': must be ")) && !line.contains('\n'), "{line}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! From the log into the database: joined, counted, then acknowledged.
+
+use crate::Updater;
+use bandit::{Event, Experiment, Status, UserEvent, UserEventKind, candidate_decisions};
+use metrics::{counter, describe_counter};
+use std::collections::HashMap;
+use store::{Ingest, Poison, Result, Stores};
+
+/// Events of one transaction.
+const BATCH: usize = 5_000;
+/// Experiments read at a time.
+const PAGE: usize = 500;
+
+/// Tells the recorder what each metric means.
+pub fn describe() {
+    describe_counter!("croupier_updater_events_total", "Events consumed from the log.");
+    describe_counter!("croupier_updater_set_aside_total", "Records set aside because they cannot be taken.");
+    describe_counter!("croupier_updater_published_total", "Posterior sets published.");
+    describe_counter!("croupier_updater_failures_total", "Rounds of the updater that failed.");
+}
+
+/// The experiments that a reward without `decision_id` may concern, by the name of the reward; and all by id.
+#[derive(Default)]
+struct Directory {
+    all: Vec<Experiment>,
+    by_reward: HashMap<String, Vec<usize>>,
+    by_id: HashMap<String, usize>,
+    changes: u64,
+}
+
+impl Directory {
+    async fn load(stores: &Stores) -> Result<Self> {
+        let mut directory = Self { changes: stores.experiments.changes().await?, ..Self::default() };
+        let mut after: Option<String> = None;
+        loop {
+            let page = stores.experiments.list(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(directory) };
+            after = Some(last.definition.id.clone());
+            for record in page.into_iter().filter(|r| r.status != Status::Draft) {
+                let e = record.definition;
+                let place = directory.all.len();
+                directory.by_reward.entry(e.reward.event.clone()).or_default().push(place);
+                for guardrail in e.guardrails.iter().filter(|g| g.event != e.reward.event) {
+                    directory.by_reward.entry(guardrail.event.clone()).or_default().push(place);
+                }
+                directory.by_id.insert(e.id.clone(), place);
+                directory.all.push(e);
+            }
+        }
+    }
+
+    /// The decisions that an event may belong to.
+    fn claims(&self, event: &UserEvent) -> Vec<bandit::DecisionId> {
+        if let Some(id) = event.decision_id {
+            return vec![id];
+        }
+        let Some(user) = event.user.as_deref() else { return Vec::new() };
+        let places: &[usize] = match (&event.experiment, event.kind) {
+            (_, UserEventKind::View) => &[],
+            (Some(id), UserEventKind::Exposure) => self.by_id.get(id).map_or(&[], std::slice::from_ref),
+            (None, UserEventKind::Exposure) => &[],
+            (_, UserEventKind::Reward) => self.by_reward.get(&event.name).map_or(&[], Vec::as_slice),
+        };
+        places
+            .iter()
+            .map(|&place| &self.all[place])
+            .filter(|e| event.experiment.as_ref().is_none_or(|id| *id == e.id))
+            .flat_map(|e| candidate_decisions(e, user, event.item.as_deref(), event.at))
+            .collect()
+    }
+}
+
+impl Updater {
+    /// Consumes all that is in the log.
+    pub(crate) async fn consume_all(&mut self) -> Result<()> {
+        let mut directory: Option<Directory> = None;
+        loop {
+            let delivery = self.stores.events.pull(BATCH).await?;
+            let Some(receipt) = delivery.receipt else { return Ok(()) };
+            // An experiment is in the database before its first decision is in the log: read after pulling, the
+            // directory has every experiment that the batch may speak of.
+            let changes = self.stores.experiments.changes().await?;
+            let directory = match &mut directory {
+                Some(d) if d.changes == changes => d,
+                stale => stale.insert(Directory::load(&self.stores).await?),
+            };
+            let read = delivery.events.len() as u64;
+            let mut batch = Ingest { at: self.clock.now(), ..Ingest::default() };
+            for event in delivery.events {
+                match event {
+                    Ok(Event::Decision(record)) => batch.decisions.push(record),
+                    Ok(Event::User(event)) => {
+                        let claims = directory.claims(&event);
+                        batch.events.push((event, claims));
+                    }
+                    Err(Poison { reason, body }) => batch.set_aside.push((reason, body)),
+                }
+            }
+            let taken = self.stores.outcomes.ingest(&batch).await?;
+            // Only now that the effects are durable; a crash before this line delivers the batch again, which
+            // changes nothing.
+            self.stores.events.acknowledge(receipt).await?;
+            counter!("croupier_updater_events_total").increment(read);
+            counter!("croupier_updater_set_aside_total").increment(taken.set_aside);
+            if taken.set_aside > 0 {
+                tracing::warn!("{} records were set aside; their reasons are in the table dead_letters", taken.set_aside);
+            }
+            self.since.events_read += read;
+            self.since.decisions += taken.decisions;
+            self.since.events += taken.events;
+            self.since.set_aside += taken.set_aside;
+        }
+    }
+}

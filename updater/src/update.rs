@@ -1,0 +1,72 @@
+//! A run: recompute every experiment's posteriors from its outcomes, publish what changed, write down what was done.
+
+use crate::{Updater, boundary};
+use bandit::{PosteriorSet, Status, recompute};
+use jiff::Timestamp;
+use store::{ExperimentRecord, Result, RunReport, StoreError};
+
+/// Experiments read at a time.
+const PAGE: usize = 200;
+/// Days that assignments are kept after theirs: no clock of the world is further behind.
+const DAYS_KEPT: i64 = 2;
+
+impl Updater {
+    /// Does what run number `run` is for, and closes its record whatever happens.
+    pub(crate) async fn run_as(&mut self, run: i64) -> Result<RunReport> {
+        let began = std::time::Instant::now();
+        let done = self.work().await;
+        let mut report = std::mem::take(&mut self.since);
+        report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let result = done.map(|(as_of, recomputed, published)| {
+            report.as_of = Some(as_of);
+            report.recomputed = recomputed;
+            report.published = published;
+            metrics::counter!("croupier_updater_published_total").increment(published);
+        });
+        report.error = result.as_ref().err().map(ToString::to_string);
+        self.stores.runs.finish_run(run, self.clock.now(), &report).await?;
+        tracing::info!(
+            "update {run}: {} events, {} experiments, {} published, {} ms",
+            report.events_read, report.recomputed, report.published, report.duration_ms
+        );
+        result.map(|()| report)
+    }
+
+    async fn work(&mut self) -> Result<(Timestamp, u64, u64)> {
+        self.consume_all().await?;
+        // Ages count to the last boundary, not to this moment: a second run before the next one changes nothing.
+        let as_of = boundary(self.clock.now(), self.interval);
+        let (mut recomputed, mut published) = (0, 0);
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.stores.experiments.list(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.definition.id.clone());
+            for record in page.into_iter().filter(|r| r.status != Status::Draft) {
+                recomputed += 1;
+                published += u64::from(self.publish(record, as_of).await?);
+            }
+        }
+        let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let oldest = today.saturating_sub(jiff::Span::new().days(DAYS_KEPT));
+        self.stores.assignments.expire(oldest).await?;
+        Ok((as_of, recomputed, published))
+    }
+
+    /// Recomputes one experiment; true if there was something new to publish.
+    async fn publish(&self, record: ExperimentRecord, as_of: Timestamp) -> Result<bool> {
+        let id = record.definition.id.clone();
+        let latest = self.stores.posteriors.latest(&id).await?;
+        let outcomes = self.stores.outcomes.outcomes(&id).await?;
+        let version = latest.as_ref().map_or(0, |s| s.version) + 1;
+        let computed = tokio::task::spawn_blocking(move || {
+            recompute(&record.definition, record.revision, version, &outcomes, as_of)
+        });
+        let set: PosteriorSet = computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;
+        if latest.is_some_and(|latest| set.says_the_same_as(&latest)) {
+            return Ok(false);
+        }
+        self.stores.posteriors.publish(&set).await?;
+        Ok(true)
+    }
+}
