@@ -18,7 +18,7 @@ const DERIVED: [&str; 3] = ["state", "events", "database"];
 /// Settings as given on the command line or in variables.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
-pub struct SettingArgs {
+pub(crate) struct SettingArgs {
     /// File of settings [default: croupier.toml, if it is there]
     #[arg(long, global = true, env = "CROUPIER_CONFIG", value_name = "FILE")]
     config: Option<String>,

@@ -1,0 +1,26 @@
+//! The bar on standard error.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Makes a bar for each pass over the file, or none at all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    pub(super) fn new(shown: bool) -> Self {
+        Self { shown }
+    }
+
+    /// A bar for a pass over `bytes`.
+    pub(super) fn pass(self, what: &'static str, bytes: u64) -> ProgressBar {
+        if !self.shown {
+            return ProgressBar::hidden();
+        }
+        let style = ProgressStyle::with_template("{msg:<9} {wide_bar} {bytes} of {total_bytes}, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        // Dropping the last handle removes the bar, so that it never stands in the way of the summary.
+        ProgressBar::new(bytes).with_style(style).with_message(what).with_finish(indicatif::ProgressFinish::AndClear)
+    }
+}
