@@ -45,7 +45,12 @@ impl App {
     ///
     /// # Errors
     /// When experiments or posteriors cannot be read.
-    pub async fn new(stores: Stores, clock: Arc<dyn Clock>, config: Config, recorder: PrometheusHandle) -> Result<Arc<Self>> {
+    pub async fn new(
+        stores: Stores,
+        clock: Arc<dyn Clock>,
+        config: Config,
+        recorder: PrometheusHandle,
+    ) -> Result<Arc<Self>> {
         let app = Self {
             assignments: Cache::new(config.cached_assignments),
             metrics: Metrics::new(),

@@ -66,7 +66,8 @@ impl Access {
             Self::Loopback => same_machine(headers).map(|()| Caller(NOBODY.into())),
             Self::Keys(valid) => {
                 let given = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(secret_of);
-                let missing = || Problem::new(StatusCode::UNAUTHORIZED, "a key is needed: send 'Authorization: Bearer KEY'");
+                let missing =
+                    || Problem::new(StatusCode::UNAUTHORIZED, "a key is needed: send 'Authorization: Bearer KEY'");
                 let hash = hash_secret(&given.ok_or_else(missing)?);
                 // All are compared, each in constant time, so that timing tells nothing of which came close.
                 let valid = valid.load();
@@ -79,7 +80,10 @@ impl Access {
                 match found {
                     None => Err(Problem::new(StatusCode::UNAUTHORIZED, "the key is unknown or revoked")),
                     Some(key) if key.scope == needed || key.scope == Scope::Admin => Ok(Caller(key.name.clone())),
-                    Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "the key is for deciding and events only: use an admin key")),
+                    Some(_) => Err(Problem::new(
+                        StatusCode::FORBIDDEN,
+                        "the key is for deciding and events only: use an admin key",
+                    )),
                 }
             }
         }
@@ -97,7 +101,10 @@ fn secret_of(authorization: &str) -> Option<String> {
 fn same_machine(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let host = text(HOST).unwrap_or("localhost");
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
     let name = name.trim_matches(['[', ']']);
     let local = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if !local {
@@ -146,7 +153,9 @@ pub async fn people(State(access): State<Access>, mut request: Request, next: Ne
     }
     let mut response = guard(&access, Scope::Admin, request, next).await;
     if response.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"croupier\", charset=\"UTF-8\""));
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"croupier\", charset=\"UTF-8\""));
     }
     response
 }

@@ -135,7 +135,10 @@ pub(crate) async fn put(
         Status::Draft => {}
         Status::Running | Status::Paused => validate_change(&now.definition, &definition).map_err(Problem::fields)?,
         Status::Stopped => {
-            return Err(Problem::new(StatusCode::CONFLICT, format!("experiment '{id}' is stopped: it stays as it ended")));
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                format!("experiment '{id}' is stopped: it stays as it ended"),
+            ));
         }
     }
     let change = change(&app, caller, &uri)?;

@@ -1,7 +1,9 @@
 //! Metrics. A handle is looked up once; a request only adds to it.
 
 use bandit::Source;
-use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// What the API counts.
 pub(crate) struct Metrics {
@@ -19,7 +21,11 @@ pub(crate) struct Metrics {
 pub fn describe() {
     describe_counter!("croupier_decisions_total", "Decisions served, by source.");
     describe_counter!("croupier_decisions_repeated_total", "Decisions served from memory to a key that had one.");
-    describe_histogram!("croupier_decide_seconds", metrics::Unit::Seconds, "Time to a first decision, its writes included.");
+    describe_histogram!(
+        "croupier_decide_seconds",
+        metrics::Unit::Seconds,
+        "Time to a first decision, its writes included."
+    );
     describe_counter!("croupier_events_total", "Events accepted.");
     describe_counter!("croupier_events_rejected_total", "Events refused, each with a reason to its sender.");
     describe_counter!("croupier_shed_total", "Requests answered 503 because too much was waiting.");

@@ -105,7 +105,10 @@ pub(crate) async fn not_found(uri: Uri) -> Problem {
 }
 
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not possible at {}; see /openapi.json", uri.path()))
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{method} is not possible at {}; see /openapi.json", uri.path()),
+    )
 }
 
 /// Turns what the framework refuses by itself (an oversized body, say) into a problem document.

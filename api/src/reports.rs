@@ -52,7 +52,11 @@ pub(crate) async fn results(State(app): State<Arc<App>>, Path(id): Path<String>)
 /// Published posterior sets, oldest first.
 #[utoipa::path(get, path = "/v1/experiments/{id}/posteriors", tag = "results", params(("id" = String, Path), Since),
     responses((status = 200, body = Posteriors), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub(crate) async fn posteriors(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri) -> Result<Json<Posteriors>> {
+pub(crate) async fn posteriors(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<Posteriors>> {
     let Since { since } = params(&uri)?;
     known(&app, &id).await?;
     let mut posteriors = app.stores.posteriors.since(&id, since.unwrap_or(0), PAGE + 1).await?;
@@ -69,7 +73,11 @@ pub(crate) async fn update(State(app): State<Arc<App>>, Path(id): Path<String>) 
     known(&app, &id).await?;
     let run = app.stores.runs.request_run(app.clock.now()).await?;
     let find = || async {
-        app.stores.runs.run(run).await?.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the run is gone"))
+        app.stores
+            .runs
+            .run(run)
+            .await?
+            .ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the run is gone"))
     };
     let began = std::time::Instant::now();
     loop {

@@ -1,4 +1,5 @@
 //! Whatever comes in: a clear problem document, never a panic, never a 5xx, nothing half-written.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -98,7 +99,14 @@ async fn experiments_name_every_mistake() {
     ] {
         refused(&api, "/v1/experiments", body.to_string(), 400, field).await;
     }
-    refused(&api, "/v1/experiments", r#"{"id":"e","arms":[{"id":"a","prior":{"alpha":1e999,"beta":1}},{"id":"b"}],"reward":{"event":"x"}}"#, 400, "").await;
+    refused(
+        &api,
+        "/v1/experiments",
+        r#"{"id":"e","arms":[{"id":"a","prior":{"alpha":1e999,"beta":1}},{"id":"b"}],"reward":{"event":"x"}}"#,
+        400,
+        "",
+    )
+    .await;
     assert_eq!(api.call("GET", "/v1/experiments", "").await.1["experiments"], json!([]), "nothing was half-written");
     assert_eq!(api.post("/v1/experiments", &valid()).await.0, 201);
     refused(&api, "/v1/experiments", valid().to_string(), 409, "").await;
@@ -196,10 +204,18 @@ async fn keys_open_what_they_are_for_and_nothing_else() {
     assert_eq!(status("POST", "/v1/decide", None, ask.clone()).await, 401);
     assert_eq!(status("POST", "/v1/decide", Some("ck_wrong"), ask.clone()).await, 401);
     for (method, path) in [
-        ("GET", "/v1/experiments"), ("POST", "/v1/experiments"), ("GET", "/v1/experiments/page"), ("PUT", "/v1/experiments/page"),
-        ("DELETE", "/v1/experiments/page"), ("POST", "/v1/experiments/page/start"), ("POST", "/v1/experiments/page/pause"),
-        ("POST", "/v1/experiments/page/stop"), ("POST", "/v1/experiments/page/update"), ("GET", "/v1/experiments/page/results"),
-        ("GET", "/v1/experiments/page/posteriors"), ("GET", "/metrics"),
+        ("GET", "/v1/experiments"),
+        ("POST", "/v1/experiments"),
+        ("GET", "/v1/experiments/page"),
+        ("PUT", "/v1/experiments/page"),
+        ("DELETE", "/v1/experiments/page"),
+        ("POST", "/v1/experiments/page/start"),
+        ("POST", "/v1/experiments/page/pause"),
+        ("POST", "/v1/experiments/page/stop"),
+        ("POST", "/v1/experiments/page/update"),
+        ("GET", "/v1/experiments/page/results"),
+        ("GET", "/v1/experiments/page/posteriors"),
+        ("GET", "/metrics"),
     ] {
         assert_eq!(status(method, path, Some(&decide), String::new()).await, 403, "{method} {path}");
         assert_eq!(status(method, path, None, String::new()).await, 401, "{method} {path}");
@@ -236,17 +252,45 @@ async fn without_keys_other_sites_cannot_administer() {
 /// JSON near the truth: real field names with any values, and any bytes.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
-        "\\PC{0,8}".prop_map(Value::from), Just(json!("page")), Just(json!("reward")), Just(json!("2026-11-21T10:00:00Z")),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+        Just(json!("page")),
+        Just(json!("reward")),
+        Just(json!("2026-11-21T10:00:00Z")),
     ];
     let value = leaf.prop_recursive(3, 24, 6, |inner| {
         let name = prop::sample::select(vec![
-            "experiment", "user", "item", "context", "requests", "id", "type", "name", "value", "at", "arms", "policy", "kind",
-            "reward", "event", "window_hours", "prior", "alpha", "beta", "sticky", "by", "time_zone", "decision_id",
+            "experiment",
+            "user",
+            "item",
+            "context",
+            "requests",
+            "id",
+            "type",
+            "name",
+            "value",
+            "at",
+            "arms",
+            "policy",
+            "kind",
+            "reward",
+            "event",
+            "window_hours",
+            "prior",
+            "alpha",
+            "beta",
+            "sticky",
+            "by",
+            "time_zone",
+            "decision_id",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((name, inner), 0..8).prop_map(|o| o.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+            prop::collection::vec((name, inner), 0..8)
+                .prop_map(|o| o.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
         ]
     });
     prop_oneof![

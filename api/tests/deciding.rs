@@ -1,4 +1,5 @@
 //! Decide over the routes, on real stores.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -63,7 +64,11 @@ async fn the_day_turns_in_the_experiments_time_zone() {
     assert!(moved > 0, "a new day is a new draw");
     api.clock.set("2026-11-21T14:00:00Z");
     for (i, old) in before.iter().enumerate() {
-        assert_eq!(decide(&api, &format!("u{i}")).await["arm"], old["arm"], "a clock that steps back finds the old day");
+        assert_eq!(
+            decide(&api, &format!("u{i}")).await["arm"],
+            old["arm"],
+            "a clock that steps back finds the old day"
+        );
     }
 }
 
@@ -110,7 +115,11 @@ async fn a_batch_answers_in_order_each_by_itself() {
     assert_eq!(status, 200);
     let d = answer["decisions"].as_array().unwrap();
     assert_eq!((d.len(), &d[1]["status"], &d[2]["errors"]["item"]), (4, &json!(404), &json!("must not be empty")));
-    assert_eq!((&d[0]["decision_id"], &d[0]["arm"]), (&d[3]["decision_id"], &d[3]["arm"]), "two first requests at once");
+    assert_eq!(
+        (&d[0]["decision_id"], &d[0]["arm"]),
+        (&d[3]["decision_id"], &d[3]["arm"]),
+        "two first requests at once"
+    );
     let many = vec![json!({"experiment": "page"}); 101];
     assert_eq!(api.post("/v1/decide/batch", &json!({"user": "u", "requests": many})).await.0, 400);
 }

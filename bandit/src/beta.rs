@@ -203,7 +203,11 @@ impl Shape {
         let mut t = f64::midpoint(low, high);
         for _ in 0..60 {
             let excess = self.survival(t) - q;
-            if excess > 0.0 { low = t } else { high = t }
+            if excess > 0.0 {
+                low = t
+            } else {
+                high = t
+            }
             let newton = t + excess / self.density(t);
             let next = if newton > low && newton < high { newton } else { f64::midpoint(low, high) };
             if (next - t).abs() <= 1e-15 * t.abs().max(1.0) {

@@ -41,7 +41,9 @@ impl DecideRequest {
     pub fn check(&self) -> Result<(), Vec<FieldError>> {
         let mut errors = Vec::new();
         let mut add = |field: &str, why: String| errors.push(FieldError { field: field.into(), why });
-        for (field, id) in [("experiment", Some(&self.experiment)), ("user", Some(&self.user)), ("item", self.item.as_ref())] {
+        for (field, id) in
+            [("experiment", Some(&self.experiment)), ("user", Some(&self.user)), ("item", self.item.as_ref())]
+        {
             if let Some(Err(why)) = id.map(|id| check_id(id)) {
                 add(field, why.to_string());
             }
@@ -268,7 +270,8 @@ impl Decider {
         let (key, day) = self.key(request, now);
         let segment = segment_of(&self.experiment.segment_by, &request.context);
         // Known segments share one allocation.
-        let segment = self.segments.get_key_value(segment.as_str()).map_or_else(|| segment.as_str().into(), |(s, _)| s.clone());
+        let segment =
+            self.segments.get_key_value(segment.as_str()).map_or_else(|| segment.as_str().into(), |(s, _)| s.clone());
         let assignment = Assignment {
             key,
             arm: self.arms[arm].clone(),

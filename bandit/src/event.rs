@@ -166,7 +166,11 @@ impl NewEvent {
         use EventError::{Bad, Missing};
         let kind = self.kind.ok_or(Missing("type", "('reward', 'exposure' or 'view')"))?;
         for (field, value) in [
-            ("id", &self.id), ("name", &self.name), ("user", &self.user), ("item", &self.item), ("experiment", &self.experiment),
+            ("id", &self.id),
+            ("name", &self.name),
+            ("user", &self.user),
+            ("item", &self.item),
+            ("experiment", &self.experiment),
         ] {
             if let Some(value) = value {
                 check_id(value).map_err(|e| Bad(field, e.to_string()))?;

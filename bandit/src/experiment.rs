@@ -309,10 +309,7 @@ impl Status {
     #[must_use]
     pub fn may_become(self, next: Self) -> bool {
         use Status::{Draft, Paused, Running, Stopped};
-        matches!(
-            (self, next),
-            (Draft | Paused, Running) | (Running, Paused) | (Running | Paused, Stopped)
-        )
+        matches!((self, next), (Draft | Paused, Running) | (Running, Paused) | (Running | Paused, Stopped))
     }
 }
 

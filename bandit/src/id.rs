@@ -44,9 +44,8 @@ pub fn check_id(id: &str) -> Result<(), IdError> {
 pub fn check_slug(id: &str) -> Result<(), IdError> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = id.as_bytes();
-    let ok = (1..=64).contains(&bytes.len())
-        && plain(bytes[0])
-        && bytes.iter().all(|&b| plain(b) || b == b'_' || b == b'-');
+    let ok =
+        (1..=64).contains(&bytes.len()) && plain(bytes[0]) && bytes.iter().all(|&b| plain(b) || b == b'_' || b == b'-');
     if ok { Ok(()) } else { Err(IdError::Slug) }
 }
 

@@ -13,6 +13,7 @@ mod key;
 mod outcome;
 mod policy;
 mod posterior;
+#[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
 mod quadrature;
 mod results;
 mod segment;
@@ -32,6 +33,6 @@ pub use outcome::{HourOutcome, candidate_decisions, hour_of, recompute};
 pub use policy::SegmentPolicy;
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet};
 pub use quadrature::{Comparison, compare, ratio_interval};
-pub use results::{ArmResult, Uplift, summarise};
+pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
 pub use validate::{FieldError, MAX_ARMS, validate, validate_change};

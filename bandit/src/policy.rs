@@ -41,7 +41,8 @@ impl SegmentPolicy {
         let draws: Option<Vec<_>> = live.iter().map(|b| rand_distr::Beta::new(b.alpha, b.beta).ok()).collect();
         let thompson = experiment.policy.kind == PolicyKind::Thompson;
         let by_policy = |own: &[f64]| own.iter().map(|p| floor + (1.0 - k * floor) * p).collect::<Vec<_>>();
-        let shares = if thompson && known.is_some() { Vec::new() } else { by_policy(&own_shares(experiment, &enabled, &live)) };
+        let shares =
+            if thompson && known.is_some() { Vec::new() } else { by_policy(&own_shares(experiment, &enabled, &live)) };
         let propensities = known.unwrap_or_else(|| {
             let h = experiment.holdout;
             let mut all = vec![0.0; experiment.arms.len()];
@@ -52,7 +53,15 @@ impl SegmentPolicy {
         });
         let rule = match draws {
             Some(posteriors) if thompson => Rule::Thompson { explore: k * floor, posteriors },
-            _ => Rule::Shares(shares.iter().scan(0.0, |sum, s| { *sum += s; Some(*sum) }).collect()),
+            _ => Rule::Shares(
+                shares
+                    .iter()
+                    .scan(0.0, |sum, s| {
+                        *sum += s;
+                        Some(*sum)
+                    })
+                    .collect(),
+            ),
         };
         Self { enabled, rule, propensities }
     }

@@ -3,9 +3,10 @@
 use crate::beta::{Beta, Interval};
 use crate::experiment::Experiment;
 use crate::outcome::HourOutcome;
-use crate::posterior::ArmPosterior;
+use crate::posterior::{ArmPosterior, PosteriorSet};
 use crate::quadrature::{compare, ratio_interval};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Mass of the credible intervals shown.
@@ -77,13 +78,34 @@ pub fn summarise(
                 rate: rate(rewards, trials),
                 interval: betas[i].interval(MASS),
                 p_best: place.map_or(0.0, |p| live.p_best[p]),
-                expected_loss: place.map_or_else(|| (live.expected_max - betas[i].mean()).max(0.0), |p| live.expected_loss[p]),
+                expected_loss: place
+                    .map_or_else(|| (live.expected_max - betas[i].mean()).max(0.0), |p| live.expected_loss[p]),
                 allocation: posteriors[i].propensity,
                 uplift: (i != experiment.control()).then(|| uplift(betas[i], control)),
                 posterior: betas[i],
             }
         })
         .collect()
+}
+
+/// Trials of each segment.
+#[must_use]
+pub fn trials_by_segment(outcomes: &[HourOutcome]) -> BTreeMap<&str, u64> {
+    let mut trials = BTreeMap::new();
+    for o in outcomes {
+        *trials.entry(o.segment.as_str()).or_default() += o.trials;
+    }
+    trials
+}
+
+/// The weight of each segment of `set`, in its order, where all are seen as one: its share of the trials, or equal
+/// shares before there are any. Sums to 1.
+#[must_use]
+pub fn segment_weights(set: &PosteriorSet, trials: &BTreeMap<&str, u64>) -> Vec<f64> {
+    let of = |segment: &String| trials.get(segment.as_str()).copied().unwrap_or(0);
+    let seen: u64 = set.segments.keys().map(of).sum();
+    let weight = |segment| rate(of(segment), seen).or_else(|| rate(1, set.segments.len() as u64)).unwrap_or(0.0);
+    set.segments.keys().map(weight).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]

@@ -97,7 +97,11 @@ fn arms(e: &Experiment, f: &mut Findings) {
         }
         f.check((0.0..=1e6).contains(&arm.weight), at("weight"), "must be 0 to 1e6");
         let bytes = arm.payload.to_string().len();
-        f.check(bytes <= MAX_PAYLOAD_BYTES, at("payload"), format!("must be at most {MAX_PAYLOAD_BYTES} bytes of JSON"));
+        f.check(
+            bytes <= MAX_PAYLOAD_BYTES,
+            at("payload"),
+            format!("must be at most {MAX_PAYLOAD_BYTES} bytes of JSON"),
+        );
     }
     f.check(e.arms.iter().filter(|a| a.control).count() <= 1, "arms", "only one arm may be the control");
     f.check(e.arms.iter().any(|a| a.enabled), "arms", "one arm at least must be enabled");
@@ -107,11 +111,7 @@ fn policy(e: &Experiment, f: &mut Findings) {
     let p = &e.policy;
     #[expect(clippy::cast_precision_loss, reason = "at most 100 arms")]
     let most = 1.0 / e.arms.len().max(1) as f64;
-    f.check(
-        (0.0..=most).contains(&p.floor),
-        "policy.floor",
-        format!("must be 0 to {most:.4} (1 / number of arms)"),
-    );
+    f.check((0.0..=most).contains(&p.floor), "policy.floor", format!("must be 0 to {most:.4} (1 / number of arms)"));
     if let Some(epsilon) = p.epsilon {
         f.check(share(epsilon), "policy.epsilon", "must be 0 to 1");
         f.check(p.kind == PolicyKind::EpsilonGreedy, "policy.epsilon", "belongs to the kind 'epsilon_greedy' only");
@@ -141,11 +141,7 @@ fn policy_name(kind: PolicyKind) -> &'static str {
 
 fn sticky(e: &Experiment, f: &mut Findings) {
     let by = &e.sticky.by;
-    f.check(
-        by.contains(&StickyBy::User) || by.contains(&StickyBy::Item),
-        "sticky.by",
-        "must contain 'user' or 'item'",
-    );
+    f.check(by.contains(&StickyBy::User) || by.contains(&StickyBy::Item), "sticky.by", "must contain 'user' or 'item'");
     let twice = by.iter().enumerate().any(|(i, part)| by[..i].contains(part));
     f.check(!twice, "sticky.by", "must not repeat a part");
     f.check(
@@ -241,9 +237,20 @@ mod tests {
         e.holdout = -0.1;
         let found = fields(validate(&e));
         for field in [
-            "id", "arms[1].id", "arms[0].prior.alpha", "policy.floor", "policy.half_life_hours", "policy.epsilon",
-            "sticky.by", "sticky.time_zone", "reward.window_hours", "reward.event", "segment_by[1]",
-            "guardrails[0].max_rate", "traffic", "holdout",
+            "id",
+            "arms[1].id",
+            "arms[0].prior.alpha",
+            "policy.floor",
+            "policy.half_life_hours",
+            "policy.epsilon",
+            "sticky.by",
+            "sticky.time_zone",
+            "reward.window_hours",
+            "reward.event",
+            "segment_by[1]",
+            "guardrails[0].max_rate",
+            "traffic",
+            "holdout",
         ] {
             assert!(found.iter().any(|f| f == field), "{field} not in {found:?}");
         }

@@ -1,7 +1,9 @@
 //! Decisions: sticky by day across time zones, dealt at the probabilities they state, repeatable.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bandit::{
-    DecideRequest, Decider, Experiment, HourOutcome, PosteriorSet, Source, Status, candidate_decisions, hour_of, recompute,
+    DecideRequest, Decider, Experiment, HourOutcome, PosteriorSet, Source, Status, candidate_decisions, hour_of,
+    recompute,
 };
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
@@ -26,8 +28,16 @@ fn at(text: &str) -> Timestamp {
 
 fn learnt(e: &Experiment) -> PosteriorSet {
     let rows = [(0, 100, 5), (1, 120, 9), (2, 90, 6)];
-    let outcomes: Vec<_> =
-        rows.map(|(arm, trials, rewards)| HourOutcome { hour: 1, segment: "all".into(), arm, holdout: false, trials, rewards }).into();
+    let outcomes: Vec<_> = rows
+        .map(|(arm, trials, rewards)| HourOutcome {
+            hour: 1,
+            segment: "all".into(),
+            arm,
+            holdout: false,
+            trials,
+            rewards,
+        })
+        .into();
     recompute(e, 1, 7, &outcomes, at("1970-01-01T03:00:00Z"))
 }
 
@@ -73,7 +83,9 @@ fn a_draw_depends_on_key_and_version_alone() {
     let set = learnt(&e);
     let (one, two) = (decider(&e, Some(&set)), decider(&e, Some(&set)));
     let (morning, evening) = (at("2026-11-21T01:00:00Z"), at("2026-11-21T23:00:00Z"));
-    let arms = |d: &Decider, t| -> Vec<_> { (0..200).map(|i| d.deal(&request(&i.to_string(), "x"), t).assignment.arm).collect() };
+    let arms = |d: &Decider, t| -> Vec<_> {
+        (0..200).map(|i| d.deal(&request(&i.to_string(), "x"), t).assignment.arm).collect()
+    };
     assert_eq!(arms(&one, morning), arms(&two, evening));
     assert_ne!(arms(&one, morning), arms(&one, at("2026-11-22T01:00:00Z")), "another day is another draw");
     let mut next = set.clone();
@@ -95,7 +107,10 @@ fn days_turn_at_local_midnight() {
         // A day that never was: Samoa went from 29 to 31 December 2011.
         ("Pacific/Apia", "2011-12-30T09:59:59Z", "2011-12-30T10:00:00Z", ["2011-12-29", "2011-12-31"]),
     ] {
-        let e = experiment(r#"{"kind":"fixed"}"#, &format!(r#","sticky":{{"by":["user","item","day"],"time_zone":"{zone}"}}"#));
+        let e = experiment(
+            r#"{"kind":"fixed"}"#,
+            &format!(r#","sticky":{{"by":["user","item","day"],"time_zone":"{zone}"}}"#),
+        );
         let d = decider(&e, None);
         let (first, second) = (d.key(&request("u", "i"), at(before)), d.key(&request("u", "i"), at(after)));
         assert_eq!([first.1.to_string(), second.1.to_string()], days, "{zone}");
@@ -130,8 +145,9 @@ fn a_disabled_arm_is_dealt_to_nobody_new_and_a_new_one_at_its_prior() {
     e.arms[1].enabled = false;
     e.arms.push(serde_json::from_str(r#"{"id":"d"}"#).unwrap());
     let d = Decider::new(e, Status::Running, None, 2, Some(&set)).unwrap();
-    let arms: std::collections::BTreeSet<_> =
-        (0..5_000).map(|i| d.deal(&request(&format!("u{i}"), "x"), at("2026-11-21T10:00:00Z")).assignment.arm.to_string()).collect();
+    let arms: std::collections::BTreeSet<_> = (0..5_000)
+        .map(|i| d.deal(&request(&format!("u{i}"), "x"), at("2026-11-21T10:00:00Z")).assignment.arm.to_string())
+        .collect();
     assert_eq!(arms.into_iter().collect::<Vec<_>>(), ["a", "c", "d"]);
 }
 
@@ -182,7 +198,14 @@ fn an_outcome_one_half_life_old_counts_half() {
     let mut e = experiment(r#"{"kind":"thompson"}"#, "");
     e.policy.half_life_hours = Some(24.0);
     let t = at("2026-11-21T10:00:00Z");
-    let outcome = |hours_ago: i64| HourOutcome { hour: hour_of(t) - 1 - hours_ago, segment: "all".into(), arm: 1, holdout: false, trials: 10, rewards: 4 };
+    let outcome = |hours_ago: i64| HourOutcome {
+        hour: hour_of(t) - 1 - hours_ago,
+        segment: "all".into(),
+        arm: 1,
+        holdout: false,
+        trials: 10,
+        rewards: 4,
+    };
     for (age, weight) in [(0, 1.0), (24, 0.5), (48, 0.25)] {
         let b = recompute(&e, 1, 1, &[outcome(age)], t).segments["all"][1].beta();
         assert!((b.alpha - 1.0 - 4.0 * weight).abs() < 1e-12 && (b.beta - 1.0 - 6.0 * weight).abs() < 1e-12);

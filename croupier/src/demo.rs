@@ -85,7 +85,9 @@ pub(crate) async fn run(args: &DemoArgs, given: &SettingArgs) -> Result<(), Fail
     let address = server.address().ok_or_else(|| Failure::Failed("the demo has no port".into()))?;
     let base = format!("http://{address}");
     println!("{NOTICE}\n\n  dashboard   {base}/dashboard\n  API         {base}/openapi.json\n");
-    println!("  curl -s {base}/v1/decide -d '{{\"experiment\":\"product-page\",\"user\":\"you\",\"item\":\"sku-1\",\"context\":{{\"device\":\"mobile\"}}}}'\n");
+    println!(
+        "  curl -s {base}/v1/decide -d '{{\"experiment\":\"product-page\",\"user\":\"you\",\"item\":\"sku-1\",\"context\":{{\"device\":\"mobile\"}}}}'\n"
+    );
     println!("Ctrl-C ends it.");
     let (stop, stopped) = watch::channel(false);
     let visitors: Vec<_> = (0..VISITORS).map(|n| tokio::spawn(visit(n, base.clone(), stopped.clone()))).collect();
@@ -118,8 +120,8 @@ async fn start(settings: &Settings) -> Result<jiff::Timestamp, Failure> {
 async fn set_up(stores: &Stores, clock: &dyn Clock) -> Result<(), Failure> {
     let change = Change { who: "demo".into(), why: "made for the demo".into(), at: clock.now() };
     for scene in scenes() {
-        let definition: Experiment =
-            serde_json::from_value(scene.definition).map_err(|e| Failure::Failed(format!("the demo's experiment: {e}")))?;
+        let definition: Experiment = serde_json::from_value(scene.definition)
+            .map_err(|e| Failure::Failed(format!("the demo's experiment: {e}")))?;
         match stores.experiments.create(&definition, &change).await {
             Ok(_) => {
                 stores.experiments.set_status(&definition.id, Status::Draft, Status::Running, None, &change).await?;

@@ -32,8 +32,10 @@ pub(crate) async fn run(command: KeysCommand, settings: &Settings) -> Result<(),
     let now = SystemClock.now();
     match command {
         KeysCommand::Create { scope, name } => {
-            check_id(&name).map_err(|why| Failure::unusable("name", &name.escape_debug().to_string(), &why.to_string()))?;
-            let scope = Scope::parse(&scope).ok_or_else(|| Failure::unusable("scope", &scope, "must be 'decide' or 'admin'"))?;
+            check_id(&name)
+                .map_err(|why| Failure::unusable("name", &name.escape_debug().to_string(), &why.to_string()))?;
+            let scope = Scope::parse(&scope)
+                .ok_or_else(|| Failure::unusable("scope", &scope, "must be 'decide' or 'admin'"))?;
             let secret = api::new_secret().map_err(Failure::Failed)?;
             let key = keys.create_key(&name, scope, &api::hash_secret(&secret), now).await?;
             eprintln!("key {} '{}' for {}; it is not shown again:", key.id, key.name, key.scope.as_str());
@@ -43,7 +45,13 @@ pub(crate) async fn run(command: KeysCommand, settings: &Settings) -> Result<(),
             println!("{:>4}  {:<7}  {:<20}  {:<20}  name", "id", "scope", "created", "revoked");
             for key in keys.list_keys().await? {
                 let revoked = key.revoked_at.map_or_else(|| "-".to_owned(), |t| format!("{t:.0}"));
-                println!("{:>4}  {:<7}  {:<20}  {revoked:<20}  {}", key.id, key.scope.as_str(), format!("{:.0}", key.created_at), key.name);
+                println!(
+                    "{:>4}  {:<7}  {:<20}  {revoked:<20}  {}",
+                    key.id,
+                    key.scope.as_str(),
+                    format!("{:.0}", key.created_at),
+                    key.name
+                );
             }
         }
         KeysCommand::Revoke { id } => {

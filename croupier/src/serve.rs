@@ -202,9 +202,9 @@ async fn access(listen: SocketAddr, listens: bool, stores: &Stores) -> Result<Ac
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(listen)
-        .await
-        .map_err(|e| Failure::unusable("listen", &listen.to_string(), &format!("the port cannot be opened ({e}): choose another")))
+    TcpListener::bind(listen).await.map_err(|e| {
+        Failure::unusable("listen", &listen.to_string(), &format!("the port cannot be opened ({e}): choose another"))
+    })
 }
 
 fn recorder() -> Result<PrometheusHandle, Failure> {

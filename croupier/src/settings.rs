@@ -101,7 +101,11 @@ impl Settings {
             Ok(text) => {
                 for (name, value) in table(&text, path)? {
                     if !known.contains(&name) {
-                        return Err(Failure::unusable(&name, &value, &format!("in {path}: no such setting; there are {}", known.join(", "))));
+                        return Err(Failure::unusable(
+                            &name,
+                            &value,
+                            &format!("in {path}: no such setting; there are {}", known.join(", ")),
+                        ));
                     }
                     values.insert(name, value);
                 }
@@ -139,7 +143,9 @@ impl Settings {
                 durability,
             },
             listen: parse("listen", &text("listen"), "must be ADDRESS:PORT, as 127.0.0.1:8080", |_| true)?,
-            interval_minutes: parse("interval_minutes", &text("interval_minutes"), "must be 1 to 1440", |n| (1..=1440).contains(n))?,
+            interval_minutes: parse("interval_minutes", &text("interval_minutes"), "must be 1 to 1440", |n| {
+                (1..=1440).contains(n)
+            })?,
             cached_assignments: parse(
                 "cached_assignments",
                 &text("cached_assignments"),

@@ -1,4 +1,5 @@
 //! The command line as a stranger meets it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -8,7 +9,9 @@ use support::{Server, croupier, finish};
 fn help_names_flags_variables_and_file() {
     let (code, out, _) = finish(croupier(&["--help"]));
     assert_eq!(code, 0);
-    for word in ["demo", "serve", "updater", "keys", "import", "--listen", "CROUPIER_LISTEN", "croupier.toml", "Exit codes"] {
+    for word in
+        ["demo", "serve", "updater", "keys", "import", "--listen", "CROUPIER_LISTEN", "croupier.toml", "Exit codes"]
+    {
         assert!(out.contains(word), "{word} is not in --help:\n{out}");
     }
 }
@@ -25,7 +28,10 @@ fn unusable_settings_are_one_line_and_exit_2() {
         (vec!["serve", "--listen", "here"], vec!["listen = 'here'", "ADDRESS:PORT"]),
         (vec!["serve", "--listen", "0.0.0.0:0", "--data", &data], vec!["listen = '0.0.0.0:0'", "croupier keys create"]),
         (vec!["serve", "--state", "bigtable://p/i", "--data", &data], vec!["state = 'bigtable://p/i'", "file:DIR"]),
-        (vec!["serve", "--database", "postgres://u:secret@h/d", "--data", &data], vec!["database = 'postgres://…'", "sqlite:FILE"]),
+        (
+            vec!["serve", "--database", "postgres://u:secret@h/d", "--data", &data],
+            vec!["database = 'postgres://…'", "sqlite:FILE"],
+        ),
         (vec!["serve", "--durability", "maybe"], vec!["durability = 'maybe'", "'sync' or 'os'"]),
         (vec!["serve", "--config", file.to_str().unwrap()], vec!["lissten = '1'", "no such setting", "listen"]),
         (vec!["serve", "--config", broken.to_str().unwrap()], vec!["line 2"]),
@@ -66,11 +72,19 @@ async fn a_second_process_on_a_data_directory_is_refused() {
     let data = dir.path().display().to_string();
     let (code, _, err) = finish(croupier(&["serve", "--listen", "127.0.0.1:0", "--data", &data]));
     assert_eq!((code, err.lines().count()), (2, 1), "{err}");
-    assert!(err.contains("state = ") && err.contains(&server.pid().to_string()) && err.contains("another directory"), "{err}");
+    assert!(
+        err.contains("state = ") && err.contains(&server.pid().to_string()) && err.contains("another directory"),
+        "{err}"
+    );
     let port = server.base.rsplit(':').next().unwrap().to_owned();
     let other = tempfile::tempdir().unwrap();
-    let (code, _, err) =
-        finish(croupier(&["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", &other.path().display().to_string()]));
+    let (code, _, err) = finish(croupier(&[
+        "serve",
+        "--listen",
+        &format!("127.0.0.1:{port}"),
+        "--data",
+        &other.path().display().to_string(),
+    ]));
     assert!(code == 2 && err.contains("choose another"), "{err}");
     server.stop();
     Server::start(dir.path(), &[]).stop();
@@ -97,7 +111,8 @@ async fn keys_are_shown_once_and_open_a_public_address() {
     for path in ["/v1/experiments", "/dashboard"] {
         assert_eq!((status(path, None).await, status(path, Some(secret.trim())).await), (401, 200), "{path}");
     }
-    let basic = server.client.get(format!("{base}/dashboard")).basic_auth("me", Some(secret.trim())).send().await.unwrap();
+    let basic =
+        server.client.get(format!("{base}/dashboard")).basic_auth("me", Some(secret.trim())).send().await.unwrap();
     assert_eq!(basic.status(), 200, "a browser asks for a name and a password");
     assert_eq!(keys(&["revoke", "1"]).0, 0);
     assert_eq!((keys(&["revoke", "9"]).0, keys(&["create", "--scope", "root", "--name", "x"]).0), (1, 2));

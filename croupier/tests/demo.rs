@@ -1,4 +1,5 @@
 //! The demo shows decisions, updates and the dashboard move within half a minute.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -22,13 +23,22 @@ async fn a_newcomer_sees_it_move() {
             break;
         }
     }
-    let base = text.iter().find_map(|l| l.trim().strip_prefix("dashboard").map(|u| u.trim().trim_end_matches("/dashboard").to_owned())).unwrap();
+    let base = text
+        .iter()
+        .find_map(|l| l.trim().strip_prefix("dashboard").map(|u| u.trim().trim_end_matches("/dashboard").to_owned()))
+        .unwrap();
     assert!(text.iter().any(|l| l.contains("curl ") && l.contains("/v1/decide")), "{text:?}");
     let client = reqwest::Client::new();
     let began = Instant::now();
     loop {
-        let results: serde_json::Value =
-            client.get(format!("{base}/v1/experiments/product-page/results")).send().await.unwrap().json().await.unwrap();
+        let results: serde_json::Value = client
+            .get(format!("{base}/v1/experiments/product-page/results"))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         let rewarded = results["arms"].as_array().unwrap().iter().any(|a| a["rewards"].as_u64() > Some(0));
         if results["posterior_version"].as_u64() >= Some(2) && rewarded {
             break;

@@ -1,5 +1,6 @@
 //! `kill -9` at random moments under load: what was acknowledged is there, counted once, and the posteriors that
 //! are rebuilt from it are those that were published.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -31,7 +32,8 @@ async fn nothing_acknowledged_is_lost_or_counted_twice() {
     let mut server = Server::start(dir.path(), &[]);
     server.run(&five_arms("page")).await;
     for cycle in 0..kills {
-        let load: Vec<_> = (0..16).map(|n| tokio::spawn(work(server.base.clone(), cycle, n, acknowledged.clone()))).collect();
+        let load: Vec<_> =
+            (0..16).map(|n| tokio::spawn(work(server.base.clone(), cycle, n, acknowledged.clone()))).collect();
         tokio::time::sleep(Duration::from_millis(rng.random_range(20..500))).await;
         server.kill();
         for task in load {
@@ -39,7 +41,7 @@ async fn nothing_acknowledged_is_lost_or_counted_twice() {
         }
         server = Server::start(dir.path(), &[]);
     }
-    let acknowledged = acknowledged.lock().unwrap();
+    let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap());
     assert!(acknowledged.decisions.len() > 100 && acknowledged.rewards.len() > 20, "the load did something");
     for (id, (arm, user)) in acknowledged.decisions.iter().take(500) {
         let again = server.post("/v1/decide", &json!({"experiment": "page", "user": user, "item": "i"})).await;
@@ -57,13 +59,18 @@ async fn work(base: String, cycle: u64, number: u64, acknowledged: Arc<Mutex<Ack
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(cycle * 100 + number);
     for n in 0.. {
         // Some users come again in later cycles and after other posteriors.
-        let user = if rng.random_bool(0.3) { format!("u{}", rng.random_range(0..200)) } else { format!("u{cycle}-{number}-{n}") };
+        let user = if rng.random_bool(0.3) {
+            format!("u{}", rng.random_range(0..200))
+        } else {
+            format!("u{cycle}-{number}-{n}")
+        };
         let ask = json!({"experiment": "page", "user": user, "item": "i"});
         let Ok(answer) = client.post(format!("{base}/v1/decide")).json(&ask).send().await else { return };
         assert_eq!(answer.status(), 200);
         let Ok(decision) = answer.json::<serde_json::Value>().await else { return };
         assert_ne!(decision["source"], "fallback");
-        let (id, arm) = (decision["decision_id"].as_str().unwrap().to_owned(), decision["arm"].as_str().unwrap().to_owned());
+        let (id, arm) =
+            (decision["decision_id"].as_str().unwrap().to_owned(), decision["arm"].as_str().unwrap().to_owned());
         {
             let mut known = acknowledged.lock().unwrap();
             let first = known.decisions.entry(id.clone()).or_insert_with(|| (arm.clone(), user.clone()));
@@ -86,7 +93,10 @@ async fn work(base: String, cycle: u64, number: u64, acknowledged: Arc<Mutex<Ack
 
 async fn check_database(dir: &Path, acknowledged: &Acknowledged) {
     let pool = SqlitePool::connect(&format!("sqlite:{}/croupier.db", dir.display())).await.unwrap();
-    let rows = sqlx::query("SELECT lower(hex(id)) AS id, arm, counted_trial, counted_reward FROM decisions").fetch_all(&pool).await.unwrap();
+    let rows = sqlx::query("SELECT lower(hex(id)) AS id, arm, counted_trial, counted_reward FROM decisions")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
     let kept: BTreeMap<String, (i64, i64, i64)> = rows
         .iter()
         .map(|r| (r.get::<String, _>("id"), (r.get("arm"), r.get("counted_trial"), r.get("counted_reward"))))
@@ -96,7 +106,8 @@ async fn check_database(dir: &Path, acknowledged: &Acknowledged) {
         assert_eq!((["a", "b", "c", "d", "e"][usize::try_from(*index).unwrap()], *trial), (arm.as_str(), 1));
         assert!(!acknowledged.rewards.contains(id) || *reward == 1, "acknowledged reward of {id} is lost");
     }
-    let (trials, rewards): (i64, i64) = sqlx::query_as("SELECT sum(trials), sum(rewards) FROM outcomes").fetch_one(&pool).await.unwrap();
+    let (trials, rewards): (i64, i64) =
+        sqlx::query_as("SELECT sum(trials), sum(rewards) FROM outcomes").fetch_one(&pool).await.unwrap();
     assert_eq!(usize::try_from(trials).unwrap(), kept.len(), "each decision is counted once");
     assert_eq!(rewards, kept.values().map(|(_, _, reward)| reward).sum::<i64>(), "each reward is counted once");
     let (aside,): (i64,) = sqlx::query_as("SELECT count(*) FROM dead_letters").fetch_one(&pool).await.unwrap();

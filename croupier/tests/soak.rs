@@ -1,6 +1,7 @@
 //! Minutes of mixed load: every answer is good, memory and handles stay flat, and nothing is left in a queue.
 //!
 //! Short by default; `make soak` sets `SOAK_SECONDS=600`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "shared with the bench, which uses more of it")]
 #[path = "../benches/bench/server.rs"]

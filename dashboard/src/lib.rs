@@ -1,1 +1,38 @@
-//! dashboard
+//! The dashboard: what an experiment's owner looks at. A page is a struct and a template of the same name; every
+//! number is one of [`store::results`], so that it equals the API's.
+
+mod answer;
+mod app;
+mod arms;
+mod assets;
+mod failure;
+mod format;
+mod moment;
+mod pages;
+mod plots;
+mod verdict;
+
+use app::App;
+use axum::response::Redirect;
+use axum::routing::{any, get};
+use axum::{Router, middleware};
+use bandit::Clock;
+use std::sync::Arc;
+use store::Stores;
+
+/// Everything under `/dashboard`. `notice` is a line that every page shows at its top.
+pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> Router {
+    let app = App::new(stores, clock, notice);
+    let home = || async { Redirect::permanent("/dashboard") };
+    Router::new()
+        .route("/dashboard", get(pages::experiments))
+        .route("/dashboard/", get(home))
+        .route("/dashboard/experiments", get(home))
+        .route("/dashboard/experiments/{id}", get(pages::experiment))
+        .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
+        .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
+        .route("/dashboard/assets/{file}", get(assets::serve))
+        .route("/dashboard/{*rest}", any(pages::nowhere))
+        .layer(middleware::from_fn_with_state(app.clone(), answer::finish))
+        .with_state(app)
+}

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
-/// Assignments by key. The first to put one wins; all others learn what it put.
+/// Assignments by key. The first to put one wins; all others learn what it put. Moments are kept to the millisecond.
 #[async_trait]
 pub trait Assignments: Send + Sync {
     /// What the key was dealt, if anything. What is returned is durable.

@@ -19,6 +19,9 @@ pub trait EventLog: Send + Sync {
     /// Returns when there may be something to pull.
     async fn wait(&self);
 
+    /// Fails if appends fail, without appending.
+    async fn check(&self) -> Result<()>;
+
     /// Events that wait to be acknowledged.
     async fn backlog(&self) -> Result<u64>;
 }

@@ -26,10 +26,20 @@ pub trait Experiments: Send + Sync {
     async fn replace(&self, definition: &Experiment, revision: u64, change: &Change) -> Result<ExperimentRecord>;
 
     /// Moves from one status to another, with a winner if it is stopped with one.
-    async fn set_status(&self, id: &str, from: Status, to: Status, winner: Option<&str>, change: &Change)
-    -> Result<ExperimentRecord>;
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Conflict`] when it is not in `from`, or `from` may not become `to`.
+    async fn set_status(
+        &self,
+        id: &str,
+        from: Status,
+        to: Status,
+        winner: Option<&str>,
+        change: &Change,
+    ) -> Result<ExperimentRecord>;
 
-    /// Removes an experiment that is not running. The id of one that ran stays taken, since its decisions live on.
+    /// Removes an experiment that is not running. The id of one that has decisions stays taken, since
+    /// they live on.
     async fn delete(&self, id: &str, change: &Change) -> Result<()>;
 
     /// A number that grows with every change of any experiment.

@@ -8,6 +8,9 @@ use jiff::Timestamp;
 #[async_trait]
 pub trait Keys: Send + Sync {
     /// Keeps a key's hash.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Conflict`] if it is kept already.
     async fn create_key(&self, name: &str, scope: Scope, hash: &[u8; 32], at: Timestamp) -> Result<Key>;
 
     /// Every key, revoked ones too.

@@ -4,7 +4,7 @@
 //! outcomes, update runs, audit and keys are in SQL.
 
 mod assignments;
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
 mod error;
@@ -17,6 +17,8 @@ mod posteriors;
 mod results;
 mod runs;
 mod sql;
+#[cfg(test)]
+mod tests;
 
 pub use assignments::{Assignments, Durable, Put};
 pub use error::{Result, StoreError};

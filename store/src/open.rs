@@ -3,7 +3,7 @@
 use crate::embedded::Embedded;
 use crate::sql::Sqlite;
 use crate::{Assignments, EventLog, Experiments, Keys, Outcomes, PosteriorSets, Result, Runs, StoreError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where things are kept.
@@ -54,11 +54,12 @@ pub struct Stores {
 /// # Errors
 /// When a location cannot be used, with the setting's name and what it may be.
 pub async fn open(locations: &Locations) -> Result<Stores> {
-    let state_dir = file_dir("state", &locations.state)?;
-    let events_dir = file_dir("events", &locations.events)?;
-    let state = Embedded::open(&state_dir, locations.durability)?;
-    let log = if same(&state_dir, &events_dir) { state.clone() } else { Embedded::open(&events_dir, locations.durability)? };
-    let database = open_sqlite(&locations.database, locations.durability).await?;
+    let (state_dir, events_dir) = (file_dir("state", &locations.state)?, file_dir("events", &locations.events)?);
+    let database_file = sqlite_file(&locations.database)?;
+    let state = Embedded::open("state", &state_dir, locations.durability)?;
+    let one = state_dir == events_dir || same(&state_dir, &events_dir);
+    let log = if one { state.clone() } else { Embedded::open("events", &events_dir, locations.durability)? };
+    let database = Arc::new(Sqlite::open(&database_file, locations.durability).await?);
     Ok(Stores {
         assignments: state.clone(),
         posteriors: state,
@@ -86,38 +87,45 @@ pub struct DatabaseStores {
 /// # Errors
 /// When the location cannot be used.
 pub async fn open_database(locations: &Locations) -> Result<DatabaseStores> {
-    let database = open_sqlite(&locations.database, locations.durability).await?;
+    let database = Arc::new(Sqlite::open(&sqlite_file(&locations.database)?, locations.durability).await?);
     Ok(DatabaseStores { experiments: database.clone(), outcomes: database.clone(), keys: database })
 }
 
-async fn open_sqlite(url: &str, durability: Durability) -> Result<Arc<Sqlite>> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => Ok(Arc::new(Sqlite::open(&PathBuf::from(path), durability).await?)),
+/// The file of `sqlite:FILE` or, as others write it, `sqlite://FILE`.
+fn sqlite_file(url: &str) -> Result<PathBuf> {
+    match path_of("sqlite:", url) {
+        // Each connection would have a memory of its own.
+        Some(path) if !path.starts_with(':') => Ok(path.into()),
         _ => Err(unusable("database", url, "'sqlite:FILE', as sqlite:./data/croupier.db")),
     }
 }
 
+/// The directory of `file:DIR` or `file://DIR`.
 fn file_dir(setting: &'static str, url: &str) -> Result<PathBuf> {
-    match url.strip_prefix("file:") {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => Err(unusable(setting, url, "'file:DIR', as file:./data")),
-    }
+    let path = path_of("file:", url).map(PathBuf::from);
+    path.ok_or_else(|| unusable(setting, url, "'file:DIR', as file:./data"))
+}
+
+fn path_of<'a>(scheme: &str, url: &'a str) -> Option<&'a str> {
+    let path = url.strip_prefix(scheme)?;
+    Some(path.strip_prefix("//").unwrap_or(path)).filter(|path| !path.is_empty())
 }
 
 fn unusable(setting: &'static str, value: &str, may_be: &str) -> StoreError {
-    let scheme = value.split(':').next().unwrap_or_default();
+    let (scheme, rest) = value.split_once(':').unwrap_or((value, ""));
     let reason = match scheme {
         "bigtable" | "pubsub" | "postgres" | "postgresql" => {
             format!("this build has no '{scheme}' backend; here it may be {may_be}")
         }
         _ => format!("it may be {may_be}"),
     };
-    // A URL may hold a password.
-    let value = value.rsplit_once('@').map_or(value, |(_, host)| host);
-    StoreError::Setting { setting, value: value.into(), reason }
+    // A URL may hold a password: before the host, or among its parameters.
+    let secret = rest.contains(['@', ':', '?']);
+    let value = if secret { format!("{scheme}://…") } else { value.escape_debug().to_string() };
+    StoreError::Setting { setting, value, reason }
 }
 
-/// Whether two paths are one directory, made or not.
-fn same(a: &PathBuf, b: &PathBuf) -> bool {
-    a == b || matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+/// Whether two paths are one directory; the first exists.
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

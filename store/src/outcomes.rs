@@ -21,7 +21,11 @@ pub trait Outcomes: Send + Sync {
 
     /// Loads a historic log whole or not at all: an error among `batches` undoes it. A name that was used
     /// before changes nothing.
-    async fn import(&self, import: &Import, batches: &mut (dyn Iterator<Item = std::result::Result<Ingest, String>> + Send)) -> Result<ImportOutcome>;
+    async fn import(
+        &self,
+        import: &Import,
+        batches: &mut (dyn Iterator<Item = std::result::Result<Ingest, String>> + Send),
+    ) -> Result<ImportOutcome>;
 
     /// Records that were set aside, newest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;

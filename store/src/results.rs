@@ -1,7 +1,10 @@
 //! An experiment's results, as the API answers and the dashboard shows them: one computation for both.
 
 use crate::{ExperimentRecord, Result, RunStatus, Stores};
-use bandit::{ArmPosterior, ArmResult, Beta, Experiment, HourOutcome, PosteriorSet, Status, hour_of, recompute, summarise};
+use bandit::{
+    ArmPosterior, ArmResult, Beta, Experiment, HourOutcome, PosteriorSet, Status, hour_of, recompute, segment_weights,
+    summarise, trials_by_segment,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -131,28 +134,18 @@ fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>) -> Posterio
 
 /// One posterior per arm over all segments: evidence added up on one prior; allocation weighted by trials.
 fn whole(e: &Experiment, set: &PosteriorSet, outcomes: &[HourOutcome]) -> Vec<ArmPosterior> {
-    let mut trials: BTreeMap<&str, u64> = BTreeMap::new();
-    for o in outcomes {
-        *trials.entry(&o.segment).or_default() += o.trials;
-    }
-    let seen: u64 = set.segments.keys().filter_map(|s| trials.get(s.as_str())).sum();
-    (0..e.arms.len())
-        .map(|i| {
-            let prior = e.arms[i].prior;
-            let mut sum = ArmPosterior { alpha: prior.alpha, beta: prior.beta, propensity: 0.0 };
-            for (segment, list) in &set.segments {
-                sum.alpha += list[i].alpha - prior.alpha;
-                sum.beta += list[i].beta - prior.beta;
-                let share = match trials.get(segment.as_str()) {
-                    Some(&n) if seen > 0 => ratio(n, seen),
-                    _ if seen == 0 => ratio(1, set.segments.len() as u64),
-                    _ => 0.0,
-                };
-                sum.propensity += share * list[i].propensity;
-            }
-            sum
-        })
-        .collect()
+    let weights = segment_weights(set, &trials_by_segment(outcomes));
+    let of = |(i, arm): (usize, &bandit::Arm)| {
+        let prior = arm.prior;
+        let mut sum = ArmPosterior { alpha: prior.alpha, beta: prior.beta, propensity: 0.0 };
+        for (list, weight) in set.segments.values().zip(&weights) {
+            sum.alpha += list[i].alpha - prior.alpha;
+            sum.beta += list[i].beta - prior.beta;
+            sum.propensity += weight * list[i].propensity;
+        }
+        sum
+    };
+    e.arms.iter().enumerate().map(of).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
@@ -165,9 +158,9 @@ fn segments(e: &Experiment, set: &PosteriorSet, outcomes: &[HourOutcome], open_s
     for o in outcomes {
         by_segment.entry(&o.segment).or_default().push(o.clone());
     }
-    let trials = |s: &str| by_segment.get(s).map_or(0, |list| list.iter().map(|o| o.trials).sum::<u64>());
+    let trials = trials_by_segment(outcomes);
     let mut names: Vec<&String> = set.segments.keys().collect();
-    names.sort_by_key(|s| std::cmp::Reverse(trials(s)));
+    names.sort_by_key(|s| std::cmp::Reverse(trials.get(s.as_str())));
     names
         .into_iter()
         .take(MOST_SEGMENTS)

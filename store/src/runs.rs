@@ -19,6 +19,9 @@ pub trait Runs: Send + Sync {
     async fn start_run(&self, trigger: Trigger, at: Timestamp) -> Result<i64>;
 
     /// Ends a run.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Missing`] if there is none of that number.
     async fn finish_run(&self, id: i64, at: Timestamp, report: &RunReport) -> Result<()>;
 
     /// Marks runs that a dead updater left unfinished.

@@ -103,7 +103,10 @@ impl Updater {
             counter!("croupier_updater_events_total").increment(read);
             counter!("croupier_updater_set_aside_total").increment(taken.set_aside);
             if taken.set_aside > 0 {
-                tracing::warn!("{} records were set aside; their reasons are in the table dead_letters", taken.set_aside);
+                tracing::warn!(
+                    "{} records were set aside; their reasons are in the table dead_letters",
+                    taken.set_aside
+                );
             }
             self.since.events_read += read;
             self.since.decisions += taken.decisions;

@@ -27,7 +27,10 @@ impl Updater {
         self.stores.runs.finish_run(run, self.clock.now(), &report).await?;
         tracing::info!(
             "update {run}: {} events, {} experiments, {} published, {} ms",
-            report.events_read, report.recomputed, report.published, report.duration_ms
+            report.events_read,
+            report.recomputed,
+            report.published,
+            report.duration_ms
         );
         result.map(|()| report)
     }
@@ -62,7 +65,8 @@ impl Updater {
         let computed = tokio::task::spawn_blocking(move || {
             recompute(&record.definition, record.revision, version, &outcomes, as_of)
         });
-        let set: PosteriorSet = computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;
+        let set: PosteriorSet =
+            computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;
         if latest.is_some_and(|latest| set.says_the_same_as(&latest)) {
             return Ok(false);
         }

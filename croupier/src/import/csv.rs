@@ -55,7 +55,9 @@ fn header<R: Stream>(path: &Path, reader: &mut Reader<Window<R>>) -> Result<Vec<
 
 fn failed(path: &Path, line: u64, error: ::csv::Error) -> ImportError {
     match error.into_kind() {
-        ErrorKind::Io(why) if why.kind() == io::ErrorKind::FileTooLarge => ImportError::LongRow { path: path.into(), line },
+        ErrorKind::Io(why) if why.kind() == io::ErrorKind::FileTooLarge => {
+            ImportError::LongRow { path: path.into(), line }
+        }
         ErrorKind::Io(why) => unreadable(path)(why),
         // Rows are read as bytes and of any length, so that nothing else can be wrong with them.
         other => unreadable(path)(io::Error::other(format!("{other:?}"))),

@@ -2,6 +2,7 @@
 
 use super::mapping::Field;
 use super::refusal::Refusal;
+use super::source::LONGEST_ROW;
 use bandit::{FieldError, IdError, MAX_ARMS};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -61,7 +62,10 @@ pub enum ImportError {
         column: String,
     },
     /// A mapping names an attribute that the experiment does not use.
-    #[error("--map context.{attribute}=…: the experiment is not split by '{attribute}'; it is split by {}", list(segment_by))]
+    #[error(
+        "--map context.{attribute}=…: the experiment is not split by '{attribute}'; it is split by {}",
+        list(segment_by)
+    )]
     NoSegment {
         /// The attribute.
         attribute: String,
@@ -77,7 +81,10 @@ pub enum ImportError {
         own: String,
     },
     /// The format is neither given nor told by the name.
-    #[error("{}: what it is cannot be told from its name: say --format csv, ndjson or parquet (and unpack it first)", path.display())]
+    #[error(
+        "{}: what it is cannot be told from its name: say --format csv, ndjson or parquet (and unpack it first)",
+        path.display()
+    )]
     Format {
         /// The file.
         path: PathBuf,
@@ -99,7 +106,7 @@ pub enum ImportError {
         why: String,
     },
     /// A record goes on for too long.
-    #[error("{}: line {line}: is longer than {} bytes: is a quote left open?", path.display(), super::source::LONGEST_ROW)]
+    #[error("{}: line {line}: is longer than {LONGEST_ROW} bytes: is a quote left open?", path.display())]
     LongRow {
         /// The file.
         path: PathBuf,
@@ -188,6 +195,7 @@ pub enum ImportError {
 const LISTED: usize = 50;
 
 fn list(names: &[String]) -> String {
+    let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
     let shown: Vec<String> = names.iter().take(LISTED).map(|n| n.escape_debug().to_string()).collect();
     match names.len() {
         0 => "none".into(),

@@ -1,6 +1,7 @@
 //! What rows are known by. The one rule:
 //!
-//! 1. a row with a `decision_id` is the decision that its source calls so, under whatever name it is loaded;
+//! 1. a row with a `decision_id` is the decision that its source calls so, under whatever name it is loaded; what
+//!    has the form of an id that decide returns is that id;
 //! 2. else a row with a `user` is that user's assignment: of this item and on this day, as far as the experiment
 //!    is sticky by them ([`bandit::AssignmentKey`]), so that it is also the one that Croupier itself would deal;
 //! 3. else it is a trial of its own, known by the load's name and the row's number.
@@ -17,7 +18,7 @@ const EVENT: &[u8] = b"croupier/import/event/1";
 
 /// Rule 1.
 pub(super) fn of_source(experiment: &str, decision_id: &str) -> DecisionId {
-    DecisionId(hash(SOURCE, &[experiment.as_bytes(), decision_id.as_bytes()]))
+    decision_id.parse().unwrap_or_else(|_| DecisionId(hash(SOURCE, &[experiment.as_bytes(), decision_id.as_bytes()])))
 }
 
 /// Rule 3.
@@ -49,9 +50,11 @@ mod tests {
     /// Later files must find the decisions of earlier ones, whatever release loaded them.
     #[test]
     fn ids_are_stable_across_releases() {
-        assert_eq!(of_source("e", "d-1").to_string(), "SOURCE_ID");
-        assert_eq!(of_row("e", "log", 7).to_string(), "ROW_ID");
-        assert_eq!(event("e", "log", 7), "EVENT_ID");
+        assert_eq!(of_source("e", "d-1").to_string(), "915ff2baff9e778d7c1121bc6df8470f");
+        let dealt = "915ff2baff9e778d7c1121bc6df84700";
+        assert_eq!(of_source("e", dealt).to_string(), dealt, "a decision of the platform's own");
+        assert_eq!(of_row("e", "log", 7).to_string(), "b37162bc45e84fbe49a8b82512e8f43e");
+        assert_eq!(event("e", "log", 7), "171ca2650305903abf1faf046bb43086");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod create;
 mod csv;
 mod error;
+mod fields;
 mod ids;
 mod load;
 mod mapping;
@@ -91,13 +92,8 @@ pub async fn run(
         }
         None => return Err(ImportError::NoExperiment(args.experiment.clone())),
     };
-    let import = Import {
-        name: args.name.clone(),
-        experiment: args.experiment.clone(),
-        digest,
-        who: WHO.into(),
-        at: now,
-    };
+    let import =
+        Import { name: args.name.clone(), experiment: args.experiment.clone(), digest, who: WHO.into(), at: now };
     match load(args, stores, &record, &mapping, &source, &import).await {
         Ok(mut summary) => {
             if record.status == Status::Draft {
@@ -109,7 +105,9 @@ pub async fn run(
         }
         Err(cause) if made => match stores.experiments.delete(&args.experiment, &change).await {
             Ok(()) => Err(cause),
-            Err(why) => Err(ImportError::NotUndone { experiment: args.experiment.clone(), cause: Box::new(cause), why }),
+            Err(why) => {
+                Err(ImportError::NotUndone { experiment: args.experiment.clone(), cause: Box::new(cause), why })
+            }
         },
         Err(cause) => Err(cause),
     }
@@ -178,5 +176,7 @@ async fn pause(stores: &DatabaseStores, id: &str, change: &Change) -> Result<(),
 }
 
 fn counted(outcomes: &[HourOutcome]) -> Counted {
-    outcomes.iter().fold(Counted::default(), |c, o| Counted { trials: c.trials + o.trials, rewards: c.rewards + o.rewards })
+    outcomes
+        .iter()
+        .fold(Counted::default(), |c, o| Counted { trials: c.trials + o.trials, rewards: c.rewards + o.rewards })
 }

@@ -141,7 +141,9 @@ impl Leaf {
             ColumnReader::BoolColumnReader(r) => cells(r, n, present, |v| Cell::Text(v.to_string())),
             ColumnReader::Int32ColumnReader(r) => cells(r, n, present, |v| meaning.int32(*v)),
             ColumnReader::Int64ColumnReader(r) => cells(r, n, present, |v| meaning.integer(*v)),
-            ColumnReader::Int96ColumnReader(r) => cells(r, n, present, |v| Meaning::Moment(1_000).integer(v.to_millis())),
+            ColumnReader::Int96ColumnReader(r) => {
+                cells(r, n, present, |v| Meaning::Moment(1_000).integer(v.to_millis()))
+            }
             ColumnReader::FloatColumnReader(r) => cells(r, n, present, |v| Cell::Text(v.to_string())),
             ColumnReader::DoubleColumnReader(r) => cells(r, n, present, |v| Cell::Text(v.to_string())),
             ColumnReader::ByteArrayColumnReader(r) => cells(r, n, present, |v| meaning.bytes(v.data())),
@@ -167,7 +169,10 @@ fn cells<T: DataType>(
         return Ok(values.iter().map(cell).collect());
     }
     let mut values = values.iter();
-    Ok(levels.iter().map(|l| if *l == present { values.next().map_or(Cell::Empty, &cell) } else { Cell::Empty }).collect())
+    Ok(levels
+        .iter()
+        .map(|l| if *l == present { values.next().map_or(Cell::Empty, &cell) } else { Cell::Empty })
+        .collect())
 }
 
 impl Iterator for Records {

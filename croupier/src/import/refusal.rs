@@ -168,7 +168,9 @@ impl Why {
             Self::Propensity(_) => "propensity: not above 0 and at most 1".into(),
             Self::Json(_) => "not JSON".into(),
             Self::Ragged { .. } => "not as many values as the header".into(),
-            Self::Id { .. } | Self::NotUtf8(_) | Self::NotAValue(_) | Self::NotAnObject | Self::TooLong => self.to_string(),
+            Self::Id { .. } | Self::NotUtf8(_) | Self::NotAValue(_) | Self::NotAnObject | Self::TooLong => {
+                self.to_string()
+            }
         }
     }
 }

@@ -1,20 +1,16 @@
-//! What a row says, checked.
+//! What a row says: a decision, perhaps with its reward, or an event of its own.
 
+use super::fields::Said;
 use super::mapping::{Field, Layout};
 use super::refusal::{Shown, Why};
-use super::source::{Cell, Row};
-use super::{ImportError, ids, times};
+use super::source::Row;
+use super::{ImportError, ids};
 use bandit::{
-    AssignmentKey, CLOCK_SKEW, Context, ContextValue, DecisionId, DecisionRecord, Experiment, Source, UserEvent,
-    UserEventKind, candidate_decisions, check_id, segment_of,
+    AssignmentKey, CLOCK_SKEW, DecisionId, DecisionRecord, Experiment, Source, UserEvent, UserEventKind,
+    candidate_decisions,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{ExperimentRecord, Import, StoreError};
-
-/// Largest reward, as of events that pages send.
-const MAX_REWARD: f64 = 1e15;
-/// Arms that a refusal lists.
-const LISTED: usize = 5;
 
 /// What the store takes in of one row.
 #[derive(Default)]
@@ -29,13 +25,14 @@ pub(super) struct Taken {
 
 /// Reads rows of one experiment.
 pub(super) struct RowReader<'a> {
-    import: &'a Import,
-    experiment: &'a Experiment,
+    pub(super) import: &'a Import,
+    pub(super) experiment: &'a Experiment,
     revision: u64,
     zone: TimeZone,
     reward_event: String,
-    layout: &'a Layout,
-    uniform: f64,
+    pub(super) layout: &'a Layout,
+    /// Propensity of an arm when the log does not say.
+    pub(super) uniform: f64,
 }
 
 impl<'a> RowReader<'a> {
@@ -70,13 +67,6 @@ impl<'a> RowReader<'a> {
             Some(other) => Err(Why::UnknownType(Shown::new(other))),
         }
     }
-}
-
-/// One row with its reader.
-struct Said<'a> {
-    reader: &'a RowReader<'a>,
-    cells: &'a [Cell],
-    number: u64,
 }
 
 impl Said<'_> {
@@ -159,70 +149,5 @@ impl Said<'_> {
             value,
             at,
         }
-    }
-
-    fn text(&self, field: &Field) -> Result<Option<&str>, Why> {
-        match self.reader.layout.slot(field).and_then(|slot| self.cells.get(slot)) {
-            None | Some(Cell::Empty) => Ok(None),
-            Some(Cell::Text(text)) => Ok(Some(text)),
-            Some(Cell::NotUtf8) => Err(Why::NotUtf8(field.clone())),
-            Some(Cell::NotAValue) => Err(Why::NotAValue(field.clone())),
-        }
-    }
-
-    fn id(&self, field: Field) -> Result<Option<&str>, Why> {
-        let Some(id) = self.text(&field)? else { return Ok(None) };
-        check_id(id).map(|()| Some(id)).map_err(|why| Why::Id { field, why })
-    }
-
-    fn moment(&self, field: Field) -> Result<Option<Timestamp>, Why> {
-        let Some(text) = self.text(&field)? else { return Ok(None) };
-        match times::read(text) {
-            None => Err(Why::NotATime { field, value: Shown::new(text) }),
-            Some(at) if at > self.reader.import.at => Err(Why::Future { field, at }),
-            Some(at) => Ok(Some(at)),
-        }
-    }
-
-    fn arm(&self) -> Result<String, Why> {
-        let text = self.text(&Field::Arm)?.map(str::trim).ok_or(Why::Missing(Field::Arm))?;
-        let arms = &self.reader.experiment.arms;
-        let is = |id: &str| arms.iter().find(|arm| arm.id == id).map(|arm| arm.id.clone());
-        is(text).or_else(|| is(&text.to_lowercase())).ok_or_else(|| {
-            let some: Vec<&str> = arms.iter().take(LISTED).map(|arm| arm.id.as_str()).collect();
-            let more = if arms.len() > LISTED { format!(" and {} more", arms.len() - LISTED) } else { String::new() };
-            Why::UnknownArm { value: Shown::new(text), arms: some.join(", ") + &more }
-        })
-    }
-
-    fn reward(&self) -> Result<Option<f64>, Why> {
-        let Some(text) = self.text(&Field::Reward)? else { return Ok(None) };
-        let value = match text.trim() {
-            "true" | "True" => Some(1.0),
-            "false" | "False" => Some(0.0),
-            number => number.parse().ok().filter(|value| (0.0..=MAX_REWARD).contains(value)),
-        };
-        value.map(Some).ok_or_else(|| Why::Reward(Shown::new(text)))
-    }
-
-    fn propensity(&self) -> Result<f64, Why> {
-        let Some(text) = self.text(&Field::Propensity)? else { return Ok(self.reader.uniform) };
-        let value = text.trim().parse().ok().filter(|p| *p > 0.0 && *p <= 1.0);
-        value.ok_or_else(|| Why::Propensity(Shown::new(text)))
-    }
-
-    fn segment(&self) -> Result<String, Why> {
-        let by = &self.reader.experiment.segment_by;
-        let mut context = Context::new();
-        for name in by {
-            let field = Field::Context(name.clone());
-            if self.reader.layout.slot(&field).is_none() {
-                return Err(Why::NoSegment(field));
-            }
-            if let Some(value) = self.id(field)? {
-                context.insert(name.clone(), ContextValue::Text(value.into()));
-            }
-        }
-        Ok(segment_of(by, &context))
     }
 }

@@ -115,7 +115,9 @@ impl Display for ImportSummary {
         }
         match self.paused {
             None => return Ok(()),
-            Some(Created::New { arms }) => write!(f, "\nexperiment '{experiment}' was made with {arms} arms from the log. ")?,
+            Some(Created::New { arms }) => {
+                write!(f, "\nexperiment '{experiment}' was made with {arms} arms from the log. ")?
+            }
             Some(Created::Draft) => write!(f, "\nexperiment '{experiment}' was a draft. ")?,
         }
         f.write_str("It is paused: nobody is dealt an arm of it until its owner starts it")
@@ -126,7 +128,7 @@ impl Display for Loaded {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut line = |label: &str, n: u64, note: &str| writeln!(f, "  {label:<12}{n:>12}{note}");
         line("rows read", self.rows, "")?;
-        line("decisions", self.decisions, &format!(" new; {} rows repeat one and count once", self.repeats))?;
+        line("decisions", self.decisions, &format!(" new; {} rows are repeats, which count once", self.repeats))?;
         line("events", self.events, " rewards and exposures")?;
         line("refused", self.refused.count, "")?;
         for (reason, n) in &self.refused.reasons {
@@ -150,7 +152,7 @@ impl Display for Loaded {
             writeln!(f, "  {n} decisions were set aside: the experiment lost their arms while they were loaded")?;
         }
         let Counted { trials, rewards } = self.after;
-        write!(f, "  it counts {trials} trials and {rewards} rewards now")?;
-        write!(f, ", {} and {} before", self.before.trials, self.before.rewards)
+        write!(f, "  the experiment counts {trials} trials and {rewards} rewards now")?;
+        write!(f, " ({} and {} before)", self.before.trials, self.before.rewards)
     }
 }

@@ -36,7 +36,11 @@ impl Server {
         let mut child = croupier(&all).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let base = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("it did not start: '{line}'")).to_owned();
+        let base = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("it did not start: '{line}'"))
+            .to_owned();
         Self { child, base, client: Client::new() }
     }
 

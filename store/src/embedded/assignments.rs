@@ -3,8 +3,8 @@
 use super::Embedded;
 use super::format::{decode_assignment, encode_assignment};
 use super::writer::Op;
-use crate::assignments::{Assignments, Durable, Put};
 use crate::Result;
+use crate::assignments::{Assignments, Durable, Put};
 use async_trait::async_trait;
 use bandit::{Assignment, AssignmentKey};
 use jiff::civil::Date;
@@ -36,9 +36,13 @@ impl Assignments for Embedded {
                 return Ok(Put { standing: standing.clone(), won: false, durable: Durable::with(group.clone()) });
             }
             if let Some(bytes) = keyspace.get(new.key.id.0)? {
-                return Ok(Put { standing: decode_assignment(new.key, &bytes)?, won: false, durable: Durable::already() });
+                return Ok(Put {
+                    standing: decode_assignment(new.key, &bytes)?,
+                    won: false,
+                    durable: Durable::already(),
+                });
             }
-            let op = Op::Insert(keyspace, new.key.id.0.to_vec(), encode_assignment(new)?);
+            let op = Op { keyspace, key: new.key.id.0.to_vec(), value: encode_assignment(new)? };
             Ok(Put { standing: new.clone(), won: true, durable: pending.add_assignment(new, op)? })
         })
     }

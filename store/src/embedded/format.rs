@@ -24,9 +24,19 @@ pub(crate) fn encode_assignment(a: &Assignment) -> Result<Vec<u8>> {
 }
 
 pub(crate) fn decode_assignment(key: AssignmentKey, bytes: &[u8]) -> Result<Assignment> {
-    let (arm, segment, propensity, posterior_version, revision, source, at): AssignmentV1<'_> = decode("assignment", bytes)?;
+    let (arm, segment, propensity, posterior_version, revision, source, at): AssignmentV1<'_> =
+        decode("assignment", bytes)?;
     let at = Timestamp::from_millisecond(at).map_err(|e| StoreError::Damaged(format!("assignment {}: {e}", key.id)))?;
-    Ok(Assignment { key, arm: (&*arm).into(), segment: (&*segment).into(), propensity, posterior_version, revision, source, at })
+    Ok(Assignment {
+        key,
+        arm: (&*arm).into(),
+        segment: (&*segment).into(),
+        propensity,
+        posterior_version,
+        revision,
+        source,
+        at,
+    })
 }
 
 pub(crate) fn encode_event(event: &Event) -> Result<Vec<u8>> {

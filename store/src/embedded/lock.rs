@@ -11,8 +11,9 @@ pub(crate) struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    pub(crate) fn take(dir: &Path) -> Result<Self> {
-        let unusable = |reason: String| StoreError::Setting { setting: "state", value: format!("file:{}", dir.display()), reason };
+    pub(crate) fn take(setting: &'static str, dir: &Path) -> Result<Self> {
+        let value = format!("file:{}", dir.display());
+        let unusable = |reason: String| StoreError::Setting { setting, value: value.clone(), reason };
         std::fs::create_dir_all(dir).map_err(|e| unusable(format!("the directory cannot be made: {e}")))?;
         let path = dir.join("lock");
         let mut file = OpenOptions::new()
@@ -35,7 +36,8 @@ impl DirectoryLock {
             }
             Err(TryLockError::Error(e)) => return Err(unusable(format!("{} cannot be locked: {e}", path.display()))),
         }
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let written =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(|e| unusable(format!("{} cannot be written: {e}", path.display())))?;
         Ok(Self { _file: file })
     }

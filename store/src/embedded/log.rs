@@ -1,4 +1,4 @@
-//! The event log: records under consecutive numbers, removed once acknowledged.
+//! The event log: records under consecutive numbers, behind a mark that acknowledging moves.
 
 use super::Embedded;
 use super::format::{decode_event, encode_event};
@@ -7,11 +7,13 @@ use crate::events::{Delivery, EventLog, Poison, Receipt};
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use bandit::Event;
-use fjall::Keyspace;
-use std::sync::PoisonError;
+use fjall::{AbstractTree, Keyspace};
+use std::sync::{MutexGuard, PoisonError};
 
 /// Under which the number of the last acknowledged record is kept.
 const ACKNOWLEDGED: &[u8] = b"log-acknowledged";
+/// Acknowledged records after which their space is given back: about a file of them.
+const DROP_EVERY: u64 = 20_000;
 
 /// Where the log begins and ends.
 pub(super) struct LogState {
@@ -22,6 +24,10 @@ pub(super) struct LogState {
 }
 
 impl LogState {
+    pub(super) fn backlog(&self) -> u64 {
+        self.next - 1 - self.acknowledged
+    }
+
     pub(super) fn recover(log: &Keyspace, meta: &Keyspace) -> Result<Self> {
         let acknowledged = meta.get(ACKNOWLEDGED)?.map_or(Ok(0), |bytes| number(&bytes))?;
         let last = match log.last_key_value() {
@@ -30,6 +36,22 @@ impl LogState {
         };
         Ok(Self { next: last.max(acknowledged) + 1, acknowledged })
     }
+}
+
+impl Embedded {
+    fn log_state(&self) -> MutexGuard<'_, LogState> {
+        self.log_state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives back the space of records up to `last`, file by file. Tombstones would keep the bytes of what they hide until
+/// levels are merged, and a log that is only appended to gives no reason to merge.
+fn drop_up_to(log: &Keyspace, meta: &Keyspace, last: u64) -> Result<()> {
+    log.tree.drop_range(..=last.to_be_bytes()).map_err(fjall::Error::from)?;
+    // Files leave the disk with the version that held them, which fjall lets go when it rotates a memory table. That
+    // of the mark is the smallest, and no other flush would free the journals that it is in.
+    meta.rotate_memtable()?;
+    Ok(())
 }
 
 fn number(bytes: &[u8]) -> Result<u64> {
@@ -44,9 +66,10 @@ impl EventLog for Embedded {
         }
         let values: Vec<Vec<u8>> = events.iter().map(encode_event).collect::<Result<_>>()?;
         let durable = self.writer.with(|pending| {
-            let mut state = self.log_state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.log_state();
             let first = state.next;
-            let ops = (first..).zip(values).map(|(n, v)| Op::Insert(self.log.clone(), n.to_be_bytes().to_vec(), v));
+            let op = |(n, value): (u64, _)| Op { keyspace: self.log.clone(), key: n.to_be_bytes().to_vec(), value };
+            let ops = (first..).zip(values).map(op);
             let durable = pending.add(ops)?;
             state.next += events.len() as u64;
             Ok(durable)
@@ -57,32 +80,35 @@ impl EventLog for Embedded {
     }
 
     async fn pull(&self, max: usize) -> Result<Delivery> {
-        let from = self.log_state.lock().unwrap_or_else(PoisonError::into_inner).acknowledged + 1;
+        let from = self.log_state().acknowledged + 1;
         let mut delivery = Delivery { events: Vec::new(), receipt: None };
         for guard in self.log.range(from.to_be_bytes()..).take(max) {
             let (key, value) = guard.into_inner()?;
             delivery.receipt = Some(Receipt(number(&key)?));
-            delivery.events.push(decode_event(&value).map_err(|e| Poison {
-                reason: e.to_string(),
-                body: String::from_utf8_lossy(&value).into_owned(),
-            }));
+            delivery.events.push(
+                decode_event(&value)
+                    .map_err(|e| Poison { reason: e.to_string(), body: String::from_utf8_lossy(&value).into_owned() }),
+            );
         }
         Ok(delivery)
     }
 
     async fn acknowledge(&self, receipt: Receipt) -> Result<()> {
-        let from = self.log_state.lock().unwrap_or_else(PoisonError::into_inner).acknowledged + 1;
-        if receipt.0 < from {
+        // One at a time, so that the mark never moves back.
+        let mut dropped = self.dropped.lock().await;
+        if receipt.0 <= self.log_state().acknowledged {
             return Ok(());
         }
-        let durable = self.writer.with(|pending| {
-            let mark = Op::Insert(self.meta.clone(), ACKNOWLEDGED.to_vec(), receipt.0.to_be_bytes().to_vec());
-            let gone = (from..=receipt.0).map(|n| Op::Remove(self.log.clone(), n.to_be_bytes().to_vec()));
-            pending.add(gone.chain([mark]))
-        })?;
-        durable.wait().await?;
-        let mut state = self.log_state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.acknowledged = state.acknowledged.max(receipt.0);
+        let mark =
+            Op { keyspace: self.meta.clone(), key: ACKNOWLEDGED.to_vec(), value: receipt.0.to_be_bytes().to_vec() };
+        self.writer.with(|pending| pending.add([mark]))?.wait().await?;
+        self.log_state().acknowledged = receipt.0;
+        if receipt.0 >= *dropped + DROP_EVERY {
+            let (log, meta) = (self.log.clone(), self.meta.clone());
+            let gone = tokio::task::spawn_blocking(move || drop_up_to(&log, &meta, receipt.0));
+            gone.await.map_err(|e| StoreError::Embedded(e.to_string()))??;
+            *dropped = receipt.0;
+        }
         Ok(())
     }
 
@@ -90,8 +116,11 @@ impl EventLog for Embedded {
         self.arrived.notified().await;
     }
 
+    async fn check(&self) -> Result<()> {
+        self.writer.with(|pending| pending.failure.clone().map_or(Ok(()), |why| Err(StoreError::Embedded(why))))
+    }
+
     async fn backlog(&self) -> Result<u64> {
-        let state = self.log_state.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(state.next - 1 - state.acknowledged)
+        Ok(self.log_state().backlog())
     }
 }

@@ -9,11 +9,16 @@ mod format;
 mod lock;
 mod log;
 mod posteriors;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use crate::Result;
+use crate::assignments::Durable;
 use crate::open::Durability;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::compaction::Leveled;
+use fjall::config::CompressionPolicy;
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use jiff::civil::Date;
 use lock::DirectoryLock;
 use std::collections::HashMap;
@@ -38,25 +43,34 @@ pub(crate) struct Embedded {
     posteriors: Keyspace,
     meta: Keyspace,
     log_state: Mutex<log::LogState>,
-    arrived: Arc<Notify>,
-    publishing: tokio::sync::Mutex<()>,
+    arrived: Notify,
+    /// Up to which record the log's space was given back.
+    dropped: tokio::sync::Mutex<u64>,
+    /// The last publication of posteriors.
+    publishing: tokio::sync::Mutex<Durable>,
     // Last, so that it is released after the database is closed.
     _lock: DirectoryLock,
 }
 
 impl Embedded {
-    /// Opens or creates the store of a directory, for this process alone.
-    pub(crate) fn open(dir: &Path, durability: Durability) -> Result<Arc<Self>> {
-        let lock = DirectoryLock::take(dir)?;
+    /// Opens or creates the store of the directory that a setting names, for this process alone.
+    pub(crate) fn open(setting: &'static str, dir: &Path, durability: Durability) -> Result<Arc<Self>> {
+        let lock = DirectoryLock::take(setting, dir)?;
         let db = Database::builder(dir.join("state"))
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
             .open()?;
         let keyspace = |name: &str| db.keyspace(name, options);
-        let (log, posteriors, meta) = (keyspace("log")?, keyspace("posteriors")?, keyspace("meta")?);
+        // Small files, since a file goes once all of it was acknowledged.
+        let files = Arc::new(Leveled::default().with_table_target_size(MEMTABLE_BYTES));
+        let log = db.keyspace("log", || options().compaction_strategy(files))?;
+        let (posteriors, meta) = (keyspace("posteriors")?, keyspace("meta")?);
         let log_state = log::LogState::recover(&log, &meta)?;
-        let arrived = Arc::new(Notify::new());
+        let arrived = Notify::new();
+        if log_state.backlog() > 0 {
+            arrived.notify_one();
+        }
         let mode = match durability {
             Durability::Sync => PersistMode::SyncData,
             Durability::Os => PersistMode::Buffer,
@@ -65,7 +79,8 @@ impl Embedded {
             writer: Writer::start(db.clone(), mode)?,
             days: Mutex::new(HashMap::new()),
             log_state: Mutex::new(log_state),
-            publishing: tokio::sync::Mutex::new(()),
+            dropped: tokio::sync::Mutex::new(0),
+            publishing: tokio::sync::Mutex::new(Durable::already()),
             arrived,
             db,
             log,
@@ -88,5 +103,7 @@ impl Embedded {
 }
 
 fn options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE_BYTES)
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
 }

@@ -43,7 +43,10 @@ impl PosteriorSets for Embedded {
 
     async fn publish(&self, set: &PosteriorSet) -> Result<()> {
         // Reading the latest version and writing the next is one step in this process, and there is no other.
-        let _alone = self.publishing.lock().await;
+        let mut last = self.publishing.lock().await;
+        // Whoever published last may have given up waiting, and its set be on its way still; if it did not
+        // arrive, there is no version of it either.
+        let _ = last.clone().wait().await;
         let latest = self.latest_version(&set.experiment).await?;
         if set.version != latest + 1 {
             return Err(StoreError::Conflict(format!(
@@ -52,7 +55,8 @@ impl PosteriorSets for Embedded {
             )));
         }
         let bytes = set.encode().map_err(|e| StoreError::Damaged(e.to_string()))?;
-        let op = Op::Insert(self.posteriors.clone(), key(&set.experiment, set.version), bytes);
-        self.writer.with(|pending| pending.add([op]))?.wait().await
+        let op = Op { keyspace: self.posteriors.clone(), key: key(&set.experiment, set.version), value: bytes };
+        *last = self.writer.with(|pending| pending.add([op]))?;
+        last.clone().wait().await
     }
 }

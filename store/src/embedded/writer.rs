@@ -11,10 +11,11 @@ use std::thread::JoinHandle;
 /// Most writes that may wait; beyond it callers are told to come back.
 const MOST_WAITING: usize = 100_000;
 
-/// One change of the database.
-pub(crate) enum Op {
-    Insert(Keyspace, Vec<u8>, Vec<u8>),
-    Remove(Keyspace, Vec<u8>),
+/// One value to write.
+pub(crate) struct Op {
+    pub(crate) keyspace: Keyspace,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }
 
 /// The group that is being collected, and the assignments that are not in the database yet.
@@ -26,6 +27,8 @@ pub(crate) struct Pending {
     keys: Vec<DecisionId>,
     /// All that are on their way, the group at the disk included.
     pub(crate) assignments: HashMap<DecisionId, (Assignment, Arc<Group>)>,
+    /// Why the last group was not written.
+    pub(crate) failure: Option<String>,
     stop: bool,
 }
 
@@ -115,10 +118,7 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode) {
 
         let mut batch = db.batch().durability(Some(mode));
         for op in ops {
-            match op {
-                Op::Insert(keyspace, key, value) => batch.insert(&keyspace, key, value),
-                Op::Remove(keyspace, key) => batch.remove(&keyspace, key),
-            }
+            batch.insert(&op.keyspace, op.key, op.value);
         }
         let result = batch.commit().map_err(|e| e.to_string());
         if let Err(why) = &result {
@@ -128,6 +128,7 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode) {
         for key in keys {
             pending.assignments.remove(&key);
         }
+        pending.failure = result.as_ref().err().cloned();
         drop(pending);
         group.finish(result);
     }

@@ -80,7 +80,11 @@ mod tests {
             (at - 60_001, 1.0, false),
             (at, 0.0, false),
         ] {
-            assert_eq!(d.counts(&e, &[reward(moment, value)]), Counts { trial: true, reward: counted }, "{moment} {value}");
+            assert_eq!(
+                d.counts(&e, &[reward(moment, value)]),
+                Counts { trial: true, reward: counted },
+                "{moment} {value}"
+            );
         }
         let other = Claim { name: "click".into(), ..reward(at, 1.0) };
         assert!(!d.counts(&e, &[other]).reward);
@@ -94,7 +98,13 @@ mod tests {
 
     #[test]
     fn numbers_of_sources_never_change() {
-        for (n, source) in [(0, Source::Policy), (1, Source::Holdout), (2, Source::NotEnrolled), (3, Source::Paused), (4, Source::Fallback)] {
+        for (n, source) in [
+            (0, Source::Policy),
+            (1, Source::Holdout),
+            (2, Source::NotEnrolled),
+            (3, Source::Paused),
+            (4, Source::Fallback),
+        ] {
             assert_eq!((source_number(source), source_of(n)), (n, Some(source)));
         }
         assert_eq!(source_of(9), None);

@@ -74,7 +74,11 @@ impl Experiments for Sqlite {
         .await?;
         if inserted.rows_affected() == 0 {
             let gone = find(&mut tx, &definition.id).await?.is_none();
-            let why = if gone { "belonged to a deleted experiment that ran: choose another" } else { "exists already" };
+            let why = if gone {
+                "belonged to a deleted experiment whose decisions live on: choose another id"
+            } else {
+                "exists already"
+            };
             return Err(StoreError::Conflict(format!("experiment '{}' {why}", definition.id)));
         }
         audit(&mut tx, "create", &definition.id, &document, change).await?;
@@ -88,7 +92,8 @@ impl Experiments for Sqlite {
     }
 
     async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<ExperimentRecord>> {
-        let sql = format!("SELECT {COLUMNS} FROM experiments WHERE deleted_at IS NULL AND id > $1 ORDER BY id LIMIT $2");
+        let sql =
+            format!("SELECT {COLUMNS} FROM experiments WHERE deleted_at IS NULL AND id > $1 ORDER BY id LIMIT $2");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(after.unwrap_or_default())
             .bind(signed(limit as u64))
@@ -130,7 +135,10 @@ impl Experiments for Sqlite {
         let mut tx = self.pool.begin_with(WRITE).await?;
         let now = existing(&mut tx, id).await?;
         if now.status != from {
-            return Err(StoreError::Conflict(format!("experiment '{id}' is {}, no longer {from}", now.status)));
+            return Err(StoreError::Conflict(format!("experiment '{id}' is {}, not {from}", now.status)));
+        }
+        if !from.may_become(to) {
+            return Err(StoreError::Conflict(format!("experiment '{id}' is {from} and cannot become {to}")));
         }
         sqlx::query(
             "UPDATE experiments SET status = $2, winner = $3, updated_at = $4,
@@ -154,9 +162,18 @@ impl Experiments for Sqlite {
     async fn delete(&self, id: &str, change: &Change) -> Result<()> {
         let mut tx = self.pool.begin_with(WRITE).await?;
         let now = existing(&mut tx, id).await?;
+        // A draft may have outcomes, of a log that was loaded into it.
+        let has_outcomes: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM experiments e WHERE e.id = $1 AND (
+                 EXISTS (SELECT 1 FROM segments s WHERE s.experiment = e.num)
+                 OR EXISTS (SELECT 1 FROM imports i WHERE i.experiment = e.num)))",
+        )
+        .bind(id)
+        .fetch_one(&mut *tx)
+        .await?;
         let sql = match now.status {
-            Status::Draft => "DELETE FROM experiments WHERE id = $1 AND $2 = $2",
-            Status::Stopped => "UPDATE experiments SET deleted_at = $2 WHERE id = $1",
+            Status::Draft if !has_outcomes => "DELETE FROM experiments WHERE id = $1 AND $2 = $2",
+            Status::Draft | Status::Stopped => "UPDATE experiments SET deleted_at = $2 WHERE id = $1",
             Status::Running | Status::Paused => {
                 return Err(StoreError::Conflict(format!("experiment '{id}' is {}: stop it first", now.status)));
             }

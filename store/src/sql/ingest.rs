@@ -1,22 +1,23 @@
 //! Taking in a batch: insert what is new, find which decisions that concerns, and move the counts by what changed.
 
-use super::evaluate::{Claim, Counts, Decided, source_number, source_of};
+use super::evaluate::source_number;
+use super::settle::{move_counts, settle};
 use super::{Sqlite, WRITE, damaged, signed};
-use crate::{Import, ImportOutcome, Ingest, Ingested, Result, StoreError};
-use bandit::{DecisionRecord, Experiment, Exposure, hour_of};
+use crate::{Ingest, Ingested, Result, StoreError};
+use bandit::{DecisionId, DecisionRecord, Experiment, Exposure, UserEvent, hour_of};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite as Db, SqliteConnection};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Rows of one statement: SQLite takes 32,766 values.
-const ROWS: usize = 2_000;
+pub(super) const ROWS: usize = 2_000;
 /// Longest text of a record that is set aside, in bytes.
 const LONGEST_BODY: usize = 4_096;
 
-type Id = [u8; 16];
+pub(super) type Id = [u8; 16];
 
 /// Where a decision is counted: experiment, hour, segment, arm, holdout.
-type Cell = (i64, i64, i64, i64, bool);
+pub(super) type Cell = (i64, i64, i64, i64, bool);
 
 /// An experiment as rows refer to it.
 pub(super) struct Known {
@@ -31,45 +32,6 @@ impl Sqlite {
         tx.commit().await?;
         Ok(ingested)
     }
-
-    pub(super) async fn import_batches(
-        &self,
-        import: &Import,
-        batches: &mut (dyn Iterator<Item = std::result::Result<Ingest, String>> + Send),
-    ) -> Result<ImportOutcome> {
-        let mut tx = self.pool.begin_with(WRITE).await?;
-        let known = known(&mut tx, &import.experiment).await?;
-        let num = known.ok_or_else(|| StoreError::Missing(format!("experiment '{}'", import.experiment)))?.num;
-        let earlier = sqlx::query("SELECT digest, experiment, at FROM imports WHERE name = $1")
-            .bind(&import.name)
-            .fetch_optional(&mut *tx)
-            .await?;
-        if let Some(row) = earlier {
-            let at = super::moment(row.try_get("at")?)?;
-            let same = row.try_get::<Vec<u8>, _>("digest")? == import.digest && row.try_get::<i64, _>("experiment")? == num;
-            return Ok(if same { ImportOutcome::Repeated(at) } else { ImportOutcome::NameTaken(at) });
-        }
-        let mut total = Ingested::default();
-        for batch in batches {
-            let batch = batch.map_err(StoreError::Aborted)?;
-            let part = ingest(&mut tx, &batch).await?;
-            total.decisions += part.decisions;
-            total.events += part.events;
-            total.set_aside += part.set_aside;
-        }
-        sqlx::query("INSERT INTO imports (name, experiment, digest, at) VALUES ($1, $2, $3, $4)")
-            .bind(&import.name)
-            .bind(num)
-            .bind(&import.digest[..])
-            .bind(import.at.as_millisecond())
-            .execute(&mut *tx)
-            .await?;
-        let change = crate::Change { who: import.who.clone(), why: String::new(), at: import.at };
-        let document = serde_json::json!({ "import": import.name, "decisions": total.decisions, "events": total.events });
-        super::experiments::audit(&mut tx, "import", &import.experiment, &document.to_string(), &change).await?;
-        tx.commit().await?;
-        Ok(ImportOutcome::Loaded(total))
-    }
 }
 
 /// Finds an experiment, deleted ones too: their last decisions may still arrive.
@@ -82,7 +44,7 @@ pub(super) async fn known(db: &mut SqliteConnection, id: &str) -> Result<Option<
     .transpose()
 }
 
-async fn ingest(db: &mut SqliteConnection, batch: &Ingest) -> Result<Ingested> {
+pub(super) async fn ingest(db: &mut SqliteConnection, batch: &Ingest) -> Result<Ingested> {
     let mut experiments: BTreeMap<&str, Option<Known>> = BTreeMap::new();
     for decision in &batch.decisions {
         if !experiments.contains_key(decision.experiment.as_str()) {
@@ -98,7 +60,8 @@ async fn ingest(db: &mut SqliteConnection, batch: &Ingest) -> Result<Ingested> {
             continue;
         };
         let Some(arm) = experiment.definition.arm_index(&decision.arm) else {
-            set_aside.push((format!("experiment '{}' has no arm '{}'", decision.experiment, decision.arm), body(decision)));
+            set_aside
+                .push((format!("experiment '{}' has no arm '{}'", decision.experiment, decision.arm), body(decision)));
             continue;
         };
         let place = (experiment.num, decision.segment.as_str());
@@ -114,14 +77,15 @@ async fn ingest(db: &mut SqliteConnection, batch: &Ingest) -> Result<Ingested> {
     }
 
     let mut moved: BTreeMap<Cell, (i64, i64)> = BTreeMap::new();
-    let fresh = insert_decisions(db, &rows, &mut moved).await?;
+    let fresh = insert_decisions(db, rows, &mut moved).await?;
     let (events, claimed) = insert_events(db, batch).await?;
     let mut affected: BTreeSet<Id> = claimed;
-    affected.extend(with_claims(db, &fresh).await?);
+    // Events may have arrived before their decisions.
+    affected.extend(found(db, "SELECT DISTINCT decision FROM claims WHERE decision IN ", &fresh).await?);
     settle(db, &affected, &mut moved).await?;
     move_counts(db, &moved).await?;
-    set_records_aside(db, batch, &set_aside).await?;
-    Ok(Ingested { decisions: fresh.len() as u64, events, set_aside: set_aside.len() as u64 })
+    let set_aside = set_records_aside(db, batch, &set_aside).await?;
+    Ok(Ingested { decisions: fresh.len() as u64, events, set_aside })
 }
 
 fn body(decision: &DecisionRecord) -> String {
@@ -149,6 +113,10 @@ struct DecisionRow<'a> {
 }
 
 impl DecisionRow<'_> {
+    fn id(&self) -> Id {
+        self.decision.decision_id.0
+    }
+
     /// What it counts for before any event.
     fn trial(&self) -> bool {
         self.experiment.definition.exposure == Exposure::Decide && self.decision.source.is_trial()
@@ -160,14 +128,19 @@ impl DecisionRow<'_> {
     }
 }
 
-/// Inserts decisions and counts the new ones; returns their ids.
+/// Inserts decisions that are new and counts them; returns their ids.
 async fn insert_decisions(
     db: &mut SqliteConnection,
-    rows: &[DecisionRow<'_>],
+    mut rows: Vec<DecisionRow<'_>>,
     moved: &mut BTreeMap<Cell, (i64, i64)>,
 ) -> Result<Vec<Id>> {
-    let by_id: HashMap<Id, &DecisionRow<'_>> = rows.iter().rev().map(|r| (r.decision.decision_id.0, r)).collect();
-    let mut fresh = Vec::with_capacity(rows.len());
+    // In the order of the table, so that a page is touched once. The sort is stable: of an id that comes twice the
+    // first stays, as it does across batches.
+    rows.sort_by_key(DecisionRow::id);
+    rows.dedup_by_key(|row| row.id());
+    let ids: Vec<Id> = rows.iter().map(DecisionRow::id).collect();
+    let old = found(db, "SELECT id FROM decisions WHERE id IN ", &ids).await?;
+    rows.retain(|row| !old.contains(&row.id()));
     for chunk in rows.chunks(ROWS) {
         let mut sql: QueryBuilder<Db> = QueryBuilder::new(
             "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, item, at, counted_trial) ",
@@ -187,27 +160,28 @@ async fn insert_decisions(
                 .push_bind(d.at.as_millisecond())
                 .push_bind(i64::from(r.trial()));
         });
-        sql.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
-        for row in sql.build().fetch_all(&mut *db).await? {
-            let id = id(&row, "id")?;
-            if let Some(r) = by_id.get(&id)
-                && r.trial()
-            {
-                moved.entry(r.cell()).or_default().0 += 1;
-            }
-            fresh.push(id);
-        }
+        sql.build().execute(&mut *db).await?;
     }
-    Ok(fresh)
+    for row in rows.iter().filter(|row| row.trial()) {
+        moved.entry(row.cell()).or_default().0 += 1;
+    }
+    Ok(rows.iter().map(DecisionRow::id).collect())
 }
 
-/// Inserts events and the claims of the new ones; returns how many were new and which decisions they claim.
+/// Inserts events that are new, and their claims; returns how many there were and which decisions they claim.
 async fn insert_events(db: &mut SqliteConnection, batch: &Ingest) -> Result<(u64, BTreeSet<Id>)> {
-    let mut fresh: BTreeSet<Id> = BTreeSet::new();
-    for chunk in batch.events.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> = QueryBuilder::new("INSERT INTO events (key, kind, name, visitor, item, value, at) ");
-        sql.push_values(chunk, |mut row, (e, _)| {
-            row.push_bind(e.key().to_vec())
+    let mut rows: Vec<(Id, &UserEvent, &[DecisionId])> =
+        batch.events.iter().map(|(event, decisions)| (event.key(), event, &decisions[..])).collect();
+    rows.sort_by_key(|row| row.0);
+    rows.dedup_by_key(|row| row.0);
+    let keys: Vec<Id> = rows.iter().map(|row| row.0).collect();
+    let old = found(db, "SELECT key FROM events WHERE key IN ", &keys).await?;
+    rows.retain(|row| !old.contains(&row.0));
+    for chunk in rows.chunks(ROWS) {
+        let mut sql: QueryBuilder<Db> =
+            QueryBuilder::new("INSERT INTO events (key, kind, name, visitor, item, value, at) ");
+        sql.push_values(chunk, |mut row, (key, e, _)| {
+            row.push_bind(&key[..])
                 .push_bind(e.kind.as_str())
                 .push_bind(&e.name)
                 .push_bind(&e.user)
@@ -215,185 +189,58 @@ async fn insert_events(db: &mut SqliteConnection, batch: &Ingest) -> Result<(u64
                 .push_bind(e.value)
                 .push_bind(e.at.as_millisecond());
         });
-        sql.push(" ON CONFLICT (key) DO NOTHING RETURNING key");
-        for row in sql.build().fetch_all(&mut *db).await? {
-            fresh.insert(id(&row, "key")?);
-        }
+        sql.build().execute(&mut *db).await?;
     }
-    // An id that comes twice in one batch stands for its first event, as it does across batches.
-    let (mut claims, mut seen) = (Vec::new(), BTreeSet::new());
-    for (event, decisions) in &batch.events {
-        let key = event.key();
-        if fresh.contains(&key) && seen.insert(key) {
-            claims.extend(decisions.iter().map(|d| (d.0, key)));
-        }
-    }
+    let claims: BTreeSet<(Id, Id)> =
+        rows.iter().flat_map(|(key, _, decisions)| decisions.iter().map(|d| (d.0, *key))).collect();
+    let claims: Vec<(Id, Id)> = claims.into_iter().collect();
     for chunk in claims.chunks(ROWS) {
         let mut sql: QueryBuilder<Db> = QueryBuilder::new("INSERT INTO claims (decision, event) ");
         sql.push_values(chunk, |mut row, (decision, event)| {
             row.push_bind(&decision[..]).push_bind(&event[..]);
         });
-        sql.push(" ON CONFLICT DO NOTHING");
         sql.build().execute(&mut *db).await?;
     }
-    Ok((fresh.len() as u64, claims.into_iter().map(|(decision, _)| decision).collect()))
+    Ok((rows.len() as u64, claims.into_iter().map(|(decision, _)| decision).collect()))
 }
 
-/// Those of `ids` that events arrived for earlier.
-async fn with_claims(db: &mut SqliteConnection, ids: &[Id]) -> Result<Vec<Id>> {
-    let mut found = Vec::new();
+/// Those of `ids` that a query finds.
+async fn found(db: &mut SqliteConnection, query: &'static str, ids: &[Id]) -> Result<HashSet<Id>> {
+    let mut found = HashSet::new();
     for chunk in ids.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> = QueryBuilder::new("SELECT DISTINCT decision FROM claims WHERE decision IN ");
+        let mut sql: QueryBuilder<Db> = QueryBuilder::new(query);
         list(&mut sql, chunk);
         for row in sql.build().fetch_all(&mut *db).await? {
-            found.push(id(&row, "decision")?);
+            found.insert(id(&row, 0)?);
         }
     }
     Ok(found)
 }
 
-/// Evaluates decisions anew and notes by how much counts move.
-async fn settle(db: &mut SqliteConnection, ids: &BTreeSet<Id>, moved: &mut BTreeMap<Cell, (i64, i64)>) -> Result<()> {
-    let ids: Vec<Id> = ids.iter().copied().collect();
-    let mut experiments: HashMap<i64, Experiment> = HashMap::new();
-    for chunk in ids.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> = QueryBuilder::new(SELECT_CLAIMED);
-        sql.push(" WHERE d.id IN ");
-        list(&mut sql, chunk);
-        sql.push(" ORDER BY d.id");
-        let rows = sql.build().fetch_all(&mut *db).await?;
-        let mut changed: BTreeMap<(bool, bool), Vec<Id>> = BTreeMap::new();
-        for group in rows.chunk_by(|a, b| id(a, "id").ok() == id(b, "id").ok()) {
-            let claimed = Claimed::read(group)?;
-            let num = claimed.cell.0;
-            let experiment = match experiments.entry(num) {
-                std::collections::hash_map::Entry::Occupied(e) => e.into_mut(),
-                std::collections::hash_map::Entry::Vacant(e) => e.insert(definition(db, num).await?),
-            };
-            let counts = claimed.decided.counts(experiment, &claimed.claims);
-            if counts != claimed.counted {
-                changed.entry((counts.trial, counts.reward)).or_default().push(claimed.id);
-                let delta = |now: bool, before: bool| i64::from(now) - i64::from(before);
-                let cell = moved.entry(claimed.cell).or_default();
-                cell.0 += delta(counts.trial, claimed.counted.trial);
-                cell.1 += delta(counts.reward, claimed.counted.reward);
-            }
-        }
-        for ((trial, reward), ids) in changed {
-            let mut sql: QueryBuilder<Db> = QueryBuilder::new("UPDATE decisions SET counted_trial = ");
-            sql.push_bind(i64::from(trial)).push(", counted_reward = ").push_bind(i64::from(reward)).push(" WHERE id IN ");
-            list(&mut sql, &ids);
-            sql.build().execute(&mut *db).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn definition(db: &mut SqliteConnection, num: i64) -> Result<Experiment> {
-    let text: String =
-        sqlx::query_scalar("SELECT definition FROM experiments WHERE num = $1").bind(num).fetch_one(db).await?;
-    serde_json::from_str(&text).map_err(damaged("definition"))
-}
-
-/// Decisions with the events that claim them, one row per event.
-pub(super) const SELECT_CLAIMED: &str = "SELECT d.id, d.experiment, d.segment, d.arm, d.source, d.at, d.counted_trial, d.counted_reward,
-        e.kind, e.name, e.value, e.at AS event_at
-     FROM decisions d LEFT JOIN claims c ON c.decision = d.id LEFT JOIN events e ON e.key = c.event";
-
-/// One decision with its events.
-pub(super) struct Claimed {
-    pub(super) id: Id,
-    pub(super) cell: Cell,
-    pub(super) decided: Decided,
-    counted: Counts,
-    pub(super) claims: Vec<Claim>,
-}
-
-impl Claimed {
-    /// Reads the rows of one decision.
-    fn read(rows: &[SqliteRow]) -> Result<Self> {
-        let mut claimed = Self::of_row(&rows[0])?;
-        for row in rows {
-            claimed.add(row)?;
-        }
-        Ok(claimed)
-    }
-
-    /// The decision of a row, without its event.
-    pub(super) fn of_row(row: &SqliteRow) -> Result<Self> {
-        let number: i64 = row.try_get("source")?;
-        let source = source_of(number).ok_or_else(|| StoreError::Damaged(format!("source {number} of a decision")))?;
-        let at: i64 = row.try_get("at")?;
-        let holdout = source == bandit::Source::Holdout;
-        Ok(Self {
-            id: id(row, "id")?,
-            cell: (row.try_get("experiment")?, hour_of(super::moment(at)?), row.try_get("segment")?, row.try_get("arm")?, holdout),
-            decided: Decided { source, at },
-            counted: Counts {
-                trial: row.try_get::<i64, _>("counted_trial")? != 0,
-                reward: row.try_get::<i64, _>("counted_reward")? != 0,
-            },
-            claims: Vec::new(),
-        })
-    }
-
-    /// Adds the event of a row, if it has one.
-    pub(super) fn add(&mut self, row: &SqliteRow) -> Result<()> {
-        if let Some(kind) = row.try_get::<Option<String>, _>("kind")? {
-            self.claims.push(Claim {
-                kind,
-                name: row.try_get("name")?,
-                value: row.try_get("value")?,
-                at: row.try_get("event_at")?,
-            });
-        }
-        Ok(())
-    }
-}
-
-async fn move_counts(db: &mut SqliteConnection, moved: &BTreeMap<Cell, (i64, i64)>) -> Result<()> {
-    let rows: Vec<_> = moved.iter().filter(|(_, delta)| **delta != (0, 0)).collect();
-    for chunk in rows.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> =
-            QueryBuilder::new("INSERT INTO outcomes (experiment, hour, segment, arm, holdout, trials, rewards) ");
-        sql.push_values(chunk, |mut row, ((experiment, hour, segment, arm, holdout), (trials, rewards))| {
-            row.push_bind(*experiment)
-                .push_bind(*hour)
-                .push_bind(*segment)
-                .push_bind(*arm)
-                .push_bind(i64::from(*holdout))
-                .push_bind(*trials)
-                .push_bind(*rewards);
-        });
-        sql.push(
-            " ON CONFLICT (experiment, hour, segment, arm, holdout) DO UPDATE
-              SET trials = outcomes.trials + excluded.trials, rewards = outcomes.rewards + excluded.rewards",
-        );
-        sql.build().execute(&mut *db).await?;
-    }
-    Ok(())
-}
-
-async fn set_records_aside(db: &mut SqliteConnection, batch: &Ingest, records: &[(String, String)]) -> Result<()> {
+/// Keeps what cannot be taken; returns how many records were new.
+async fn set_records_aside(db: &mut SqliteConnection, batch: &Ingest, records: &[(String, String)]) -> Result<u64> {
+    let mut new = 0;
     for chunk in records.chunks(ROWS) {
         let mut sql: QueryBuilder<Db> = QueryBuilder::new("INSERT INTO dead_letters (at, reason, body) ");
         sql.push_values(chunk, |mut row, (reason, body)| {
-            row.push_bind(batch.at.as_millisecond()).push_bind(reason).push_bind(&body[..body.floor_char_boundary(LONGEST_BODY)]);
+            row.push_bind(batch.at.as_millisecond())
+                .push_bind(reason)
+                .push_bind(&body[..body.floor_char_boundary(LONGEST_BODY)]);
         });
         // A record that is delivered again is the same record.
         sql.push(" ON CONFLICT DO NOTHING");
-        sql.build().execute(&mut *db).await?;
+        new += sql.build().execute(&mut *db).await?.rows_affected();
     }
-    Ok(())
+    Ok(new)
 }
 
-fn id(row: &SqliteRow, column: &str) -> Result<Id> {
+pub(super) fn id(row: &SqliteRow, column: usize) -> Result<Id> {
     let bytes: &[u8] = row.try_get(column)?;
-    bytes.try_into().map_err(|_| StoreError::Damaged(format!("'{column}' is not 16 bytes")))
+    bytes.try_into().map_err(|_| StoreError::Damaged("an id of a decision or event is not 16 bytes".into()))
 }
 
 /// Pushes `($1, $2, …)`.
-fn list(sql: &mut QueryBuilder<Db>, ids: &[Id]) {
+pub(super) fn list(sql: &mut QueryBuilder<Db>, ids: &[Id]) {
     sql.push("(");
     let mut separated = sql.separated(", ");
     for id in ids {

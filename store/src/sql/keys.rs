@@ -25,15 +25,18 @@ fn key(row: &SqliteRow) -> Result<Key> {
 #[async_trait]
 impl Keys for Sqlite {
     async fn create_key(&self, name: &str, scope: Scope, hash: &[u8; 32], at: Timestamp) -> Result<Key> {
-        let sql = format!("INSERT INTO keys (name, scope, hash, created_at) VALUES ($1, $2, $3, $4) RETURNING {COLUMNS}");
+        let sql = format!(
+            "INSERT INTO keys (name, scope, hash, created_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (hash) DO NOTHING RETURNING {COLUMNS}"
+        );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(name)
             .bind(scope.as_str())
             .bind(&hash[..])
             .bind(at.as_millisecond())
-            .fetch_one(&self.pool)
+            .fetch_optional(&self.pool)
             .await?;
-        key(&row)
+        key(&row.ok_or_else(|| StoreError::Conflict("a key of this hash exists already".into()))?)
     }
 
     async fn list_keys(&self) -> Result<Vec<Key>> {

@@ -2,10 +2,12 @@
 
 mod evaluate;
 mod experiments;
+mod import;
 mod ingest;
 mod keys;
 mod outcomes;
 mod runs;
+mod settle;
 
 use crate::open::Durability;
 use crate::{Result, StoreError};
@@ -28,7 +30,11 @@ pub(crate) struct Sqlite {
 
 impl Sqlite {
     pub(crate) async fn open(path: &Path, durability: Durability) -> Result<Self> {
-        let unusable = |reason: String| StoreError::Setting { setting: "database", value: format!("sqlite:{}", path.display()), reason };
+        let unusable = |reason: String| StoreError::Setting {
+            setting: "database",
+            value: format!("sqlite:{}", path.display()),
+            reason,
+        };
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(|e| unusable(format!("its directory cannot be made: {e}")))?;
         }

@@ -1,6 +1,7 @@
 //! Reading counts.
 
-use super::ingest::{Claimed, SELECT_CLAIMED, known};
+use super::ingest::known;
+use super::settle::{Claimed, SELECT_CLAIMED};
 use super::{Sqlite, moment, signed, unsigned};
 use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result};
 use async_trait::async_trait;
@@ -105,7 +106,11 @@ impl Outcomes for Sqlite {
             .fetch_all(&self.pool)
             .await?;
         let letter = |row: &sqlx::sqlite::SqliteRow| -> Result<DeadLetter> {
-            Ok(DeadLetter { at: moment(row.try_get("at")?)?, reason: row.try_get("reason")?, body: row.try_get("body")? })
+            Ok(DeadLetter {
+                at: moment(row.try_get("at")?)?,
+                reason: row.try_get("reason")?,
+                body: row.try_get("body")?,
+            })
         };
         rows.iter().map(letter).collect()
     }

@@ -37,13 +37,15 @@ fn name<T: serde::Serialize>(value: T) -> Result<String> {
 impl Sqlite {
     async fn insert_run(&self, trigger: Trigger, status: RunStatus, at: Timestamp) -> Result<i64> {
         let empty = serde_json::to_string(&RunReport::default()).map_err(damaged("an update run"))?;
-        Ok(sqlx::query_scalar("INSERT INTO update_runs (trigger, status, started_at, report) VALUES ($1, $2, $3, $4) RETURNING id")
-            .bind(name(trigger)?)
-            .bind(name(status)?)
-            .bind(at.as_millisecond())
-            .bind(empty)
-            .fetch_one(&self.pool)
-            .await?)
+        Ok(sqlx::query_scalar(
+            "INSERT INTO update_runs (trigger, status, started_at, report) VALUES ($1, $2, $3, $4) RETURNING id",
+        )
+        .bind(name(trigger)?)
+        .bind(name(status)?)
+        .bind(at.as_millisecond())
+        .bind(empty)
+        .fetch_one(&self.pool)
+        .await?)
     }
 }
 
@@ -61,8 +63,9 @@ impl Runs for Sqlite {
             return Ok(None);
         }
         let mut tx = self.pool.begin_with(WRITE).await?;
-        let oldest: Option<i64> =
-            sqlx::query_scalar("SELECT min(id) FROM update_runs WHERE status = 'requested'").fetch_one(&mut *tx).await?;
+        let oldest: Option<i64> = sqlx::query_scalar("SELECT min(id) FROM update_runs WHERE status = 'requested'")
+            .fetch_one(&mut *tx)
+            .await?;
         if let Some(id) = oldest {
             sqlx::query(
                 "UPDATE update_runs SET status = 'running', started_at = $2,
@@ -84,23 +87,28 @@ impl Runs for Sqlite {
 
     async fn finish_run(&self, id: i64, at: Timestamp, report: &RunReport) -> Result<()> {
         let status = if report.error.is_none() { RunStatus::Done } else { RunStatus::Failed };
-        sqlx::query("UPDATE update_runs SET status = $2, finished_at = $3, report = $4 WHERE id = $1 OR answered_by = $1")
-            .bind(id)
-            .bind(name(status)?)
-            .bind(at.as_millisecond())
-            .bind(serde_json::to_string(report).map_err(damaged("an update run"))?)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        let done = sqlx::query(
+            "UPDATE update_runs SET status = $2, finished_at = $3, report = $4 WHERE id = $1 OR answered_by = $1",
+        )
+        .bind(id)
+        .bind(name(status)?)
+        .bind(at.as_millisecond())
+        .bind(serde_json::to_string(report).map_err(damaged("an update run"))?)
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() == 0 { Err(StoreError::Missing(format!("update run {id}"))) } else { Ok(()) }
     }
 
     async fn abandon_runs(&self, at: Timestamp) -> Result<u64> {
-        let report = RunReport { error: Some("the updater ended in the middle of this run".into()), ..Default::default() };
-        let done = sqlx::query("UPDATE update_runs SET status = 'failed', finished_at = $1, report = $2 WHERE status = 'running'")
-            .bind(at.as_millisecond())
-            .bind(serde_json::to_string(&report).map_err(damaged("an update run"))?)
-            .execute(&self.pool)
-            .await?;
+        let report =
+            RunReport { error: Some("the updater ended in the middle of this run".into()), ..Default::default() };
+        let done = sqlx::query(
+            "UPDATE update_runs SET status = 'failed', finished_at = $1, report = $2 WHERE status = 'running'",
+        )
+        .bind(at.as_millisecond())
+        .bind(serde_json::to_string(&report).map_err(damaged("an update run"))?)
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected())
     }
 

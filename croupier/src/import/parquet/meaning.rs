@@ -44,9 +44,10 @@ impl Meaning {
                 ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64 => {
                     Self::Unsigned
                 }
-                ConvertedType::TIME_MILLIS | ConvertedType::TIME_MICROS | ConvertedType::BSON | ConvertedType::INTERVAL => {
-                    Self::Other
-                }
+                ConvertedType::TIME_MILLIS
+                | ConvertedType::TIME_MICROS
+                | ConvertedType::BSON
+                | ConvertedType::INTERVAL => Self::Other,
                 ConvertedType::NONE if column.physical_type() == Type::FIXED_LEN_BYTE_ARRAY => Self::Other,
                 _ => Self::Itself,
             },

@@ -1,0 +1,123 @@
+// Draws plots and keeps a running experiment's page current. Every page can be read without it.
+"use strict";
+(() => {
+  const main = document.getElementById("main");
+  const connection = document.getElementById("connection");
+  const coarse = matchMedia("(pointer: coarse)").matches;
+  const drawn = new WeakMap();
+  let timer;
+
+  async function get(url) {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(20000) }).catch(() => {
+      throw new Error("the server did not answer");
+    });
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    return answer;
+  }
+
+  // Text and lines take the page's colours, light or dark.
+  function themed(div, layout) {
+    const style = getComputedStyle(div);
+    const line = style.getPropertyValue("--line").trim();
+    const hover = { bgcolor: style.getPropertyValue("--card").trim(), bordercolor: line, font: { color: style.color } };
+    const axis = (a) => ({ ...a, gridcolor: line, linecolor: line, zerolinecolor: line, fixedrange: coarse || a.fixedrange });
+    return {
+      ...layout,
+      font: { ...layout.font, color: style.color, family: style.fontFamily },
+      hoverlabel: hover,
+      xaxis: axis(layout.xaxis),
+      yaxis: axis(layout.yaxis),
+      dragmode: coarse ? false : "zoom",
+      // A zoom outlives a refresh.
+      uirevision: "kept",
+    };
+  }
+
+  function show(div, figure) {
+    const first = !drawn.has(div);
+    if (first) {
+      div.replaceChildren();
+      div.setAttribute("role", "img");
+    }
+    drawn.set(div, figure);
+    const { data, layout, config } = figure;
+    return (first ? Plotly.newPlot : Plotly.react)(div, data, themed(div, layout), config);
+  }
+
+  async function draw(div) {
+    try {
+      if (typeof Plotly === "undefined") throw new Error("the plotting script did not load");
+      await show(div, await (await get(div.dataset.plot)).json());
+    } catch (e) {
+      // An older drawing is worth more than a message.
+      if (drawn.has(div)) return;
+      const text = document.createElement("p");
+      text.className = "failed";
+      text.textContent = `The plot cannot be shown: ${e.message}. Reload the page to try again.`;
+      div.replaceChildren(text);
+    }
+  }
+
+  // Makes `old` like `fresh` and leaves alone what is equal, so that focus, scrolling and selection stay.
+  function mend(old, fresh) {
+    if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.data !== fresh.data) old.data = fresh.data;
+      return;
+    }
+    if (old.classList.contains("plot")) {
+      const { plot, version } = fresh.dataset;
+      if (old.dataset.plot === plot && old.dataset.version === version) return;
+      Object.assign(old.dataset, { plot, version });
+      draw(old);
+      return;
+    }
+    for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+    const now = [...old.childNodes];
+    const next = [...fresh.childNodes];
+    next.forEach((node, i) => (now[i] ? mend(now[i], node) : old.append(node)));
+    now.slice(next.length).forEach((node) => node.remove());
+  }
+
+  async function refresh() {
+    const answer = await get(location.href);
+    if (new URL(answer.url).pathname !== location.pathname) return location.reload();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // Segments change places: what is open goes by name.
+    const open = new Set([...main.querySelectorAll("details[open]")].map((d) => d.dataset.key));
+    mend(main, page.getElementById("main"));
+    for (const d of main.querySelectorAll("details")) d.open = open.has(d.dataset.key);
+    for (const div of main.querySelectorAll(".plot")) if (!div.dataset.met) meet(div);
+    document.title = page.title;
+  }
+
+  async function tick() {
+    if (!document.hidden) {
+      try {
+        await refresh();
+        connection.textContent = "";
+      } catch (e) {
+        connection.textContent = `These numbers stand still: ${e.message}. Trying again.`;
+      }
+    }
+    plan();
+  }
+
+  function plan() {
+    clearTimeout(timer);
+    const seconds = Number(main.dataset.refreshSeconds);
+    if (seconds > 0) timer = setTimeout(tick, seconds * 1000);
+  }
+
+  function meet(div) {
+    div.dataset.met = "yes";
+    draw(div);
+  }
+
+  main.querySelectorAll(".plot").forEach(meet);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const div of main.querySelectorAll(".plot")) if (drawn.has(div)) show(div, drawn.get(div));
+  });
+  plan();
+})();

@@ -1,0 +1,61 @@
+//! What every handler has at hand.
+
+use crate::assets;
+use crate::failure::Failure;
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use bandit::Clock;
+use jiff::Timestamp;
+use std::sync::Arc;
+use store::{ExperimentRecord, Stores};
+
+/// State of the router.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) stores: Stores,
+    clock: Arc<dyn Clock>,
+    notice: Option<Arc<str>>,
+}
+
+impl App {
+    pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> Self {
+        Self { stores, clock, notice: notice.map(Into::into) }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The frame of a page; a `live` page keeps itself current.
+    pub(crate) fn frame(&self, live: bool) -> Frame {
+        Frame { notice: self.notice.clone(), live }
+    }
+}
+
+/// What the layout needs, whatever the page.
+pub(crate) struct Frame {
+    pub(crate) notice: Option<Arc<str>>,
+    pub(crate) live: bool,
+}
+
+impl Frame {
+    /// Address of an asset.
+    pub(crate) fn link(&self, file: &str) -> String {
+        assets::link(file)
+    }
+}
+
+/// The experiment that the path names.
+pub(crate) struct Found(pub(crate) ExperimentRecord);
+
+impl FromRequestParts<App> for Found {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        // A path that is no UTF-8 names nothing.
+        let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Failure::page())?;
+        let (_, id) = params.iter().find(|(name, _)| *name == "id").ok_or_else(Failure::page)?;
+        let record = app.stores.experiments.get(id).await?;
+        record.map(Self).ok_or_else(|| Failure::experiment(id))
+    }
+}

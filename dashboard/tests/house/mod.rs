@@ -1,0 +1,149 @@
+//! Real stores with a past, behind the router.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use bandit::{AssignmentKey, Clock, DecisionRecord, Experiment, Source, Status, UserEvent, UserEventKind, recompute};
+use jiff::civil::date;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+use store::{Change, Durability, ExperimentRecord, Ingest, Locations, RunReport, Stores, Trigger};
+use tower::ServiceExt;
+
+/// A clock that stands.
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Stores in a directory of their own, at a fixed time.
+pub(crate) struct House {
+    pub(crate) stores: Stores,
+    pub(crate) now: Timestamp,
+    _dir: tempfile::TempDir,
+}
+
+/// What came back.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().display();
+        let locations = Locations {
+            state: format!("file:{at}"),
+            events: format!("file:{at}"),
+            database: format!("sqlite:{at}/croupier.db"),
+            durability: Durability::Os,
+        };
+        let stores = store::open(&locations).await.unwrap();
+        Self { stores, now: "2026-11-21T10:00:00Z".parse().unwrap(), _dir: dir }
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        dashboard::router(self.stores.clone(), Arc::new(At(self.now)), Some("Simulated <visitors>".into()))
+    }
+
+    pub(crate) async fn get(&self, uri: &str) -> Reply {
+        self.send(Request::get(uri).header("host", "shop.example:8080").body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        Reply { status: parts.status, headers: parts.headers, body: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    fn change(&self, why: &str) -> Change {
+        Change { who: "tester".into(), why: why.into(), at: self.now }
+    }
+
+    /// Creates and starts an experiment.
+    pub(crate) async fn begin(&self, json: serde_json::Value) -> ExperimentRecord {
+        let e: Experiment = serde_json::from_value(json).unwrap();
+        let all = &self.stores.experiments;
+        all.create(&e, &self.change("because <i>I</i> can")).await.unwrap();
+        all.set_status(&e.id, Status::Draft, Status::Running, None, &self.change("")).await.unwrap()
+    }
+
+    /// Adds trials of an arm in a segment, of which the first `rewards` are rewarded.
+    pub(crate) async fn try_out(&self, e: &Experiment, segment: &str, arm: usize, trials: u32, rewards: u32) {
+        let mut batch = Ingest { at: self.now, ..Ingest::default() };
+        for n in 0..trials {
+            let user = format!("{segment}-{arm}-{n}");
+            let day = date(2026, 11, 19);
+            let id = AssignmentKey::new(&e.id, &e.sticky, &user, None, day).id;
+            // A few are young enough to be waiting.
+            let at = self.now - SignedDuration::from_hours(if n % 7 == 0 { 2 } else { 48 });
+            batch.decisions.push(DecisionRecord {
+                decision_id: id,
+                experiment: e.id.clone(),
+                user: user.clone(),
+                item: None,
+                day,
+                segment: segment.into(),
+                arm: e.arms[arm].id.clone(),
+                propensity: 0.5,
+                posterior_version: 0,
+                revision: 1,
+                source: if n % 10 == 0 { Source::Holdout } else { Source::Policy },
+                at,
+            });
+            if n < rewards {
+                let reward = UserEvent {
+                    id: format!("reward-{user}"),
+                    kind: UserEventKind::Reward,
+                    name: e.reward.event.clone(),
+                    user: Some(user),
+                    item: None,
+                    decision_id: Some(id),
+                    experiment: None,
+                    value: 1.0,
+                    at: at + SignedDuration::from_mins(30),
+                };
+                batch.events.push((reward, vec![id]));
+            }
+        }
+        self.stores.outcomes.ingest(&batch).await.unwrap();
+    }
+
+    /// Publishes the next posterior set, `hours` ago.
+    pub(crate) async fn publish(&self, record: &ExperimentRecord, hours: i64) {
+        let id = &record.definition.id;
+        let outcomes = self.stores.outcomes.outcomes(id).await.unwrap();
+        let version = self.stores.posteriors.latest_version(id).await.unwrap() + 1;
+        let as_of = self.now - SignedDuration::from_hours(hours);
+        let set = recompute(&record.definition, record.revision, version, &outcomes, as_of);
+        self.stores.posteriors.publish(&set).await.unwrap();
+        let run = self.stores.runs.start_run(Trigger::Schedule, as_of).await.unwrap();
+        self.stores.runs.finish_run(run, as_of, &RunReport { published: 1, ..RunReport::default() }).await.unwrap();
+    }
+
+    /// A running experiment with two segments and a past.
+    pub(crate) async fn shop(&self) -> ExperimentRecord {
+        let record = self
+            .begin(serde_json::json!({
+                "id": "product-page", "name": "Product page",
+                "arms": [{"id": "control", "control": true}, {"id": "b"}, {"id": "bold-price"}],
+                "segment_by": ["device"], "holdout": 0.1,
+                "reward": {"event": "purchase", "window_hours": 24},
+            }))
+            .await;
+        let e = &record.definition;
+        for (segment, arm, trials, rewards) in
+            [("device=mobile", 0, 120, 9), ("device=mobile", 1, 1300, 150), ("device=", 2, 60, 4)]
+        {
+            self.try_out(e, segment, arm, trials, rewards).await;
+            self.publish(&record, 3 - i64::try_from(arm).unwrap()).await;
+        }
+        record
+    }
+}

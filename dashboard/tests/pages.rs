@@ -1,0 +1,320 @@
+//! Pages over real stores: their numbers, their manners and what they refuse to be tricked into.
+#![allow(clippy::unwrap_used)]
+
+mod house;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use house::{House, Reply};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const PAGE: &str = "/dashboard/experiments/product-page";
+
+/// Every element and its attributes, without what stands between them.
+fn tags(html: &str) -> Vec<&str> {
+    html.split('<').skip(1).filter_map(|t| t.split_once('>').map(|(tag, _)| tag)).collect()
+}
+
+fn assert_manners(reply: &Reply) {
+    let policy = reply.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'; base-uri 'none'; form-action 'self'"), "{policy}");
+    assert_eq!(reply.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    assert_eq!(reply.headers[header::REFERRER_POLICY], "no-referrer");
+    if !reply.headers.get(header::CONTENT_TYPE).is_some_and(|t| t.to_str().unwrap().starts_with("text/html")) {
+        return;
+    }
+    for tag in tags(&reply.body) {
+        // Every other part stands in quotation marks.
+        for names in tag.split('"').step_by(2) {
+            assert!(!names.split_whitespace().any(|name| name.starts_with("on")), "an inline handler: {tag}");
+        }
+    }
+    for script in reply.body.split("<script").skip(1) {
+        let (attributes, rest) = script.split_once('>').unwrap();
+        assert!(attributes.contains(" src=\"/dashboard/assets/") && rest.starts_with("</script>"), "{script}");
+    }
+    for needed in ["<html lang=\"en\">", "href=\"#main\"", "id=\"main\"", "Simulated &#60;visitors&#62;"] {
+        assert!(reply.body.contains(needed), "{needed} is missing");
+    }
+}
+
+/// The row of a table whose header cell holds `name`.
+fn row<'a>(html: &'a str, name: &str) -> &'a str {
+    html.split("<tr").find(|r| r.contains("scope=\"row\"") && r.contains(name)).unwrap().split("</tr>").next().unwrap()
+}
+
+fn exact(value: impl ToString) -> String {
+    format!("<data value=\"{}\">", value.to_string())
+}
+
+#[tokio::test]
+async fn an_empty_list_says_what_to_do() {
+    let house = House::open().await;
+    let reply = house.get("/dashboard").await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_manners(&reply);
+    assert!(reply.body.contains("curl -X POST http://shop.example:8080/v1/experiments \\"));
+    let json = reply.body.split_once("-d '").unwrap().1.split_once('\'').unwrap().0;
+    let definition = json.replace("&#34;", "\"").replace("&quot;", "\"");
+    let e: bandit::Experiment = serde_json::from_str(&definition).unwrap();
+    bandit::validate(&e).unwrap();
+}
+
+#[tokio::test]
+async fn hosts_that_are_no_hosts_stay_out_of_the_example() {
+    let house = House::open().await;
+    let request = Request::get("/dashboard").header("host", "x;rm -rf ~").body(Body::empty()).unwrap();
+    assert!(house.send(request).await.body.contains("http://127.0.0.1:8080/v1/experiments"));
+}
+
+#[tokio::test]
+async fn every_number_equals_the_results() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let results = store::results(&house.stores, &record, house.now).await.unwrap();
+    let reply = house.get(PAGE).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_manners(&reply);
+    assert_eq!(results.segments.len(), 2);
+    let whole = reply.body.split("<caption><bdi>Arms over all visitors").nth(1).unwrap();
+    for arm in &results.arms {
+        let row = row(whole, &format!("<span>{}<", arm.id));
+        let mut numbers = vec![exact(arm.trials), exact(arm.pending), exact(arm.rewards)];
+        numbers.extend(arm.rate.map(exact));
+        numbers.extend(arm.interval.map(exact));
+        numbers.extend([arm.p_best, arm.expected_loss, arm.allocation].map(exact));
+        if let Some(uplift) = &arm.uplift {
+            numbers.extend(uplift.mean.map(exact));
+            numbers.extend(uplift.interval.map(exact));
+        }
+        let mut rest = row;
+        for number in numbers {
+            rest = rest.split_once(&number).unwrap_or_else(|| panic!("{number} in {row}")).1;
+        }
+        assert_eq!(row.contains("leads"), arm.id == "b", "{row}");
+    }
+    for segment in &results.segments {
+        let table =
+            reply.body.split(&format!("<caption><bdi>Arms in segment {}</bdi>", segment.segment)).nth(1).unwrap();
+        for arm in &segment.arms {
+            assert!(row(table, &format!("<span>{}<", arm.id)).contains(&exact(arm.p_best)));
+        }
+    }
+    let holdout = results.holdout.unwrap();
+    for (name, group) in [("Policy", holdout.policy), ("Holdout", holdout.holdout)] {
+        let row = row(&reply.body, &format!(">{name}<"));
+        for number in [exact(group.trials), exact(group.rewards), exact(group.rate.unwrap()), exact(group.interval[1])]
+        {
+            assert!(row.contains(&number), "{number} in {row}");
+        }
+    }
+    assert!(reply.body.contains(&format!("<dt>Posterior version</dt><dd>{}3</data>", exact(3))));
+    assert!(reply.body.contains("<span class=\"status running\">running</span>"));
+    assert!(reply.body.contains("data-refresh-seconds"));
+    for check in &results.health {
+        assert!(reply.body.contains(&check.detail), "{check:?}");
+    }
+    assert!(reply.body.contains("because &#60;i&#62;I&#60;/i&#62; can"));
+}
+
+#[tokio::test]
+async fn the_list_equals_the_results() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let results = store::results(&house.stores, &record, house.now).await.unwrap();
+    let reply = house.get("/dashboard").await;
+    assert_manners(&reply);
+    let row = row(&reply.body, "product-page");
+    let leader = results.arms.iter().max_by(|a, b| a.p_best.total_cmp(&b.p_best)).unwrap();
+    let (trials, rewards) = results.arms.iter().fold((0, 0), |(t, r), a| (t + a.trials, r + a.rewards));
+    assert_eq!(trials, 1480);
+    for number in
+        [exact(leader.p_best), exact(trials), exact(rewards), format!("datetime=\"{}\"", results.updated_at.unwrap())]
+    {
+        assert!(row.contains(&number), "{number} in {row}");
+    }
+    assert!(row.contains(">1,480<") && row.contains("1 h ago") && row.contains(&format!(" {}</span>", leader.id)));
+}
+
+#[tokio::test]
+async fn long_lists_have_pages() {
+    let house = House::open().await;
+    for n in 0..26 {
+        let arms = json!([{"id": "a"}, {"id": "b"}]);
+        house.begin(json!({"id": format!("e{n:02}"), "arms": arms, "reward": {"event": "x"}})).await;
+    }
+    let first = house.get("/dashboard").await;
+    assert!(first.body.contains("/experiments/e24\"") && !first.body.contains("/experiments/e25\""));
+    assert!(first.body.contains("href=\"/dashboard?after=e24\""));
+    let second = house.get("/dashboard?after=e24").await;
+    assert!(second.body.contains("/experiments/e25\"") && !second.body.contains("?after="));
+    assert!(!house.get("/dashboard?after=e25").await.body.contains("Nothing is being tested"));
+}
+
+#[tokio::test]
+async fn hostile_names_are_text() {
+    let house = House::open().await;
+    let script = "<script>alert('1')</script>";
+    let name = format!("{script}\u{202e}שלום\"'&amp;{}", "W".repeat(200));
+    let record = house
+        .begin(json!({"id": "hostile", "name": name, "arms": [{"id": "a"}, {"id": "<img src=x onerror=alert(1)>"}],
+            "segment_by": ["s"], "reward": {"event": script}}))
+        .await;
+    house.try_out(&record.definition, &format!("s={script}\" onclick=\"x"), 1, 20, 3).await;
+    house.publish(&record, 1).await;
+    for uri in ["/dashboard", "/dashboard/experiments/hostile"] {
+        let reply = house.get(uri).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_manners(&reply);
+        assert!(!reply.body.contains("<script>") && !reply.body.contains("<img src=x"), "{uri}");
+        assert!(reply.body.contains("&#60;script&#62;alert(&#39;1&#39;)"), "{uri}");
+        assert!(reply.body.contains("<bdi>&#60;script&#62;"), "a name must not turn its surroundings: {uri}");
+    }
+    let reply = house.get(&format!("/dashboard/experiments/{}", "%3Cscript%3E".repeat(300))).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    assert_manners(&reply);
+}
+
+#[tokio::test]
+async fn densities_cover_each_arms_mass() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let results = store::results(&house.stores, &record, house.now).await.unwrap();
+    let reply = house.get(&format!("{PAGE}/plots/densities")).await;
+    assert_manners(&reply);
+    let figure: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(figure["config"]["displayModeBar"], false);
+    assert_eq!(figure["data"].as_array().unwrap().len(), 3);
+    for (arm, trace) in results.arms.iter().zip(figure["data"].as_array().unwrap()) {
+        assert_eq!(trace["name"], arm.id.as_str());
+        let of = |axis: &str| trace[axis].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
+        let (xs, ys) = (of("x"), of("y"));
+        assert_eq!(ys, arm.posterior.density(&xs));
+        let mass: f64 = xs.windows(2).zip(ys.windows(2)).map(|(x, y)| (x[1] - x[0]) * (y[0] + y[1]) / 2.0).sum();
+        assert!((mass - 1.0).abs() < 0.01, "{}: {mass}", arm.id);
+    }
+    let colours: BTreeMap<&str, &str> = figure["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| (t["line"]["color"].as_str().unwrap(), t["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(colours.len(), 3);
+    let page = house.get(PAGE).await.body;
+    for (colour, arm) in colours {
+        assert!(
+            row(&page, &format!("<span>{arm}<")).contains(&format!("stroke=\"{colour}\"")),
+            "{arm} is {colour} everywhere"
+        );
+    }
+}
+
+#[tokio::test]
+async fn allocation_has_a_point_per_version_and_ends_where_the_results_are() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let results = store::results(&house.stores, &record, house.now).await.unwrap();
+    let figure: Value = serde_json::from_str(&house.get(&format!("{PAGE}/plots/allocation")).await.body).unwrap();
+    for (arm, trace) in results.arms.iter().zip(figure["data"].as_array().unwrap()) {
+        let shares = trace["y"].as_array().unwrap();
+        assert_eq!((trace["name"].as_str().unwrap(), shares.len()), (arm.id.as_str(), 3));
+        assert_eq!(shares[2].as_f64(), Some(arm.allocation));
+        assert_eq!(trace["x"][2], "2026-11-21T09:00:00Z");
+        assert_eq!(trace["stackgroup"], "arms");
+    }
+}
+
+#[tokio::test]
+async fn allocation_is_bounded() {
+    let house = House::open().await;
+    let arms = json!([{"id": "a"}, {"id": "b"}]);
+    let record = house.begin(json!({"id": "old", "arms": arms, "reward": {"event": "x"}})).await;
+    for hour in 0..205 {
+        house.publish(&record, 205 - hour).await;
+    }
+    let reply = house.get("/dashboard/experiments/old/plots/allocation").await;
+    let figure: Value = serde_json::from_str(&reply.body).unwrap();
+    let versions = figure["data"][1]["text"].as_array().unwrap();
+    assert_eq!((versions.len(), &versions[0], &versions[199]), (200, &json!("6"), &json!("205")));
+}
+
+#[tokio::test]
+async fn a_draft_has_pages_and_plots_too() {
+    let house = House::open().await;
+    let e: bandit::Experiment =
+        serde_json::from_value(json!({"id": "draft", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "x"}}))
+            .unwrap();
+    let change = store::Change { who: "tester".into(), why: String::new(), at: house.now };
+    house.stores.experiments.create(&e, &change).await.unwrap();
+    let page = house.get("/dashboard/experiments/draft").await;
+    assert_manners(&page);
+    assert!(page.body.contains("POST /v1/experiments/draft/start") && !page.body.contains("data-refresh-seconds"));
+    assert!(!page.body.contains("<th scope=\"col\">Dealt by</th>"));
+    for plot in ["densities", "allocation"] {
+        let reply = house.get(&format!("/dashboard/experiments/draft/plots/{plot}")).await;
+        let figure: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(figure["data"].as_array().unwrap().len(), 2, "{plot}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_page_that_links_back() {
+    let house = House::open().await;
+    for uri in [
+        "/dashboard/experiments/nothing",
+        "/dashboard/experiments/nothing/plots/densities",
+        "/dashboard/experiments/nothing/plots/allocation",
+        "/dashboard/experiments/%ff",
+        "/dashboard/assets/nothing.js",
+        "/dashboard/elsewhere/deep",
+    ] {
+        let reply = house.get(uri).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{uri}");
+        assert_manners(&reply);
+        assert!(reply.body.contains("href=\"/dashboard\">Back to the experiments"), "{uri}");
+    }
+    assert_eq!(house.get("/dashboard/").await.headers[header::LOCATION], "/dashboard");
+}
+
+#[tokio::test]
+async fn a_failing_store_shows_no_internals() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let mut set = house.stores.posteriors.latest("product-page").await.unwrap().unwrap();
+    set.version += 1;
+    set.segments.values_mut().for_each(|list| list[0].propensity = 7.0);
+    house.stores.posteriors.publish(&set).await.unwrap();
+    let cause = store::results(&house.stores, &record, house.now).await.unwrap_err().to_string();
+    let whole = house.get(PAGE).await;
+    assert_eq!(whole.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_manners(&whole);
+    assert!(whole.body.contains("This page failed") && !whole.body.contains(&cause) && !whole.body.contains("damaged"));
+    assert_eq!(house.get(&format!("{PAGE}/plots/allocation")).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let list = house.get("/dashboard").await;
+    assert_eq!(list.status, StatusCode::OK);
+    assert!(list.body.contains("The results cannot be read") && !list.body.contains("damaged"));
+}
+
+#[tokio::test]
+async fn assets_are_kept_by_browsers() {
+    let house = House::open().await;
+    for (file, kind, part) in [
+        ("plotly.js", "text/javascript; charset=utf-8", "Plotly"),
+        ("dashboard.js", "text/javascript; charset=utf-8", "use strict"),
+        ("dashboard.css", "text/css; charset=utf-8", "prefers-color-scheme: dark"),
+        ("icon.svg", "image/svg+xml; charset=utf-8", "<svg"),
+    ] {
+        let uri = format!("/dashboard/assets/{file}");
+        let reply = house.get(&uri).await;
+        assert_manners(&reply);
+        assert_eq!((reply.status, &reply.headers[header::CONTENT_TYPE]), (StatusCode::OK, &kind.parse().unwrap()));
+        assert!(reply.body.contains(part) && !reply.body.starts_with("<script"), "{file}");
+        assert!(reply.headers[header::CACHE_CONTROL].to_str().unwrap().contains("max-age=31536000"));
+        let etag = &reply.headers[header::ETAG];
+        let again = Request::get(&uri).header(header::IF_NONE_MATCH, etag).body(Body::empty()).unwrap();
+        let again = house.send(again).await;
+        assert_eq!((again.status, again.body.len(), &again.headers[header::ETAG]), (StatusCode::NOT_MODIFIED, 0, etag));
+    }
+}

@@ -1,0 +1,254 @@
+//! The event log: in order, at least once, and never again once acknowledged.
+
+use super::{Place, moment, soon};
+use crate::{Delivery, EventLog};
+use bandit::{DecisionId, DecisionRecord, Event, Source, UserEvent, UserEventKind};
+use jiff::civil::date;
+use std::collections::BTreeMap;
+
+fn event(id: impl Into<String>) -> Event {
+    let (user, item) = (Some("u".into()), Some("sku-1".into()));
+    let kind = UserEventKind::View;
+    let (name, decision_id, experiment) = (String::new(), None, None);
+    Event::User(UserEvent { id: id.into(), kind, name, user, item, decision_id, experiment, value: 1.0, at: moment(0) })
+}
+
+fn events(range: std::ops::Range<usize>) -> Vec<Event> {
+    range.map(|n| event(n.to_string())).collect()
+}
+
+fn id(event: &Event) -> &str {
+    match event {
+        Event::User(e) => &e.id,
+        Event::Decision(_) => "decision",
+    }
+}
+
+fn ids(delivery: &Delivery) -> Vec<String> {
+    delivery.events.iter().map(|e| id(e.as_ref().unwrap()).to_owned()).collect()
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+/// Pulls `max`, and acknowledges.
+async fn take(log: &dyn EventLog, max: usize) -> Vec<String> {
+    let delivery = log.pull(max).await.unwrap();
+    if let Some(receipt) = delivery.receipt {
+        log.acknowledge(receipt).await.unwrap();
+    }
+    ids(&delivery)
+}
+
+/// What is not acknowledged comes again, at most `max` at a time, oldest first.
+pub async fn in_order_at_least_once(place: impl Place) {
+    let log = place.open().await.events;
+    let empty = log.pull(10).await.unwrap();
+    assert!(empty.events.is_empty() && empty.receipt.is_none());
+    for range in [0..1, 1..3, 3..300] {
+        log.append(&events(range)).await.unwrap();
+    }
+    assert_eq!(log.backlog().await.unwrap(), 300);
+    let first = log.pull(4).await.unwrap();
+    assert_eq!(ids(&first), numbers(0..4));
+    assert_eq!(ids(&log.pull(4).await.unwrap()), numbers(0..4), "not acknowledged, so again");
+    assert_eq!(ids(&log.pull(2).await.unwrap()), numbers(0..2));
+    assert!(log.pull(0).await.unwrap().receipt.is_none());
+    log.acknowledge(first.receipt.unwrap()).await.unwrap();
+    assert_eq!(log.backlog().await.unwrap(), 296);
+    assert_eq!(take(&*log, 252).await, numbers(4..256));
+    assert_eq!(take(&*log, 1_000).await, numbers(256..300));
+    assert_eq!(log.backlog().await.unwrap(), 0);
+    assert_eq!(take(&*log, 1_000).await, numbers(0..0));
+}
+
+/// Every field of every kind, to the bit.
+pub async fn every_event_comes_back(place: impl Place) {
+    let user = UserEvent {
+        id: "é\"\\🎲".into(),
+        kind: UserEventKind::Reward,
+        name: "購入".into(),
+        user: Some("u 1".into()),
+        item: None,
+        decision_id: Some(DecisionId([0xff; 16])),
+        experiment: Some("e".into()),
+        value: 0.1 + 0.2,
+        at: "2026-11-21T10:00:00.123456789Z".parse().unwrap(),
+    };
+    let decision = DecisionRecord {
+        decision_id: DecisionId([0; 16]),
+        experiment: "product-page".into(),
+        user: "u\u{1F600}".into(),
+        item: Some("sku-9".into()),
+        day: date(2026, 11, 21),
+        segment: "端末=携帯,国=".into(),
+        arm: "b".into(),
+        propensity: 1.0 / 3.0,
+        posterior_version: u64::MAX,
+        revision: 1,
+        source: Source::Holdout,
+        at: user.at,
+    };
+    let mut sent = vec![Event::Decision(decision.clone()), Event::User(user.clone())];
+    sent.push(Event::Decision(DecisionRecord { item: None, source: Source::Policy, propensity: 5e-324, ..decision }));
+    for kind in [UserEventKind::Exposure, UserEventKind::View] {
+        let item = Some("i".into());
+        sent.push(Event::User(UserEvent { kind, name: String::new(), user: None, item, value: 1e15, ..user.clone() }));
+    }
+    let stores = place.open().await;
+    stores.events.append(&sent).await.unwrap();
+    drop(stores);
+    let delivery = place.open().await.events.pull(10).await.unwrap();
+    assert_eq!(delivery.events.into_iter().map(Result::unwrap).collect::<Vec<_>>(), sent);
+}
+
+/// Appending nothing changes nothing.
+pub async fn nothing_appended(place: impl Place) {
+    let log = place.open().await.events;
+    soon(log.append(&[])).await.unwrap();
+    assert_eq!(log.backlog().await.unwrap(), 0);
+    assert!(log.pull(10).await.unwrap().receipt.is_none());
+}
+
+/// Not in this process and not in the next, even if the log was left empty.
+pub async fn acknowledged_never_again(place: impl Place) {
+    let stores = place.open().await;
+    stores.events.append(&events(0..10)).await.unwrap();
+    assert_eq!(take(&*stores.events, 4).await, numbers(0..4));
+    drop(stores);
+    let stores = place.open().await;
+    assert_eq!(stores.events.backlog().await.unwrap(), 6);
+    assert_eq!(take(&*stores.events, 100).await, numbers(4..10));
+    drop(stores);
+    let stores = place.open().await;
+    assert_eq!(stores.events.backlog().await.unwrap(), 0);
+    assert!(stores.events.pull(100).await.unwrap().receipt.is_none());
+    stores.events.append(&events(10..12)).await.unwrap();
+    drop(stores);
+    let stores = place.open().await;
+    assert_eq!(take(&*stores.events, 100).await, numbers(10..12));
+    drop(stores);
+    assert_eq!(take(&*place.open().await.events, 100).await, numbers(0..0));
+}
+
+/// Nothing is lost or doubled, and the order stays.
+pub async fn kept_across_reopening(place: impl Place) {
+    let (mut appended, mut taken) = (0, Vec::new());
+    for round in 1..=10 {
+        let log = place.open().await.events;
+        for _ in 0..10 {
+            log.append(&events(appended..appended + round)).await.unwrap();
+            appended += round;
+        }
+        taken.extend(take(&*log, 40).await);
+        assert_eq!(log.backlog().await.unwrap(), u64::try_from(appended - taken.len()).unwrap());
+    }
+    let log = place.open().await.events;
+    taken.extend(take(&*log, 10_000).await);
+    assert_eq!(taken, numbers(0..appended));
+}
+
+/// What a batch holds stays together, what a task appends stays in order, and a consumer gets each event once.
+pub async fn many_appenders_one_consumer(place: impl Place) {
+    const TASKS: usize = 32;
+    const BATCHES: usize = 40;
+    let log = place.open().await.events;
+    let appenders: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let log = log.clone();
+            tokio::spawn(async move {
+                for batch in 0..BATCHES {
+                    let size = 1 + (task + batch) % 3;
+                    let batch: Vec<Event> = (0..size).map(|n| event(format!("{task}/{batch}/{n}"))).collect();
+                    log.append(&batch).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let expected: usize = (0..TASKS * BATCHES).map(|n| 1 + (n / BATCHES + n % BATCHES) % 3).sum();
+    let mut taken = Vec::new();
+    let consume = async {
+        while taken.len() < expected {
+            match take(&*log, 100).await {
+                batch if batch.is_empty() => log.wait().await,
+                batch => taken.extend(batch),
+            }
+        }
+    };
+    soon(consume).await;
+    for task in appenders {
+        soon(task).await.unwrap();
+    }
+    assert_eq!(log.backlog().await.unwrap(), 0);
+    let mut by_task: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+    for (at, id) in taken.iter().enumerate() {
+        let [task, batch, n] = id.split('/').map(|n| n.parse().unwrap()).collect::<Vec<usize>>()[..] else {
+            panic!("{id}")
+        };
+        assert!(n == 0 || taken[at - 1] == format!("{task}/{batch}/{}", n - 1), "{id} follows {}", taken[at - 1]);
+        by_task.entry(task).or_default().push((batch, n));
+    }
+    assert_eq!(taken.len(), expected);
+    assert!(by_task.values().all(|list| list.is_sorted_by(|a, b| a < b)), "in order, and none twice");
+}
+
+/// An append that its caller gives up is kept whole or not at all.
+pub async fn abandoned_appends_are_all_or_nothing(place: impl Place) {
+    const SIZE: usize = 50;
+    let stores = place.open().await;
+    for batch in 0..100 {
+        let log = stores.events.clone();
+        let task = tokio::spawn(async move {
+            log.append(&(0..SIZE).map(|n| event(format!("{batch}/{n}"))).collect::<Vec<_>>()).await.unwrap();
+        });
+        if batch % 2 == 0 {
+            soon(task).await.unwrap();
+        } else {
+            tokio::task::yield_now().await;
+            task.abort();
+            // Ended or given up, either way it is over.
+            drop(soon(task).await);
+        }
+    }
+    drop(stores);
+    let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
+    for id in take(&*place.open().await.events, 100 * SIZE).await {
+        *sizes.entry(id.split('/').next().unwrap().parse().unwrap()).or_default() += 1;
+    }
+    assert!(sizes.values().all(|&size| size == SIZE), "{sizes:?}");
+    assert!((0..100).step_by(2).all(|batch| sizes.contains_key(&batch)), "what was told to be safe is there");
+}
+
+/// Whoever waits is woken by an append, by one that came before the wait, and by what an earlier process left.
+pub async fn waiting_wakes_up(place: impl Place) {
+    let stores = place.open().await;
+    let log = stores.events.clone();
+    let waiting = tokio::spawn(async move { log.wait().await });
+    tokio::task::yield_now().await;
+    stores.events.append(&events(0..1)).await.unwrap();
+    soon(waiting).await.unwrap();
+    stores.events.append(&events(1..2)).await.unwrap();
+    soon(stores.events.wait()).await;
+    drop(stores);
+    let stores = place.open().await;
+    soon(stores.events.wait()).await;
+    assert_eq!(take(&*stores.events, 10).await, numbers(0..2));
+}
+
+/// Receipts may be late, doubled or at once: what was acknowledged stays so.
+pub async fn late_receipts_change_nothing(place: impl Place) {
+    let stores = place.open().await;
+    stores.events.append(&events(0..100)).await.unwrap();
+    let few = stores.events.pull(10).await.unwrap().receipt.unwrap();
+    let many = stores.events.pull(60).await.unwrap().receipt.unwrap();
+    let (a, b) = futures::join!(stores.events.acknowledge(many), stores.events.acknowledge(few));
+    a.and(b).unwrap();
+    stores.events.acknowledge(few).await.unwrap();
+    assert_eq!(stores.events.backlog().await.unwrap(), 40);
+    assert_eq!(ids(&stores.events.pull(100).await.unwrap()), numbers(60..100));
+    drop(stores);
+    let stores = place.open().await;
+    assert_eq!(stores.events.backlog().await.unwrap(), 40);
+    assert_eq!(take(&*stores.events, 100).await, numbers(60..100));
+}

@@ -1,0 +1,128 @@
+//! What every backend must hold: one suite for each trait.
+//!
+//! A backend says where it keeps things during a test, and runs a suite in one line:
+//!
+//! ```ignore
+//! store::conformance!(assignments: Emulator);
+//! ```
+#![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
+
+pub mod assignments;
+pub mod event_log;
+pub mod experiments;
+pub mod keys;
+pub mod outcomes;
+pub mod outcomes_model;
+pub mod posterior_sets;
+pub mod runs;
+
+use crate::{Change, Stores};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// Longest that anything awaited here may take: a hang fails instead.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a backend keeps things during one test: made empty for each, and gone with it.
+pub trait Place: Default + Send + Sync {
+    /// Opens what is kept here. Called again once all that it gave was dropped, it finds everything as it was.
+    fn open(&self) -> impl Future<Output = Stores> + Send;
+}
+
+/// Runs a suite against a [`conformance::Place`](crate::conformance::Place), one test for each of its cases.
+#[macro_export]
+macro_rules! conformance {
+    (assignments: $place:ty) => {
+        $crate::conformance!(@assignments $place: one_winner_per_key every_field_comes_back kept_across_reopening
+            days_are_apart past_days_are_let_go);
+    };
+    (posterior_sets: $place:ty) => {
+        $crate::conformance!(@posterior_sets $place: versions_follow_each_other one_of_two_publishers_wins
+            ids_do_not_mix kept_across_reopening an_abandoned_publication_is_whole);
+    };
+    (event_log: $place:ty) => {
+        $crate::conformance!(@event_log $place: in_order_at_least_once every_event_comes_back nothing_appended
+            acknowledged_never_again kept_across_reopening many_appenders_one_consumer
+            abandoned_appends_are_all_or_nothing waiting_wakes_up late_receipts_change_nothing);
+    };
+    (experiments: $place:ty) => {
+        $crate::conformance!(@experiments $place: created_once listed_in_pages replaced_at_its_revision
+            one_of_two_editors_wins statuses_follow_the_life stopped_with_a_winner deleted_by_its_rules
+            a_draft_with_outcomes_keeps_its_id every_change_is_audited);
+    };
+    (outcomes: $place:ty) => {
+        $crate::conformance!(@outcomes $place: any_order_gives_the_same_counts windows_have_edges
+            a_reward_may_come_first an_id_counts_once strangers_are_set_aside long_records_are_cut
+            trials_by_exposure the_holdout_is_apart large_batches imported_whole_or_not import_names_are_taken);
+    };
+    (runs: $place:ty) => {
+        $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back
+            dead_runs_are_abandoned newest_first);
+    };
+    (keys: $place:ty) => {
+        $crate::conformance!(@keys $place: created_listed_revoked);
+    };
+    (@$suite:ident $place:ty: $($case:ident)*) => {
+        mod $suite {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    $crate::conformance::$suite::$case(<$place as Default>::default()).await;
+                }
+            )*
+        }
+    };
+}
+
+/// Fails a test that hangs.
+async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.unwrap()
+}
+
+/// A moment `ms` milliseconds into a certain hour.
+fn moment(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(1_795_255_200_000 + ms).unwrap()
+}
+
+/// A change made by `who` because of `why`.
+fn change(who: &str, why: &str, ms: i64) -> Change {
+    Change { who: who.into(), why: why.into(), at: moment(ms) }
+}
+
+/// An experiment of three arms, with `more` of its JSON.
+fn experiment(id: &str, more: &str) -> bandit::Experiment {
+    let json = format!(
+        r#"{{"id":"{id}","arms":[{{"id":"a","payload":{{"β":[1,2.5,null]}}}},{{"id":"b"}},{{"id":"c"}}],
+            "reward":{{"event":"buy","window_hours":1}}{more}}}"#
+    );
+    serde_json::from_str(&json).unwrap()
+}
+
+/// Numbers that are the same on every run (SplitMix64), so that a failure is named by its seed.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`.
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(n).unwrap()).unwrap()
+    }
+
+    /// One of `list`.
+    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+
+    fn shuffle<T>(&mut self, list: &mut [T]) {
+        for i in (1..list.len()).rev() {
+            list.swap(i, self.below(i + 1));
+        }
+    }
+}

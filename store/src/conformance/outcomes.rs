@@ -1,0 +1,243 @@
+//! Outcomes: counts that depend on what arrived, and not on how.
+
+use super::outcomes_model::{Model, Reported, decision, event, history};
+use super::{Place, change, experiment, moment};
+use crate::{Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores};
+use bandit::{DecisionRecord, Experiment, HourOutcome, Source, UserEventKind};
+
+async fn begin(place: &impl Place, id: &str, more: &str) -> (Stores, Experiment) {
+    let stores = place.open().await;
+    let e = experiment(id, more);
+    stores.experiments.create(&e, &change("me", "", 0)).await.unwrap();
+    (stores, e)
+}
+
+fn batch(decisions: &[DecisionRecord], events: &[Reported]) -> Ingest {
+    Ingest { at: moment(0), decisions: decisions.to_vec(), events: events.to_vec(), set_aside: Vec::new() }
+}
+
+/// Trials and rewards over everything, when counts and recount agree.
+async fn total(outcomes: &dyn Outcomes, e: &Experiment) -> (u64, u64) {
+    let counted = outcomes.outcomes(&e.id).await.unwrap();
+    assert_eq!(counted, outcomes.recount(&e.id).await.unwrap(), "counted and recounted");
+    counted.iter().fold((0, 0), |(trials, rewards), o| (trials + o.trials, rewards + o.rewards))
+}
+
+/// A random history in any order, with repetitions, in any batches: after each batch the counts are those of a naive
+/// model, by both ways of counting.
+pub async fn any_order_gives_the_same_counts(place: impl Place) {
+    let stores = place.open().await;
+    for seed in 0..120 {
+        let exposure = if seed % 2 == 0 { "decide" } else { "event" };
+        let e = experiment(&format!("e{seed}"), &format!(r#","exposure":"{exposure}""#));
+        stores.experiments.create(&e, &change("me", "", 0)).await.unwrap();
+        let mut model = Model::default();
+        for (n, batch) in history(&e, seed).iter().enumerate() {
+            let expected = model.ingest(&e, batch);
+            assert_eq!(stores.outcomes.ingest(batch).await.unwrap(), expected, "seed {seed}, batch {n}");
+            let expected = model.outcomes(&e);
+            assert_eq!(stores.outcomes.outcomes(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}");
+            assert_eq!(stores.outcomes.recount(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}, recounted");
+        }
+    }
+    assert_eq!(stores.outcomes.dead_letters(1).await.unwrap(), []);
+    assert_eq!(stores.outcomes.outcomes("none").await.unwrap(), []);
+    assert_eq!(stores.outcomes.recount("none").await.unwrap(), []);
+}
+
+/// From a minute before the decision to the end of its window, both included.
+pub async fn windows_have_edges(place: impl Place) {
+    let (stores, e) = begin(&place, "e", "").await;
+    let edges = [(-60_001, 0), (-60_000, 1), (0, 1), (3_600_000, 1), (3_600_001, 0)];
+    for (n, (late, counted)) in (0..).zip(edges) {
+        let before = total(&*stores.outcomes, &e).await;
+        let d = decision(&e, n, 500);
+        let reward = event(&e, &format!("r{n}"), UserEventKind::Reward, 500 + late, &[&d]);
+        stores.outcomes.ingest(&batch(&[d], &[reward])).await.unwrap();
+        let after = total(&*stores.outcomes, &e).await;
+        assert_eq!((after.0 - before.0, after.1 - before.1), (1, counted), "{late} ms after the decision");
+    }
+}
+
+/// A reward waits for its decision, and several are one success.
+pub async fn a_reward_may_come_first(place: impl Place) {
+    let (stores, e) = begin(&place, "e", "").await;
+    let d = decision(&e, 1, 0);
+    let reward = |id: &str| event(&e, id, UserEventKind::Reward, 10, &[&d]);
+    stores.outcomes.ingest(&batch(&[], &[reward("r1")])).await.unwrap();
+    assert_eq!(total(&*stores.outcomes, &e).await, (0, 0));
+    drop(stores);
+    let stores = place.open().await;
+    stores.outcomes.ingest(&batch(std::slice::from_ref(&d), &[])).await.unwrap();
+    assert_eq!(total(&*stores.outcomes, &e).await, (1, 1));
+    stores.outcomes.ingest(&batch(&[], &[reward("r2"), reward("r3")])).await.unwrap();
+    assert_eq!(total(&*stores.outcomes, &e).await, (1, 1));
+    let row = HourOutcome {
+        hour: bandit::hour_of(d.at),
+        segment: "all".into(),
+        arm: 0,
+        holdout: false,
+        trials: 1,
+        rewards: 1,
+    };
+    assert_eq!(stores.outcomes.outcomes("e").await.unwrap(), [row]);
+}
+
+/// The first of an id counts, in one batch as in several.
+pub async fn an_id_counts_once(place: impl Place) {
+    let (stores, e) = begin(&place, "e", "").await;
+    let d = decision(&e, 1, 0);
+    let other_arm = DecisionRecord { arm: "b".into(), ..d.clone() };
+    let reward = event(&e, "r", UserEventKind::Reward, 1, &[&d]);
+    let worthless = (bandit::UserEvent { value: 0.0, ..reward.0.clone() }, reward.1.clone());
+    let first = batch(&[d.clone(), other_arm.clone()], &[worthless, reward.clone()]);
+    assert_eq!(stores.outcomes.ingest(&first).await.unwrap(), Ingested { decisions: 1, events: 1, set_aside: 0 });
+    let second = batch(&[other_arm], &[reward]);
+    assert_eq!(stores.outcomes.ingest(&second).await.unwrap(), Ingested::default());
+    assert_eq!(total(&*stores.outcomes, &e).await, (1, 0));
+    assert_eq!(stores.outcomes.outcomes("e").await.unwrap()[0].arm, 0);
+    assert_eq!(stores.outcomes.ingest(&batch(&[], &[])).await.unwrap(), Ingested::default());
+    // Nor can an id that was taken claim another decision.
+    let later = decision(&e, 2, 0);
+    let reward = event(&e, "r", UserEventKind::Reward, 1, &[&later]);
+    stores.outcomes.ingest(&batch(&[later], &[reward])).await.unwrap();
+    assert_eq!(total(&*stores.outcomes, &e).await, (2, 0));
+}
+
+/// Decisions of unknown experiments and arms are kept with the reason, once, and the rest of the batch counts.
+pub async fn strangers_are_set_aside(place: impl Place) {
+    let (stores, e) = begin(&place, "e", "").await;
+    let known = decision(&e, 1, 0);
+    let unknown = DecisionRecord { experiment: "nowhere".into(), ..decision(&e, 2, 0) };
+    let no_arm = DecisionRecord { arm: "z".into(), ..decision(&e, 3, 0) };
+    let poison = ("not an event: é".to_owned(), "{\"x\":".to_owned());
+    let mut all = batch(&[unknown, known, no_arm], &[]);
+    all.set_aside = vec![poison.clone()];
+    all.at = moment(77);
+    let new = stores.outcomes.ingest(&all).await.unwrap();
+    assert_eq!(new, Ingested { decisions: 1, events: 0, set_aside: 3 });
+    all.at = moment(99);
+    assert_eq!(stores.outcomes.ingest(&all).await.unwrap(), Ingested::default(), "nothing in it is new");
+    assert_eq!(total(&*stores.outcomes, &e).await, (1, 0));
+    drop(stores);
+    let stores = place.open().await;
+    let letters = stores.outcomes.dead_letters(10).await.unwrap();
+    assert_eq!(letters.len(), 3, "{letters:?}");
+    assert!(letters.iter().all(|l| l.at == moment(77)));
+    for (reason, body) in [("'nowhere'", "nowhere"), ("'z'", "u3"), (&poison.0, &poison.1)] {
+        assert!(letters.iter().any(|l| l.reason.contains(reason) && l.body.contains(body)), "{reason}: {letters:?}");
+    }
+    assert_eq!(stores.outcomes.dead_letters(2).await.unwrap(), letters[..2]);
+}
+
+/// What is set aside may be long and of any characters.
+pub async fn long_records_are_cut(place: impl Place) {
+    let (stores, _) = begin(&place, "e", "").await;
+    let mut long = batch(&[], &[]);
+    long.set_aside = vec![("long".into(), "é🎲".repeat(10_000)), ("empty".into(), String::new())];
+    assert_eq!(stores.outcomes.ingest(&long).await.unwrap().set_aside, 2);
+    let letters = stores.outcomes.dead_letters(10).await.unwrap();
+    let body = &letters.iter().find(|l| l.reason == "long").unwrap().body;
+    assert!("é🎲".repeat(10_000).starts_with(body.as_str()) && body.len() > 1_000, "{}", body.len());
+}
+
+/// With `exposure: event` a decision is a trial once it was seen; the arm that nobody chose never is.
+pub async fn trials_by_exposure(place: impl Place) {
+    let (stores, e) = begin(&place, "e", r#","exposure":"event""#).await;
+    let d = decision(&e, 1, 0);
+    let outside = DecisionRecord { source: Source::NotEnrolled, ..decision(&e, 2, 0) };
+    let reward = event(&e, "r", UserEventKind::Reward, 1, &[&d, &outside]);
+    stores.outcomes.ingest(&batch(&[d.clone(), outside.clone()], &[reward])).await.unwrap();
+    assert_eq!(total(&*stores.outcomes, &e).await, (0, 0));
+    let view = event(&e, "v", UserEventKind::View, 1, &[&d, &outside]);
+    stores.outcomes.ingest(&batch(&[], &[view])).await.unwrap();
+    assert_eq!(total(&*stores.outcomes, &e).await, (0, 0), "a view is no exposure");
+    // Seen long after: the reward was in the window of the decision all the same.
+    let seen = event(&e, "x", UserEventKind::Exposure, 90_000_000, &[&d, &outside]);
+    stores.outcomes.ingest(&batch(&[], &[seen])).await.unwrap();
+    assert_eq!(total(&*stores.outcomes, &e).await, (1, 1));
+}
+
+/// Trials of the holdout are counted beside those of the policy.
+pub async fn the_holdout_is_apart(place: impl Place) {
+    let (stores, e) = begin(&place, "e", r#","holdout":0.5"#).await;
+    let policy = decision(&e, 1, 0);
+    let held_out = DecisionRecord { source: Source::Holdout, ..decision(&e, 2, 0) };
+    let reward = event(&e, "r", UserEventKind::Reward, 1, &[&held_out]);
+    let rest = [Source::NotEnrolled, Source::Paused, Source::Fallback];
+    let mut decisions = vec![policy.clone(), held_out];
+    decisions.extend((3..).zip(rest).map(|(n, source)| DecisionRecord { source, ..decision(&e, n, 0) }));
+    stores.outcomes.ingest(&batch(&decisions, &[reward])).await.unwrap();
+    let counted = stores.outcomes.outcomes("e").await.unwrap();
+    let row = |holdout, rewards| HourOutcome {
+        hour: bandit::hour_of(policy.at),
+        segment: "all".into(),
+        arm: 0,
+        holdout,
+        trials: 1,
+        rewards,
+    };
+    assert_eq!(counted, [row(false, 0), row(true, 1)]);
+    assert_eq!(stores.outcomes.recount("e").await.unwrap(), counted);
+}
+
+/// A batch may be larger than what one statement takes.
+pub async fn large_batches(place: impl Place) {
+    let (stores, e) = begin(&place, "e", "").await;
+    let decisions: Vec<_> = (0..7_001).map(|n| decision(&e, n, 0)).collect();
+    // One event of very many decisions, many of one, and the rest one to one.
+    let all: Vec<_> = decisions.iter().take(2_500).collect();
+    let mut events = vec![event(&e, "all", UserEventKind::Reward, 1, &all)];
+    events.extend((0..2_500).map(|n| event(&e, &format!("many-{n}"), UserEventKind::Reward, 1, &[&decisions[2_500]])));
+    events
+        .extend((0..2_500).map(|n| event(&e, &format!("own-{n}"), UserEventKind::Reward, 1, &[&decisions[4_000 + n]])));
+    let new = stores.outcomes.ingest(&batch(&decisions, &events)).await.unwrap();
+    assert_eq!(new, Ingested { decisions: 7_001, events: 5_001, set_aside: 0 });
+    assert_eq!(total(&*stores.outcomes, &e).await, (7_001, 5_001));
+}
+
+fn import(name: &str, digest: u8) -> Import {
+    Import { name: name.into(), experiment: "e".into(), digest: [digest; 32], who: "me".into(), at: moment(5) }
+}
+
+/// An error in the middle keeps nothing; a name is loaded once.
+pub async fn imported_whole_or_not(place: impl Place) {
+    let (stores, e) = begin(&place, "e", "").await;
+    let parts: Vec<Ingest> = (0..3).map(|n| batch(&[decision(&e, n, 0)], &[])).collect();
+    let changes = stores.experiments.changes().await.unwrap();
+    let mut broken =
+        vec![Ok(parts[0].clone()), Err("line 7: not a number".to_owned()), Ok(parts[1].clone())].into_iter();
+    let aborted = stores.outcomes.import(&import("log", 1), &mut broken).await;
+    assert!(matches!(&aborted, Err(StoreError::Aborted(why)) if why.contains("line 7")), "{aborted:?}");
+    assert_eq!(total(&*stores.outcomes, &e).await, (0, 0), "nothing is kept");
+    assert_eq!(stores.experiments.changes().await.unwrap(), changes);
+
+    let mut whole = parts.iter().cloned().map(Ok);
+    let loaded = stores.outcomes.import(&import("log", 1), &mut whole).await.unwrap();
+    assert_eq!(loaded, ImportOutcome::Loaded(Ingested { decisions: 3, events: 0, set_aside: 0 }));
+    assert_eq!(total(&*stores.outcomes, &e).await, (3, 0));
+    assert!(stores.experiments.changes().await.unwrap() > changes);
+    let entry = stores.experiments.audit(Some("e"), None, 1).await.unwrap().remove(0);
+    assert_eq!((&*entry.action, &*entry.who, entry.at), ("import", "me", moment(5)));
+    drop(stores);
+    let stores = place.open().await;
+    let repeated = Import { at: moment(9), ..import("log", 1) };
+    let mut other = std::iter::once(Ok(batch(&[decision(&e, 9, 0)], &[])));
+    let outcome = stores.outcomes.import(&repeated, &mut other).await.unwrap();
+    assert_eq!(outcome, ImportOutcome::Repeated(moment(5)));
+    assert_eq!(total(&*stores.outcomes, &e).await, (3, 0));
+}
+
+/// Another source, or another experiment, cannot use a name again; an unknown experiment takes no load.
+pub async fn import_names_are_taken(place: impl Place) {
+    let (stores, _) = begin(&place, "e", "").await;
+    stores.experiments.create(&experiment("f", ""), &change("me", "", 0)).await.unwrap();
+    let load = async |import: Import| stores.outcomes.import(&import, &mut std::iter::empty()).await;
+    assert!(matches!(load(import("log", 1)).await, Ok(ImportOutcome::Loaded(_))));
+    assert_eq!(load(import("log", 2)).await.unwrap(), ImportOutcome::NameTaken(moment(5)));
+    let elsewhere = Import { experiment: "f".into(), ..import("log", 1) };
+    assert_eq!(load(elsewhere).await.unwrap(), ImportOutcome::NameTaken(moment(5)));
+    assert!(matches!(load(import("log 2", 2)).await, Ok(ImportOutcome::Loaded(_))));
+    let nowhere = load(Import { experiment: "none".into(), ..import("x", 1) }).await;
+    assert!(matches!(nowhere, Err(StoreError::Missing(_))), "{nowhere:?}");
+}
