@@ -193,7 +193,7 @@ fn freshness(record: &ExperimentRecord, runs: &[crate::Run], backlog: u64) -> Op
         None => (true, "no update has ended yet".to_owned()),
         Some(run) => match &run.report.error {
             Some(error) => (false, format!("the last update failed: {error}")),
-            None => (true, format!("{backlog} events wait to be read")),
+            None => (true, format!("events that wait to be read: {backlog}")),
         },
     };
     Some(Health { check: "update".into(), ok, detail })

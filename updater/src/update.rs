@@ -61,6 +61,10 @@ impl Updater {
         let id = record.definition.id.clone();
         let latest = self.stores.posteriors.latest(&id).await?;
         let outcomes = self.stores.outcomes.outcomes(&id).await?;
+        if latest.is_none() && outcomes.is_empty() {
+            // Nothing is known but the prior, which is version 0.
+            return Ok(false);
+        }
         let version = latest.as_ref().map_or(0, |s| s.version) + 1;
         let computed = tokio::task::spawn_blocking(move || {
             recompute(&record.definition, record.revision, version, &outcomes, as_of)
