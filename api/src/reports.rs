@@ -46,7 +46,7 @@ async fn known(app: &App, id: &str) -> Result<store::ExperimentRecord> {
     responses((status = 200, body = Results), (status = 404, body = Problem)))]
 pub(crate) async fn results(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Results>> {
     let record = known(&app, &id).await?;
-    Ok(Json(store::results(&app.stores, &record, app.clock.now()).await?))
+    Ok(Json(store::results(&app.stores, &record, app.clock.now(), store::Detail::Segments).await?))
 }
 
 /// Published posterior sets, oldest first.

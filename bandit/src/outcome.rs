@@ -28,6 +28,10 @@ pub struct HourOutcome {
     pub rewards: u64,
 }
 
+/// Most segments that a posterior set holds. Segments come from requests, so that anyone can make them up; beyond this
+/// many, those with least evidence are dealt from the prior.
+const MOST_SEGMENTS: usize = 100_000;
+
 /// The hour a moment falls into.
 #[must_use]
 pub fn hour_of(at: Timestamp) -> i64 {
@@ -66,7 +70,7 @@ pub fn recompute(
             beta.beta += weight * exact(o.trials - rewards);
         }
     }
-    let segments = sums
+    let segments = most_evident(sums, MOST_SEGMENTS)
         .into_iter()
         .map(|(segment, betas)| {
             let policy = SegmentPolicy::new(experiment, &betas, None);
@@ -80,6 +84,18 @@ pub fn recompute(
         .collect();
     let ids = experiment.arms.iter().map(|a| a.id.clone()).collect();
     PosteriorSet::new(&experiment.id, version, revision, as_of, ids, segments)
+}
+
+/// The `most` segments with most evidence; the first by name among equals.
+fn most_evident(sums: BTreeMap<String, Vec<Beta>>, most: usize) -> BTreeMap<String, Vec<Beta>> {
+    if sums.len() <= most {
+        return sums;
+    }
+    let evidence = |list: &[Beta]| list.iter().map(|b| b.alpha + b.beta).sum::<f64>();
+    let mut all: Vec<(String, Vec<Beta>)> = sums.into_iter().collect();
+    // Stable, and names are in order.
+    all.sort_by(|a, b| evidence(&b.1).total_cmp(&evidence(&a.1)));
+    all.into_iter().take(most).collect()
 }
 
 /// Weight of outcomes whose hour ended `age` hours ago.
@@ -107,4 +123,18 @@ pub fn candidate_decisions(experiment: &Experiment, user: &str, item: Option<&st
     }
     let first = day_of(at.saturating_sub(window).unwrap_or(Timestamp::MIN));
     first.series(jiff::Span::new().days(1)).take_while(|d| *d <= last).map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_segments_cannot_crowd_out_real_ones() {
+        let one = |n: f64| vec![Beta { alpha: 1.0 + n, beta: 1.0 }];
+        let sums: BTreeMap<String, Vec<Beta>> =
+            [("a", 0.0), ("b", 5.0), ("c", 0.0), ("d", 2.0)].map(|(s, n)| (s.into(), one(n))).into();
+        assert_eq!(most_evident(sums.clone(), 3).into_keys().collect::<Vec<_>>(), ["a", "b", "d"]);
+        assert_eq!(most_evident(sums.clone(), 4), sums);
+    }
 }

@@ -73,7 +73,7 @@ async fn hosts_that_are_no_hosts_stay_out_of_the_example() {
 async fn every_number_equals_the_results() {
     let house = House::open().await;
     let record = house.shop().await;
-    let results = store::results(&house.stores, &record, house.now).await.unwrap();
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Segments).await.unwrap();
     let reply = house.get(PAGE).await;
     assert_eq!(reply.status, StatusCode::OK);
     assert_manners(&reply);
@@ -123,7 +123,7 @@ async fn every_number_equals_the_results() {
 async fn the_list_equals_the_results() {
     let house = House::open().await;
     let record = house.shop().await;
-    let results = store::results(&house.stores, &record, house.now).await.unwrap();
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Segments).await.unwrap();
     let reply = house.get("/dashboard").await;
     assert_manners(&reply);
     let row = row(&reply.body, "product-page");
@@ -181,7 +181,7 @@ async fn hostile_names_are_text() {
 async fn densities_cover_each_arms_mass() {
     let house = House::open().await;
     let record = house.shop().await;
-    let results = store::results(&house.stores, &record, house.now).await.unwrap();
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Segments).await.unwrap();
     let reply = house.get(&format!("{PAGE}/plots/densities")).await;
     assert_manners(&reply);
     let figure: Value = serde_json::from_str(&reply.body).unwrap();
@@ -215,7 +215,7 @@ async fn densities_cover_each_arms_mass() {
 async fn allocation_has_a_point_per_version_and_ends_where_the_results_are() {
     let house = House::open().await;
     let record = house.shop().await;
-    let results = store::results(&house.stores, &record, house.now).await.unwrap();
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Segments).await.unwrap();
     let figure: Value = serde_json::from_str(&house.get(&format!("{PAGE}/plots/allocation")).await.body).unwrap();
     for (arm, trace) in results.arms.iter().zip(figure["data"].as_array().unwrap()) {
         let shares = trace["y"].as_array().unwrap();
@@ -286,7 +286,8 @@ async fn a_failing_store_shows_no_internals() {
     set.version += 1;
     set.segments.values_mut().for_each(|list| list[0].propensity = 7.0);
     house.stores.posteriors.publish(&set).await.unwrap();
-    let cause = store::results(&house.stores, &record, house.now).await.unwrap_err().to_string();
+    let cause =
+        store::results(&house.stores, &record, house.now, store::Detail::Segments).await.unwrap_err().to_string();
     let whole = house.get(PAGE).await;
     assert_eq!(whole.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_manners(&whole);

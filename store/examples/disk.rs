@@ -1,4 +1,5 @@
-//! How much disk a data directory takes, and how fast it is written and read: `disk [DECISIONS] [ROUNDS]`.
+//! How much disk a data directory takes, and how fast it is written and read: `disk [DECISIONS] [ROUNDS]
+//! [BATCH]`.
 //!
 //! Each round deals its share of the decisions from 512 tasks at once (assignment and log record, synchronised to
 //! the disk), then does what the updater does (pull, ingest, acknowledge) until the log is empty.
@@ -14,8 +15,6 @@ use store::{Change, Durability, Ingest, Locations, Stores};
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const TASKS: u64 = 512;
-/// Events of one pull, as the updater takes them.
-const PULL: usize = 5_000;
 const DEFINITION: &str = r#"{"id":"product-page","arms":[{"id":"control"},{"id":"b"}],"segment_by":["device"],
     "reward":{"event":"purchase"}}"#;
 
@@ -83,10 +82,10 @@ async fn deal(stores: &Stores, from: u64, to: u64, at: Timestamp) -> Outcome<()>
 
 /// Pulls, ingests and acknowledges until nothing is left; returns how many decisions that were, and the time that
 /// ingesting alone took.
-async fn catch_up(stores: &Stores, at: Timestamp) -> Outcome<(u64, Duration)> {
+async fn catch_up(stores: &Stores, batch: usize, at: Timestamp) -> Outcome<(u64, Duration)> {
     let (mut total, mut ingesting) = (0, Duration::ZERO);
     loop {
-        let delivery = stores.events.pull(PULL).await?;
+        let delivery = stores.events.pull(batch).await?;
         let Some(receipt) = delivery.receipt else { return Ok((total, ingesting)) };
         let mut batch = Ingest { at, ..Default::default() };
         for event in delivery.events {
@@ -136,6 +135,7 @@ async fn main() -> Outcome<()> {
     let mut args = std::env::args().skip(1);
     let decisions: u64 = args.next().map_or(Ok(1_000_000), |a| a.parse())?;
     let rounds: u64 = args.next().map_or(Ok(1), |a| a.parse())?;
+    let batch: usize = args.next().map_or(Ok(5_000), |a| a.parse())?;
     let scratch = tempfile::tempdir()?;
     let dir = scratch.path();
     let locations = Locations {
@@ -158,7 +158,7 @@ async fn main() -> Outcome<()> {
         let rate = per_second(to - from, began.elapsed());
         row(dir, &format!("round {}: dealt", round + 1), &format!("{rate:.0} decisions/s dealt"))?;
         let began = Instant::now();
-        let (read, ingesting) = catch_up(&stores, at).await?;
+        let (read, ingesting) = catch_up(&stores, batch, at).await?;
         let (all, sql) = (per_second(read, began.elapsed()), per_second(read, ingesting));
         let rate = format!("{all:.0} decisions/s caught up, {sql:.0}/s ingested");
         most = most.max(row(dir, &format!("round {}: caught up", round + 1), &rate)?);

@@ -28,5 +28,5 @@ pub use keys::{Key, Keys, Scope};
 pub use open::{DatabaseStores, Durability, Locations, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes};
 pub use posteriors::PosteriorSets;
-pub use results::{Group, Health, Holdout, Results, SegmentResult, results};
+pub use results::{Detail, Group, Health, Holdout, Results, SegmentResult, results};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};

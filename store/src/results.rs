@@ -82,11 +82,20 @@ pub struct Health {
     pub detail: String,
 }
 
+/// How far results go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The arms over all segments only, for lists of experiments.
+    Whole,
+    /// Each segment too.
+    Segments,
+}
+
 /// Computes the results of `record` as of `now`: counts as they are now, posteriors as last published.
 ///
 /// # Errors
 /// When a store cannot be read.
-pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp) -> Result<Results> {
+pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp, detail: Detail) -> Result<Results> {
     let e = &record.definition;
     let outcomes = stores.outcomes.outcomes(&e.id).await?;
     let set = stores.posteriors.latest(&e.id).await?;
@@ -101,7 +110,11 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp)
         let set = aligned(&experiment, revision, set);
         let open_since = hour_of(now) - i64::from(experiment.reward.window_hours);
         let arms = summarise(&experiment, &whole(&experiment, &set, &outcomes), &outcomes, open_since);
-        (arms, segments(&experiment, &set, &outcomes, open_since), holdout(&experiment, &outcomes))
+        let segments = match detail {
+            Detail::Whole => Vec::new(),
+            Detail::Segments => segments(&experiment, &set, &outcomes, open_since),
+        };
+        (arms, segments, holdout(&experiment, &outcomes))
     });
     let (arms, segments, holdout) = computed.await.map_err(|e| crate::StoreError::Damaged(format!("results: {e}")))?;
     Ok(Results {

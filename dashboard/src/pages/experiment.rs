@@ -72,7 +72,7 @@ struct Change {
 /// `GET /dashboard/experiments/{id}`
 pub(crate) async fn experiment(State(app): State<App>, Found(record): Found) -> Answer {
     let now = app.now();
-    let results = results(&app.stores, &record, now).await?;
+    let results = results(&app.stores, &record, now, store::Detail::Segments).await?;
     let changes = app.stores.experiments.audit(Some(&record.definition.id), None, CHANGES).await?;
     html(&page(app.frame(record.status == Status::Running), &record, results, changes, now))
 }

@@ -75,7 +75,7 @@ pub(crate) async fn experiments(State(app): State<App>, Query(start): Query<Star
 
 async fn row(app: &App, record: &ExperimentRecord, now: Timestamp) -> Row {
     // One damaged experiment must not hide the others.
-    let numbers = results(&app.stores, record, now).await.map_err(Failure::from).ok().map(|r| {
+    let numbers = results(&app.stores, record, now, store::Detail::Whole).await.map_err(Failure::from).ok().map(|r| {
         let ahead = leader(&r.arms);
         let winner = r.winner.as_ref().and_then(|w| r.arms.iter().enumerate().find(|(_, a)| a.id == *w));
         let shown = winner.or(ahead);

@@ -9,7 +9,7 @@ use bandit::ArmResult;
 use plotly::Scatter;
 use plotly::common::{Fill, Line, Mode};
 use plotly::layout::{Axis, AxisRange, HoverMode};
-use store::results;
+use store::{Detail, results};
 
 /// Points of each curve.
 const POINTS: u32 = 240;
@@ -18,7 +18,7 @@ const SPAN: f64 = 0.9998;
 
 /// `GET /dashboard/experiments/{id}/plots/densities`
 pub(crate) async fn densities(State(app): State<App>, Found(record): Found) -> Result<Json<Figure<f64>>, Failure> {
-    let results = results(&app.stores, &record, app.now()).await?;
+    let results = results(&app.stores, &record, app.now(), Detail::Whole).await?;
     Ok(Json(figure(&results.arms)))
 }
 

@@ -1,0 +1,201 @@
+//! The updater on real stores, with a clock that the test sets.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use bandit::{Clock, DecisionRecord, Event, Experiment, Source, Status, UserEvent, UserEventKind, candidate_decisions};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::{Arc, Mutex};
+use store::{Change, Durability, Locations, RunStatus, Stores, Trigger};
+use tokio::sync::watch;
+use updater::Updater;
+
+struct SetClock(Mutex<Timestamp>);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+struct World {
+    stores: Stores,
+    clock: Arc<SetClock>,
+    experiment: Experiment,
+    _dir: tempfile::TempDir,
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+impl World {
+    async fn new(extra: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().display();
+        let stores = store::open(&Locations {
+            state: format!("file:{path}"),
+            events: format!("file:{path}"),
+            database: format!("sqlite:{path}/croupier.db"),
+            durability: Durability::Os,
+        })
+        .await
+        .unwrap();
+        let json = format!(r#"{{"id":"e","arms":[{{"id":"a"}},{{"id":"b"}}],"reward":{{"event":"buy"}}{extra}}}"#);
+        let experiment: Experiment = serde_json::from_str(&json).unwrap();
+        let clock = Arc::new(SetClock(Mutex::new(at("2026-11-21T10:30:00Z"))));
+        let change = Change { who: "test".into(), why: String::new(), at: clock.now() };
+        stores.experiments.create(&experiment, &change).await.unwrap();
+        stores.experiments.set_status("e", Status::Draft, Status::Running, None, &change).await.unwrap();
+        Self { stores, clock, experiment, _dir: dir }
+    }
+
+    fn set(&self, now: &str) {
+        *self.clock.0.lock().unwrap() = at(now);
+    }
+
+    fn updater(&self) -> Updater {
+        Updater::new(self.stores.clone(), self.clock.clone(), SignedDuration::from_hours(1))
+    }
+
+    fn decision(&self, user: &str, when: &str) -> Event {
+        let when = at(when);
+        Event::Decision(DecisionRecord {
+            decision_id: candidate_decisions(&self.experiment, user, None, when).pop().unwrap(),
+            experiment: "e".into(),
+            user: user.into(),
+            item: None,
+            day: when.to_zoned(jiff::tz::TimeZone::UTC).date(),
+            segment: "all".into(),
+            arm: "b".into(),
+            propensity: 0.5,
+            posterior_version: 0,
+            revision: 1,
+            source: Source::Policy,
+            at: when,
+        })
+    }
+
+    fn reward(id: &str, user: &str, when: &str) -> Event {
+        Event::User(UserEvent {
+            id: id.into(),
+            kind: UserEventKind::Reward,
+            name: "buy".into(),
+            user: Some(user.into()),
+            item: None,
+            decision_id: None,
+            experiment: None,
+            value: 1.0,
+            at: at(when),
+        })
+    }
+
+    async fn arm_b(&self) -> (u64, f64, f64) {
+        let set = self.stores.posteriors.latest("e").await.unwrap().unwrap();
+        let b = set.segments["all"][1];
+        (set.version, b.alpha, b.beta)
+    }
+}
+
+#[tokio::test]
+async fn what_was_missed_while_down_is_made_up_for_at_once() {
+    let world = World::new("").await;
+    world.stores.events.append(&[world.decision("u1", "2026-11-21T10:10:00Z")]).await.unwrap();
+    assert_eq!(world.updater().once().await.unwrap().as_of, Some(at("2026-11-21T10:00:00Z")));
+    world.stores.events.append(&[World::reward("r1", "u1", "2026-11-21T11:50:00Z")]).await.unwrap();
+    world.set("2026-11-21T14:20:00Z");
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(world.updater().run(stopped));
+    let run = loop {
+        let runs = world.stores.runs.latest_runs(1).await.unwrap();
+        match runs.into_iter().next() {
+            Some(run) if run.trigger == Trigger::Schedule && run.status == RunStatus::Done => break run,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!((run.report.as_of, run.report.events), (Some(at("2026-11-21T14:00:00Z")), 1));
+    assert_eq!(world.arm_b().await, (2, 2.0, 1.0));
+    // The next hour has its own run, without being asked.
+    world.set("2026-11-21T15:00:00Z");
+    while world.stores.runs.latest_runs(1).await.unwrap()[0].report.as_of != Some(at("2026-11-21T15:00:00Z")) {
+        tokio::task::yield_now().await;
+    }
+    stop.send(true).unwrap();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn running_again_changes_nothing_and_time_only_what_it_should() {
+    let world = World::new(r#","policy":{"half_life_hours":2}"#).await;
+    let events = [world.decision("u1", "2026-11-21T09:30:00Z"), World::reward("r1", "u1", "2026-11-21T09:40:00Z")];
+    world.stores.events.append(&events).await.unwrap();
+    assert_eq!(world.updater().once().await.unwrap().published, 1);
+    let first = world.stores.posteriors.latest("e").await.unwrap().unwrap().encode().unwrap();
+    // Delivered again, and later in the same hour.
+    world.stores.events.append(&events).await.unwrap();
+    world.set("2026-11-21T10:59:59Z");
+    let report = world.updater().once().await.unwrap();
+    assert_eq!((report.events_read, report.decisions, report.events, report.published), (2, 0, 0, 0));
+    assert_eq!(world.stores.posteriors.latest("e").await.unwrap().unwrap().encode().unwrap(), first);
+    // Two hours on, one half-life.
+    world.set("2026-11-21T12:00:00Z");
+    assert_eq!(world.updater().once().await.unwrap().published, 1);
+    assert_eq!(world.arm_b().await, (2, 1.5, 1.0));
+}
+
+#[tokio::test]
+async fn a_reward_may_come_first_and_last_but_not_after_its_window() {
+    let world = World::new("").await;
+    world.stores.events.append(&[World::reward("early", "u1", "2026-11-21T10:00:00Z")]).await.unwrap();
+    world.updater().once().await.unwrap();
+    let decisions = ["u1", "u2", "u3"].map(|u| world.decision(u, "2026-11-21T10:00:00Z"));
+    world.stores.events.append(&decisions).await.unwrap();
+    world.set("2026-11-22T12:00:00Z");
+    let late = [
+        World::reward("at the end", "u2", "2026-11-22T10:00:00Z"),
+        World::reward("after it", "u3", "2026-11-22T10:00:00.001Z"),
+    ];
+    world.stores.events.append(&late).await.unwrap();
+    world.updater().once().await.unwrap();
+    assert_eq!(world.arm_b().await, (1, 3.0, 2.0));
+    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.outcomes("e").await.unwrap());
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_set_aside_with_its_reason_and_stops_nothing() {
+    let world = World::new("").await;
+    let mut stranger = world.decision("u1", "2026-11-21T10:00:00Z");
+    let mut other_arm = world.decision("u2", "2026-11-21T10:00:00Z");
+    if let (Event::Decision(a), Event::Decision(b)) = (&mut stranger, &mut other_arm) {
+        a.experiment = "gone".into();
+        b.arm = "z".into();
+    }
+    world.stores.events.append(&[stranger, other_arm, world.decision("u3", "2026-11-21T10:00:00Z")]).await.unwrap();
+    let report = world.updater().once().await.unwrap();
+    assert_eq!((report.decisions, report.set_aside), (1, 2));
+    let reasons: Vec<String> =
+        world.stores.outcomes.dead_letters(10).await.unwrap().into_iter().map(|d| d.reason).collect();
+    assert!(reasons.iter().any(|r| r.contains("gone")) && reasons.iter().any(|r| r.contains("'z'")), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn assignments_of_past_days_are_let_go() {
+    let world = World::new("").await;
+    let put = async |day: &str| {
+        let key = bandit::AssignmentKey { id: bandit::DecisionId([1; 16]), day: Some(day.parse().unwrap()) };
+        let a = bandit::Assignment {
+            key,
+            arm: "a".into(),
+            segment: "all".into(),
+            propensity: 0.5,
+            posterior_version: 0,
+            revision: 1,
+            source: Source::Policy,
+            at: world.clock.now(),
+        };
+        world.stores.assignments.put_if_absent(&a).await.unwrap().durable.wait().await.unwrap();
+        key
+    };
+    let (old, young) = (put("2026-11-18").await, put("2026-11-20").await);
+    world.updater().once().await.unwrap();
+    assert!(world.stores.assignments.get(&old).await.unwrap().is_none());
+    assert!(world.stores.assignments.get(&young).await.unwrap().is_some(), "it is still that day somewhere");
+}
