@@ -131,10 +131,12 @@ pub(crate) async fn batch(State(app): State<Arc<App>>, body: Bytes) -> Result<Re
     if requests.len() > MAX_BATCH {
         return Err(Problem::field("requests", format!("must be at most {MAX_BATCH}, are {}", requests.len())));
     }
+    // Once for all, before a context is copied into each.
+    let shared = DecideRequest { experiment: "all".into(), user, item: None, context };
+    shared.check().map_err(Problem::fields)?;
     // Together, so that their writes share one synchronisation of the disk.
     let all = requests.into_iter().map(|BatchItem { experiment, item }| {
-        let request = DecideRequest { experiment, user: user.clone(), item, context: context.clone() };
-        decide(&app, request)
+        decide(&app, DecideRequest { experiment, item, ..shared.clone() })
     });
     let results = futures::future::join_all(all).await;
     let decisions = results.into_iter().map(|r| r.map_or_else(BatchResult::Problem, BatchResult::Decision)).collect();
@@ -170,40 +172,58 @@ async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
     }
     let began = std::time::Instant::now();
     let fresh = decider.deal(&request, now);
-    let (assignment, first) = match tokio::time::timeout(app.config.store_timeout, keep(app, &request, &fresh)).await {
-        Ok(Ok((standing, first))) => {
-            let standing = Arc::new(standing);
-            app.assignments.insert(key.id, standing.clone());
-            (standing, first)
-        }
-        Ok(Err(StoreError::Busy)) => {
-            app.metrics.shed.increment(1);
-            return Err(Problem::overloaded());
-        }
-        // The draw is a function of key and version: other replicas, and this one later, come to the same.
-        failed => {
-            if let Ok(Err(e)) = failed {
-                tracing::error!("a decision cannot be kept, falling back to its draw: {e}");
-            }
-            (Arc::new(Assignment { source: Source::Fallback, ..fresh.assignment }), true)
-        }
-    };
-    app.metrics.decided(assignment.source);
+    let kept = keep(app, &request, fresh).await?;
+    let standing = Arc::new(kept.assignment);
+    if standing.source != Source::Fallback {
+        app.assignments.insert(key.id, standing.clone());
+    }
+    app.metrics.decided(standing.source);
     app.metrics.decide_seconds.record(began.elapsed().as_secs_f64());
-    Ok(answer(&decider, &request, &assignment, day, first))
+    Ok(answer(&decider, &request, &standing, day, kept.first))
 }
 
-/// Keeps a deal unless its key has one already, and logs the one that stands; both are safe when this returns.
+/// What to tell, and whether it was dealt just now.
+struct Kept {
+    assignment: Assignment,
+    first: bool,
+}
+
+/// Keeps a deal unless its key has one already, and logs the one that stands; both are safe when this returns, or it is
+/// marked as a fallback.
 ///
 /// The standing one is logged whoever put it: its own request may have ended between the put and the log. The log's
 /// reader knows decisions by id, so that a second record changes nothing.
-async fn keep(app: &App, request: &DecideRequest, fresh: &Deal) -> store::Result<(Assignment, bool)> {
-    let put = app.stores.assignments.put_if_absent(&fresh.assignment).await?;
+async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
+    let end = tokio::time::Instant::now() + app.config.store_timeout;
+    let put = match tokio::time::timeout_at(end, app.stores.assignments.put_if_absent(&fresh.assignment)).await {
+        Ok(Ok(put)) => put,
+        // The draw is a function of key and version: replicas agree on it.
+        failed => return fallback(app, fresh.assignment, true, failed.ok().and_then(std::result::Result::err)),
+    };
+    let (durable, first) = (put.durable, put.won);
     let standing = Deal { assignment: put.standing, day: fresh.day };
     let record = [Event::Decision(standing.record(request))];
-    // Both writes are on their way before either is waited for, so that they share a group.
-    let (kept, logged) = futures::future::join(put.durable.wait(), app.stores.events.append(&record)).await;
-    kept.and(logged).map(|()| (standing.assignment, put.won))
+    // Both writes are on their way before either is waited for, so that one synchronisation serves both.
+    let writes = futures::future::join(durable.wait(), app.stores.events.append(&record));
+    match tokio::time::timeout_at(end, writes).await {
+        Ok((Ok(()), Ok(()))) => Ok(Kept { assignment: standing.assignment, first }),
+        // Whoever asks again is told the same: it stands, only its safety is in doubt.
+        Ok((kept, logged)) => fallback(app, standing.assignment, first, kept.and(logged).err()),
+        Err(_) => fallback(app, standing.assignment, first, None),
+    }
+}
+
+/// An answer all the same, though a store failed or did not answer in time; but not when it asks to be left alone.
+fn fallback(app: &App, assignment: Assignment, first: bool, failure: Option<StoreError>) -> Result<Kept> {
+    match failure {
+        Some(StoreError::Busy) => {
+            app.metrics.shed.increment(1);
+            return Err(Problem::overloaded());
+        }
+        Some(e) => tracing::error!("a decision cannot be kept, falling back to its draw: {e}"),
+        None => {}
+    }
+    Ok(Kept { assignment: Assignment { source: Source::Fallback, ..assignment }, first })
 }
 
 fn answer(decider: &Decider, request: &DecideRequest, a: &Assignment, day: Date, first: bool) -> Decision {

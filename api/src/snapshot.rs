@@ -46,11 +46,19 @@ impl Snapshot {
             after = Some(last.definition.id.clone());
             for record in page {
                 let id = record.definition.id.clone();
-                let decider = match self.experiments.get(&id) {
-                    Some(now) if same(now, &record, versions.get(&id).copied()) => now.clone(),
-                    _ => compile(stores, record).await?,
+                let known = self.experiments.get(&id);
+                let decider = match known {
+                    Some(now) if same(now, &record, versions.get(&id).copied()) => Some(now.clone()),
+                    // One that cannot be read must not hold up the others; it stays as it was.
+                    _ => compile(stores, record).await.map_or_else(
+                        |e| {
+                            tracing::error!("experiment '{id}' cannot be decided as it is now: {e}");
+                            known.cloned()
+                        },
+                        Some,
+                    ),
                 };
-                next.experiments.insert(id, decider);
+                next.experiments.extend(decider.map(|d| (id, d)));
             }
         }
         Ok(Some(next))

@@ -7,8 +7,8 @@
 //! which does not cancel for α + β = 1e8 as three log-gammas do.
 
 use crate::quadrature::{FLAT, NODES, WIDEST, rule};
-use rand::Rng;
-use rand_distr::Distribution;
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Gamma};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,16 +44,6 @@ impl Beta {
         self.alpha / (self.alpha + self.beta)
     }
 
-    /// A draw in [0, 1].
-    pub fn sample(&self, rng: &mut impl Rng) -> f64 {
-        // Parameters are positive by construction, so only a deserialised stranger can fail here.
-        rand_distr::Beta::new(self.alpha, self.beta)
-            .map(|d| d.sample(rng))
-            .ok()
-            .filter(|x| x.is_finite())
-            .unwrap_or_else(|| self.mean())
-    }
-
     /// The equal-tailed credible interval that holds `mass` (0 < mass < 1), by Newton's method on the exact
     /// distribution function.
     #[must_use]
@@ -74,6 +64,45 @@ impl Beta {
     pub fn density(&self, xs: &[f64]) -> Vec<f64> {
         let shape = Shape::new(*self);
         xs.iter().map(|&x| if x > 0.0 && x < 1.0 { shape.density(logit(x)) / (x * (1.0 - x)) } else { 0.0 }).collect()
+    }
+}
+
+/// Draws the log-odds of a Beta rate, ln(G_α / G_β) with independent gamma variates. Rates of small parameters round to
+/// exactly 0 or 1 and tie; their log-odds do not, so that the highest draw is the arm that the quadrature means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogOdds {
+    success: LogGamma,
+    failure: LogGamma,
+}
+
+impl LogOdds {
+    pub(crate) fn new(b: &Beta) -> Option<Self> {
+        Some(Self { success: LogGamma::new(b.alpha)?, failure: LogGamma::new(b.beta)? })
+    }
+
+    pub(crate) fn sample(&self, rng: &mut impl Rng) -> f64 {
+        self.success.sample(rng) - self.failure.sample(rng)
+    }
+}
+
+/// The logarithm of a gamma variate; for shapes below 1 by ln G_a = ln G_{a+1} + ln(U) / a (Marsaglia & Tsang 2000, §6).
+#[derive(Debug, Clone, Copy)]
+struct LogGamma {
+    gamma: Gamma<f64>,
+    boost: Option<f64>,
+}
+
+impl LogGamma {
+    fn new(shape: f64) -> Option<Self> {
+        let small = shape < 1.0;
+        let gamma = Gamma::new(if small { shape + 1.0 } else { shape }, 1.0).ok()?;
+        Some(Self { gamma, boost: small.then(|| shape.recip()) })
+    }
+
+    fn sample(&self, rng: &mut impl Rng) -> f64 {
+        let log = self.gamma.sample(rng).ln();
+        // Exp(1) is −ln U, without the logarithm of 0.
+        self.boost.map_or(log, |b| log - b * rng.sample::<f64, _>(rand_distr::Exp1))
     }
 }
 

@@ -100,7 +100,7 @@ pub struct Assignment {
     pub at: Timestamp,
 }
 
-/// A fresh assignment and whether it must be kept.
+/// An assignment and the day it is asked for.
 #[derive(Debug, Clone)]
 pub struct Deal {
     /// What to answer.

@@ -14,7 +14,7 @@ pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// An event stamped later than this after its arrival is refused.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// An event older than this is refused: no reward window is longer.
-pub const MAX_AGE: SignedDuration = SignedDuration::from_hours(400 * 24);
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// One record of the event log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What may be an identifier.
 
 /// Longest user, item, event or segment identifier, in bytes of UTF-8.
-pub const MAX_ID_BYTES: usize = 256;
+pub(crate) const MAX_ID_BYTES: usize = 256;
 
 /// Why a string is not an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -22,14 +22,14 @@ mod validate;
 pub use beta::{Beta, Interval};
 pub use clock::Clock;
 pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
-pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, MAX_AGE, NewEvent, UserEvent, UserEventKind};
+pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
     Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, PolicyKind, PolicySpec, Pooling, Prior, RewardKind,
     RewardSpec, Status, Sticky, StickyBy,
 };
-pub use id::{IdError, MAX_ID_BYTES, check_id, check_slug};
+pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
-pub use outcome::{HourOutcome, candidate_decisions, hour_of, recompute};
+pub use outcome::{HourOutcome, candidate_decisions, hour_of, recompute, seen_decisions};
 pub use policy::SegmentPolicy;
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet};
 pub use quadrature::{Comparison, compare, ratio_interval};

@@ -28,9 +28,9 @@ pub struct HourOutcome {
     pub rewards: u64,
 }
 
-/// Most segments that a posterior set holds. Segments come from requests, so that anyone can make them up; beyond this
-/// many, those with least evidence are dealt from the prior.
-const MOST_SEGMENTS: usize = 100_000;
+/// Most posteriors, segments times arms, of a set. Segments come from requests, so that anyone can make them up; beyond
+/// this many, those with least evidence are dealt from the prior.
+const MOST_POSTERIORS: usize = 400_000;
 
 /// The hour a moment falls into.
 #[must_use]
@@ -70,7 +70,7 @@ pub fn recompute(
             beta.beta += weight * exact(o.trials - rewards);
         }
     }
-    let segments = most_evident(sums, MOST_SEGMENTS)
+    let segments = most_evident(sums, MOST_POSTERIORS / arms.max(1))
         .into_iter()
         .map(|(segment, betas)| {
             let policy = SegmentPolicy::new(experiment, &betas, None);
@@ -109,14 +109,30 @@ fn exact(n: u64) -> f64 {
     n as f64
 }
 
-/// The decisions of `experiment` that an event of `user` and `item` at `at` may belong to: one for each day
+/// The decisions of `experiment` that a reward of `user` and `item` at `at` may belong to: one for each day
 /// on which a decision could have been made whose window holds `at`.
 #[must_use]
 pub fn candidate_decisions(experiment: &Experiment, user: &str, item: Option<&str>, at: Timestamp) -> Vec<DecisionId> {
+    let window = SignedDuration::from_hours(i64::from(experiment.reward.window_hours));
+    decisions_within(experiment, user, item, at, window)
+}
+
+/// The decision of `experiment` that `user` saw with `item` at `at`; two where clocks leave the day in doubt.
+#[must_use]
+pub fn seen_decisions(experiment: &Experiment, user: &str, item: Option<&str>, at: Timestamp) -> Vec<DecisionId> {
+    decisions_within(experiment, user, item, at, CLOCK_SKEW)
+}
+
+fn decisions_within(
+    experiment: &Experiment,
+    user: &str,
+    item: Option<&str>,
+    at: Timestamp,
+    window: SignedDuration,
+) -> Vec<DecisionId> {
     let Ok(zone) = TimeZone::get(&experiment.sticky.time_zone) else { return Vec::new() };
     let day_of = |t: Timestamp| zone.to_datetime(t).date();
     let key = |day| AssignmentKey::new(&experiment.id, &experiment.sticky, user, item, day).id;
-    let window = SignedDuration::from_hours(i64::from(experiment.reward.window_hours));
     let last = day_of(at.saturating_add(CLOCK_SKEW).unwrap_or(Timestamp::MAX));
     if !experiment.sticky.by.contains(&StickyBy::Day) {
         return vec![key(last)];

@@ -1,12 +1,11 @@
 //! Policies, compiled for one segment: draws in well under a microsecond, propensities exact.
 
-use crate::beta::Beta;
+use crate::beta::{Beta, LogOdds};
 use crate::experiment::{Experiment, PolicyKind};
 use crate::key::DecisionId;
 use crate::quadrature::compare;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::Distribution;
 
 /// The policy of one segment, ready to deal.
 ///
@@ -24,7 +23,7 @@ pub struct SegmentPolicy {
 #[derive(Debug, Clone)]
 enum Rule {
     /// With probability `explore` any enabled arm, else the highest draw.
-    Thompson { explore: f64, posteriors: Vec<rand_distr::Beta<f64>> },
+    Thompson { explore: f64, posteriors: Vec<LogOdds> },
     /// Known shares of the enabled arms, summed up.
     Shares(Vec<f64>),
 }
@@ -38,11 +37,14 @@ impl SegmentPolicy {
         let live: Vec<Beta> = enabled.iter().map(|&i| posteriors[i]).collect();
         let k = count(enabled.len());
         let floor = experiment.policy.floor.min(1.0 / k);
-        let draws: Option<Vec<_>> = live.iter().map(|b| rand_distr::Beta::new(b.alpha, b.beta).ok()).collect();
-        let thompson = experiment.policy.kind == PolicyKind::Thompson;
-        let by_policy = |own: &[f64]| own.iter().map(|p| floor + (1.0 - k * floor) * p).collect::<Vec<_>>();
-        let shares =
-            if thompson && known.is_some() { Vec::new() } else { by_policy(&own_shares(experiment, &enabled, &live)) };
+        let draws: Option<Vec<_>> = live.iter().map(LogOdds::new).collect();
+        let thompson = experiment.policy.kind == PolicyKind::Thompson && draws.is_some();
+        // Thompson sampling needs no shares to draw: only the quadrature behind propensities that nobody published.
+        let shares = if thompson && known.is_some() {
+            Vec::new()
+        } else {
+            own_shares(experiment, &enabled, &live).iter().map(|p| floor + (1.0 - k * floor) * p).collect()
+        };
         let propensities = known.unwrap_or_else(|| {
             let h = experiment.holdout;
             let mut all = vec![0.0; experiment.arms.len()];

@@ -1,6 +1,7 @@
 //! Context and the segment it falls into.
 
-use crate::id::{IdError, check_id};
+use crate::id::{IdError, MAX_ID_BYTES, check_id};
+use crate::key::{DecisionId, event_key};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -48,7 +49,8 @@ pub(crate) fn check_context(context: &Context) -> Result<(), (String, String)> {
 
 /// The segment of a context: `device=mobile,country=jp` in the order of `by`, with an empty value for
 /// an attribute that is absent. `%`, `,` and `=` inside names and values are percent-encoded, so that
-/// two contexts share a segment only if they agree on every attribute.
+/// two contexts share a segment only if they agree on every attribute. One that would be longer than an id may be is
+/// named by its hash.
 #[must_use]
 pub fn segment_of(by: &[String], context: &Context) -> String {
     if by.is_empty() {
@@ -69,7 +71,7 @@ pub fn segment_of(by: &[String], context: &Context) -> String {
             Some(ContextValue::Number(n)) => drop(write!(out, "{n}")),
         }
     }
-    out
+    if out.len() > MAX_ID_BYTES { format!("hash={}", DecisionId(event_key(&out))) } else { out }
 }
 
 fn escape(out: &mut String, text: &str) {
@@ -99,6 +101,8 @@ mod tests {
         assert_eq!(segment_of(&by[..1], &context(r#"{"device":"mobile","n":1}"#)), "device=mobile");
         assert_eq!(segment_of(&by, &context(r#"{"vip":true,"device":"a=b,c"}"#)), "device=a%3Db%2Cc,vip=true");
         assert_eq!(segment_of(&by, &context("{}")), "device=,vip=");
+        let long = |end: &str| segment_of(&by[..1], &context(&format!(r#"{{"device":"{}{end}"}}"#, "=".repeat(200))));
+        assert!(long("a").len() == 37 && long("a") != long("b"), "{}", long("a"));
     }
 
     #[test]

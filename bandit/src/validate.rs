@@ -9,7 +9,8 @@ use std::collections::HashSet;
 pub const MAX_ARMS: usize = 100;
 const MAX_SEGMENT_ATTRIBUTES: usize = 8;
 const MAX_PAYLOAD_BYTES: usize = 65_536;
-const MAX_WINDOW_HOURS: u32 = 8_760;
+/// Ninety days: each day of a window is looked up for every reward that names no decision.
+const MAX_WINDOW_HOURS: u32 = 2_160;
 
 /// One mistake: where, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +105,12 @@ fn arms(e: &Experiment, f: &mut Findings) {
         );
     }
     f.check(e.arms.iter().filter(|a| a.control).count() <= 1, "arms", "only one arm may be the control");
-    f.check(e.arms.iter().any(|a| a.enabled), "arms", "one arm at least must be enabled");
+    let control = e.control();
+    f.check(
+        e.arms.get(control).is_none_or(|a| a.enabled),
+        format!("arms[{control}].enabled"),
+        "must be true: the control is what everyone outside the experiment gets",
+    );
 }
 
 fn policy(e: &Experiment, f: &mut Findings) {

@@ -77,6 +77,25 @@ fn arms_are_dealt_at_their_stated_propensities() {
     }
 }
 
+/// Rates of such priors round to 0 and 1; the draws must not tie.
+#[test]
+fn tiny_priors_are_dealt_at_their_propensities_too() {
+    for (alpha, beta) in [(0.001, 0.001), (0.001, 50.0), (0.1, 0.1), (30.0, 0.002)] {
+        let mut e = experiment(r#"{"kind":"thompson"}"#, "");
+        for arm in &mut e.arms {
+            arm.prior = bandit::Prior { alpha, beta };
+        }
+        let d = decider(&e, None);
+        let mut seen = std::collections::BTreeMap::new();
+        for i in 0..30_000 {
+            let a = d.deal(&request(&format!("u{i}"), "x"), at("2026-11-21T10:00:00Z")).assignment;
+            assert!((a.propensity - 1.0 / 3.0).abs() < 1e-9);
+            *seen.entry(a.arm).or_insert(0u32) += 1;
+        }
+        assert!(seen.values().all(|n| (9_590..10_410).contains(n)), "{alpha} {beta}: {seen:?}");
+    }
+}
+
 #[test]
 fn a_draw_depends_on_key_and_version_alone() {
     let e = experiment(r#"{"kind":"thompson"}"#, "");

@@ -77,11 +77,10 @@ fn scenes() -> [Scene; 2] {
 pub(crate) async fn run(args: &DemoArgs, given: &SettingArgs) -> Result<(), Failure> {
     // Held until the end: dropping it removes the directory.
     let scratch = tempfile::tempdir().map_err(|e| Failure::Failed(format!("no temporary directory: {e}")))?;
-    let args_with_data = if given.names_data() { given.clone() } else { given.with_data(scratch.path()) };
-    let settings = Settings::load(&args_with_data)?;
+    let settings = Settings::load(&given.all_in_one(scratch.path()))?;
     let clock = Arc::new(AcceleratedClock::new(start(&settings).await?, FACTOR));
     let server = Server::open(&settings, clock.clone(), Roles::ALL, Some(NOTICE.into())).await?;
-    set_up(server.stores(), &*clock).await?;
+    set_up(server.stores(), &*clock, &settings.locations.state).await?;
     let address = server.address().ok_or_else(|| Failure::Failed("the demo has no port".into()))?;
     let base = format!("http://{address}");
     println!("{NOTICE}\n\n  dashboard   {base}/dashboard\n  API         {base}/openapi.json\n");
@@ -117,7 +116,13 @@ async fn start(settings: &Settings) -> Result<jiff::Timestamp, Failure> {
     Ok(last.map_or(SystemClock.now(), |t| t.max(SystemClock.now())))
 }
 
-async fn set_up(stores: &Stores, clock: &dyn Clock) -> Result<(), Failure> {
+async fn set_up(stores: &Stores, clock: &dyn Clock, data: &str) -> Result<(), Failure> {
+    let own: Vec<String> = scenes().iter().filter_map(|s| s.definition["id"].as_str().map(str::to_owned)).collect();
+    let all = stores.experiments.list(None, 100).await?;
+    if let Some(other) = all.iter().find(|e| !own.contains(&e.definition.id)) {
+        let why = format!("it holds experiment '{}', which is not the demo's: name another directory", other.definition.id);
+        return Err(Failure::unusable("data", data, &why));
+    }
     let change = Change { who: "demo".into(), why: "made for the demo".into(), at: clock.now() };
     for scene in scenes() {
         let definition: Experiment = serde_json::from_value(scene.definition)

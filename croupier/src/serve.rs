@@ -22,6 +22,8 @@ use updater::Updater;
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often measurements are folded together for the next reading.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How often keys are looked up again.
+const KEYS: Duration = Duration::from_secs(1);
 /// Bounds in seconds of the histogram of times.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
@@ -50,6 +52,7 @@ pub(crate) struct Server {
     listener: Option<TcpListener>,
     recorder: PrometheusHandle,
     interval: SignedDuration,
+    access: Access,
 }
 
 impl Server {
@@ -79,11 +82,11 @@ impl Server {
         if roles.dashboard {
             let pages = dashboard::router(stores.clone(), clock.clone(), notice);
             access.refresh(&*stores.keys).await?;
-            router = router.merge(pages.layer(from_fn_with_state(access, api::people)));
+            router = router.merge(pages.layer(from_fn_with_state(access.clone(), api::people)));
         }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };
         let interval = SignedDuration::from_mins(i64::from(settings.interval_minutes));
-        Ok(Self { stores, clock, roles, router, app, listener, recorder, interval })
+        Ok(Self { stores, clock, roles, router, app, listener, recorder, interval, access })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
@@ -95,15 +98,24 @@ impl Server {
         self.listener.as_ref().and_then(|l| l.local_addr().ok())
     }
 
-    /// Works until `stop` becomes true: requests end first, then what they logged is consumed.
+    /// Works until `stop` becomes true: requests end first, then the updater. An updater that ends by itself ends the
+    /// process, so that whoever watches it can start it again.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<(), Failure> {
-        let refreshing = self.app.map(|app| tokio::spawn(app.keep_fresh()));
+        let refreshing = self.app.map_or_else(
+            || tokio::spawn(keep_keys_fresh(self.access, self.stores.clone())),
+            |app| tokio::spawn(app.keep_fresh()),
+        );
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
-        let updater = self
-            .roles
-            .updater
-            .then(|| tokio::spawn(Updater::new(self.stores.clone(), self.clock, self.interval).run(updater_stop)));
+        let updater = Updater::new(self.stores.clone(), self.clock, self.interval);
+        let updates = self.roles.updater;
+        let mut updater = tokio::spawn(async move {
+            if updates {
+                updater.run(updater_stop).await;
+            } else {
+                std::future::pending().await
+            }
+        });
         let mut stopped = stop.clone();
         // The sender lives as long as the process; were it gone, stopping would be right as well.
         let signal = async move { drop(stopped.wait_for(|s| *s).await) };
@@ -121,20 +133,21 @@ impl Server {
                 };
                 tokio::select! {
                     served = serving => served.map_err(|e| Failure::Failed(format!("the port failed: {e}")))?,
+                    ended = &mut updater => return Err(ended_early(ended)),
                     () = too_late => tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs()),
                 }
             }
-            None => signal.await,
+            None => tokio::select! {
+                () = signal => {}
+                ended = &mut updater => return Err(ended_early(ended)),
+            },
         }
-        // The updater may have ended by itself: its result says so.
-        let _ = stop_updater.send(true);
-        if let Some(task) = updater {
-            let ended = task.await.map_err(|e| Failure::Failed(format!("the updater ended: {e}")))?;
-            ended?;
+        if updates {
+            // It listens as long as it runs.
+            let _ = stop_updater.send(true);
+            updater.await.map_err(|e| Failure::Failed(format!("the updater broke off: {e}")))?;
         }
-        if let Some(task) = refreshing {
-            task.abort();
-        }
+        refreshing.abort();
         upkeep.abort();
         Ok(())
     }
@@ -215,6 +228,22 @@ fn recorder() -> Result<PrometheusHandle, Failure> {
     api::describe_metrics();
     updater::describe_metrics();
     Ok(handle)
+}
+
+fn ended_early(ended: Result<(), tokio::task::JoinError>) -> Failure {
+    let why = ended.err().map_or_else(String::new, |e| format!(": {e}"));
+    Failure::Failed(format!("the updater ended by itself{why}"))
+}
+
+/// A process without an API looks itself whether keys were made or revoked.
+async fn keep_keys_fresh(access: Access, stores: Stores) {
+    let mut ticks = tokio::time::interval(KEYS);
+    loop {
+        ticks.tick().await;
+        if let Err(e) = access.refresh(&*stores.keys).await {
+            tracing::error!("keys cannot be read, those known before stay valid: {e}");
+        }
+    }
 }
 
 async fn keep_up(recorder: PrometheusHandle) {

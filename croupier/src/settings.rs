@@ -70,14 +70,17 @@ impl SettingArgs {
         ]
     }
 
-    /// Whether a data directory was named, as the demo asks.
-    pub(crate) fn names_data(&self) -> bool {
-        self.data.is_some()
-    }
-
-    /// The same with another data directory.
-    pub(crate) fn with_data(&self, dir: &Path) -> Self {
-        Self { data: Some(dir.display().to_string()), ..self.clone() }
+    /// The same with everything in one directory, the one that is named or else `scratch`: the demo must not write into
+    /// stores that other settings speak of.
+    pub(crate) fn all_in_one(&self, scratch: &Path) -> Self {
+        let dir = self.data.clone().unwrap_or_else(|| scratch.display().to_string());
+        Self {
+            state: Some(format!("file:{dir}")),
+            events: Some(format!("file:{dir}")),
+            database: Some(format!("sqlite:{dir}/croupier.db")),
+            data: Some(dir),
+            ..self.clone()
+        }
     }
 }
 

@@ -107,7 +107,7 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
     // Quadrature over a hundred segments takes a while: not on a thread that answers others.
     let revision = record.revision;
     let computed = tokio::task::spawn_blocking(move || {
-        let set = aligned(&experiment, revision, set);
+        let set = aligned(&experiment, revision, set, &outcomes);
         let open_since = hour_of(now) - i64::from(experiment.reward.window_hours);
         let arms = summarise(&experiment, &whole(&experiment, &set, &outcomes), &outcomes, open_since);
         let segments = match detail {
@@ -130,19 +130,14 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
     })
 }
 
-/// The published set with the arms of the present definition; the prior before anything was published.
-fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>) -> PosteriorSet {
-    let prior = recompute(e, revision, 0, &[], Timestamp::UNIX_EPOCH);
-    let Some(mut set) = set else { return prior };
-    let column: Vec<Option<usize>> = e.arms.iter().map(|a| set.arms.iter().position(|id| *id == a.id)).collect();
-    for list in set.segments.values_mut() {
-        let of = |(arm, c): (&bandit::Arm, &Option<usize>)| {
-            c.map_or(ArmPosterior { alpha: arm.prior.alpha, beta: arm.prior.beta, propensity: 0.0 }, |c| list[c])
-        };
-        *list = e.arms.iter().zip(&column).map(of).collect();
+/// The published set; the prior before anything was published; and after a change of the definition, what the next
+/// update will publish, as far as it goes by the same moment.
+fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>, outcomes: &[HourOutcome]) -> PosteriorSet {
+    match set {
+        Some(set) if set.revision == revision => set,
+        Some(set) => recompute(e, revision, set.version, outcomes, set.as_of),
+        None => recompute(e, revision, 0, &[], Timestamp::UNIX_EPOCH),
     }
-    set.arms = e.arms.iter().map(|a| a.id.clone()).collect();
-    set
 }
 
 /// One posterior per arm over all segments: evidence added up on one prior; allocation weighted by trials.

@@ -1,7 +1,7 @@
 //! From the log into the database: joined, counted, then acknowledged.
 
 use crate::Updater;
-use bandit::{Event, Experiment, Status, UserEvent, UserEventKind, candidate_decisions};
+use bandit::{Event, Experiment, Status, UserEvent, UserEventKind, candidate_decisions, seen_decisions};
 use metrics::{counter, describe_counter};
 use std::collections::HashMap;
 use store::{Ingest, Poison, Result, Stores};
@@ -65,18 +65,23 @@ impl Directory {
             .iter()
             .map(|&place| &self.all[place])
             .filter(|e| event.experiment.as_ref().is_none_or(|id| *id == e.id))
-            .flat_map(|e| candidate_decisions(e, user, event.item.as_deref(), event.at))
+            .flat_map(|e| match event.kind {
+                UserEventKind::Exposure => seen_decisions(e, user, event.item.as_deref(), event.at),
+                _ => candidate_decisions(e, user, event.item.as_deref(), event.at),
+            })
             .collect()
     }
 }
 
 impl Updater {
-    /// Consumes all that is in the log.
-    pub(crate) async fn consume_all(&mut self) -> Result<()> {
+    /// Consumes what is in the log now. What is appended meanwhile waits for the next time: under load there is always more.
+    pub(crate) async fn consume(&mut self) -> Result<()> {
         let mut directory: Option<Directory> = None;
-        loop {
+        let mut left = self.stores.events.backlog().await?;
+        while left > 0 {
             let delivery = self.stores.events.pull(BATCH).await?;
             let Some(receipt) = delivery.receipt else { return Ok(()) };
+            left = left.saturating_sub(delivery.events.len() as u64);
             // An experiment is in the database before its first decision is in the log: read after pulling, the
             // directory has every experiment that the batch may speak of.
             let changes = self.stores.experiments.changes().await?;
@@ -113,5 +118,6 @@ impl Updater {
             self.since.events += taken.events;
             self.since.set_aside += taken.set_aside;
         }
+        Ok(())
     }
 }

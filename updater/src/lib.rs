@@ -31,22 +31,15 @@ pub struct Updater {
 }
 
 impl Updater {
-    /// An updater that runs at multiples of `interval` since midnight UTC.
+    /// An updater that runs at multiples of `interval` since 1970-01-01T00:00Z.
     #[must_use]
     pub fn new(stores: Stores, clock: Arc<dyn Clock>, interval: SignedDuration) -> Self {
         Self { stores, clock, interval, since: RunReport::default() }
     }
 
     /// Works until `stop` becomes true, then finishes what it is at.
-    ///
-    /// # Errors
-    /// When the store cannot even be asked for the runs of the past.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<()> {
-        let abandoned = self.stores.runs.abandon_runs(self.clock.now()).await?;
-        if abandoned > 0 {
-            tracing::warn!("{abandoned} update runs had been cut off; this one catches up");
-        }
-        let mut last = self.last_boundary().await?;
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut last = None;
         while !*stop.borrow() {
             if let Err(e) = self.step(&mut last).await {
                 tracing::error!("the updater failed and goes on in a second: {e}");
@@ -60,17 +53,28 @@ impl Updater {
                 _ = stop.changed() => {}
             }
         }
-        Ok(())
     }
 
-    /// One round: consume what is there; run if a run is due or asked for.
-    async fn step(&mut self, last: &mut Timestamp) -> Result<()> {
-        self.consume_all().await?;
+    /// One round: consume what is there; run if a run is due or asked for. `last` is the boundary of the last run, once
+    /// it is known.
+    async fn step(&mut self, last: &mut Option<Timestamp>) -> Result<()> {
+        let last = match last {
+            Some(last) => last,
+            None => {
+                let abandoned = self.stores.runs.abandon_runs(self.clock.now()).await?;
+                if abandoned > 0 {
+                    tracing::warn!("{abandoned} update runs had been cut off; this one catches up");
+                }
+                last.insert(self.last_boundary().await?)
+            }
+        };
+        self.consume().await?;
         if let Some(run) = self.stores.runs.take_requested(self.clock.now()).await? {
             self.run_as(run).await?;
         }
         let due = boundary(self.clock.now(), self.interval);
-        if due > *last {
+        // A clock that was set back is due as well.
+        if due != *last {
             let run = self.stores.runs.start_run(Trigger::Schedule, self.clock.now()).await?;
             self.run_as(run).await?;
             *last = due;

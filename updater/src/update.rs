@@ -36,10 +36,10 @@ impl Updater {
     }
 
     async fn work(&mut self) -> Result<(Timestamp, u64, u64)> {
-        self.consume_all().await?;
+        self.consume().await?;
         // Ages count to the last boundary, not to this moment: a second run before the next one changes nothing.
         let as_of = boundary(self.clock.now(), self.interval);
-        let (mut recomputed, mut published) = (0, 0);
+        let (mut recomputed, mut published, mut failure) = (0, 0, None);
         let mut after: Option<String> = None;
         loop {
             let page = self.stores.experiments.list(after.as_deref(), PAGE).await?;
@@ -47,13 +47,23 @@ impl Updater {
             after = Some(last.definition.id.clone());
             for record in page.into_iter().filter(|r| r.status != Status::Draft) {
                 recomputed += 1;
-                published += u64::from(self.publish(record, as_of).await?);
+                // Evidence of an experiment that has ended does not fade; late rewards still count.
+                let as_of = record.stopped_at.map_or(as_of, |t| as_of.min(boundary(t, self.interval)));
+                let id = record.definition.id.clone();
+                match self.publish(record, as_of).await {
+                    Ok(new) => published += u64::from(new),
+                    // The others must not wait for this one.
+                    Err(e) => {
+                        tracing::error!("posteriors of '{id}' cannot be updated: {e}");
+                        failure.get_or_insert(e);
+                    }
+                }
             }
         }
         let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let oldest = today.saturating_sub(jiff::Span::new().days(DAYS_KEPT));
         self.stores.assignments.expire(oldest).await?;
-        Ok((as_of, recomputed, published))
+        failure.map_or(Ok((as_of, recomputed, published)), Err)
     }
 
     /// Recomputes one experiment; true if there was something new to publish.

@@ -119,7 +119,7 @@ async fn what_was_missed_while_down_is_made_up_for_at_once() {
         tokio::task::yield_now().await;
     }
     stop.send(true).unwrap();
-    running.await.unwrap().unwrap();
+    running.await.unwrap();
 }
 
 #[tokio::test]

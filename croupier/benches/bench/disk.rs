@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 /// Sets the number of assignments.
 const VARIABLE: &str = "CROUPIER_BENCH_ASSIGNMENTS";
 const ASSIGNMENTS: u64 = 200_000;
+/// From so many on, journals of fixed size are a small part, and the goal is judged.
+const ENOUGH: u64 = 1_000_000;
 /// How long background work on the files may go on after the update.
 const SETTLING: Duration = Duration::from_secs(10);
 
@@ -35,13 +37,16 @@ pub(crate) async fn measure() -> Outcome<Vec<Line>> {
     let bytes = settled(&server).await?;
     #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     let megabytes = bytes as f64 / assignments as f64;
+    if assignments < ENOUGH {
+        println!("the goal for the disk is judged from {ENOUGH} assignments on: set {VARIABLE}");
+    }
     Ok(vec![Line {
         key: "disk_per_million",
         what: format!("disk per million assignments, after {assignments}"),
         measured: megabytes,
         unit: "MB",
         against: Against::Limit(250.0),
-        goal: Goal::AtMost(1.0),
+        goal: if assignments >= ENOUGH { Goal::AtMost(1.0) } else { Goal::None },
     }])
 }
 

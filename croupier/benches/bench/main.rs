@@ -16,6 +16,7 @@ mod traffic;
 
 use std::process::ExitCode;
 use table::{Baseline, Line};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The server's allocator, so that the bare peer has it too.
 #[global_allocator]
@@ -63,9 +64,12 @@ fn measure(args: &[&str]) -> Outcome<bool> {
     // One thread: the generator shares two or more cores with what it measures.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (lines, complete) = runtime.block_on(async {
+        // Servers are ended when they are dropped, which a signal would not do by itself.
+        let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             done = run(&chosen) => Ok(done),
-            _ = tokio::signal::ctrl_c() => Err("interrupted"),
+            _ = tokio::signal::ctrl_c() => Err(Box::<dyn std::error::Error>::from("interrupted")),
+            _ = terminate.recv() => Err("terminated".into()),
         }
     })?;
     let mut baseline = Baseline::read()?;

@@ -29,13 +29,13 @@ impl Decided {
     /// A trial is an exposed assignment that the policy or the holdout dealt. It is rewarded by a positive reward of
     /// the experiment's name from its moment (less the clocks' tolerance) to the end of its window.
     pub(super) fn counts(&self, experiment: &Experiment, claims: &[Claim]) -> Counts {
+        let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(0);
         let exposed = match experiment.exposure {
             Exposure::Decide => true,
-            Exposure::Event => claims.iter().any(|c| c.kind == UserEventKind::Exposure.as_str()),
+            Exposure::Event => claims.iter().any(|c| c.kind == UserEventKind::Exposure.as_str() && c.at >= self.at - skew),
         };
         let trial = exposed && self.source.is_trial();
         let window = i64::from(experiment.reward.window_hours) * 3_600_000;
-        let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(0);
         let pays = |c: &Claim| {
             c.kind == UserEventKind::Reward.as_str()
                 && c.name == experiment.reward.event

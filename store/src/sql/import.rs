@@ -44,6 +44,7 @@ impl Sqlite {
             serde_json::json!({ "import": import.name, "decisions": total.decisions, "events": total.events });
         super::experiments::audit(&mut tx, "import", &import.experiment, &document.to_string(), &change).await?;
         tx.commit().await?;
+        self.empty_wal().await;
         Ok(ImportOutcome::Loaded(total))
     }
 }

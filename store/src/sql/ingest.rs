@@ -30,6 +30,7 @@ impl Sqlite {
         let mut tx = self.pool.begin_with(WRITE).await?;
         let ingested = ingest(&mut tx, batch).await?;
         tx.commit().await?;
+        self.empty_wal().await;
         Ok(ingested)
     }
 }
@@ -143,7 +144,8 @@ async fn insert_decisions(
     rows.retain(|row| !old.contains(&row.id()));
     for chunk in rows.chunks(ROWS) {
         let mut sql: QueryBuilder<Db> = QueryBuilder::new(
-            "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, item, at, counted_trial) ",
+            "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, item, \
+             at, counted_trial) ",
         );
         sql.push_values(chunk, |mut row, r| {
             let d = r.decision;

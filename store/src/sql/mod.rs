@@ -26,6 +26,8 @@ const WRITE: &str = "BEGIN IMMEDIATE";
 /// The database in one file.
 pub(crate) struct Sqlite {
     pool: SqlitePool,
+    /// One connection that waits for nobody.
+    impatient: SqlitePool,
 }
 
 impl Sqlite {
@@ -49,15 +51,25 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .busy_timeout(BUSY)
-            .pragma("cache_size", "-65536")
-            .pragma("journal_size_limit", "16777216");
+            .pragma("cache_size", "-65536");
+        let impatient =
+            SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options.clone().busy_timeout(Duration::ZERO));
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
             .connect_with(options)
             .await
             .map_err(|e| unusable(format!("it cannot be opened: {e}")))?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, impatient })
+    }
+
+    /// Empties the write-ahead log after much was written: ids are in random order, so a batch rewrites a page for
+    /// nearly every row, and SQLite keeps the file as long as it ever was. If somebody is reading, the next batch
+    /// does it.
+    async fn empty_wal(&self) {
+        if let Err(e) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.impatient).await {
+            tracing::warn!("cannot empty the write-ahead log of the database: {e}");
+        }
     }
 }
 
@@ -80,4 +92,38 @@ fn unsigned(n: i64) -> u64 {
 
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sqlite;
+    use crate::conformance::outcomes_model::decision;
+    use crate::{Change, Durability, Experiments, Ingest, Outcomes};
+    use bandit::Experiment;
+
+    /// The write-ahead log is emptied after a batch, and a reader neither waits for that nor makes it fail.
+    #[tokio::test]
+    async fn the_write_ahead_log_is_emptied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("croupier.db");
+        let wal = || std::fs::metadata(dir.path().join("croupier.db-wal")).unwrap().len();
+        let database = Sqlite::open(&path, Durability::Sync).await.unwrap();
+        let json = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"buy"}}"#;
+        let e: Experiment = serde_json::from_str(json).unwrap();
+        let change = Change { who: String::new(), why: String::new(), at: jiff::Timestamp::UNIX_EPOCH };
+        database.create(&e, &change).await.unwrap();
+        let batch = |n| Ingest { decisions: vec![decision(&e, n, 0)], ..Default::default() };
+        database.ingest(&batch(1)).await.unwrap();
+        assert_eq!(wal(), 0);
+
+        let mut reader = database.pool.begin().await.unwrap();
+        let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM decisions").fetch_one(&mut *reader).await.unwrap();
+        database.ingest(&batch(2)).await.unwrap();
+        assert!(wal() > 0, "the reader still needs it");
+        let still: i64 = sqlx::query_scalar("SELECT count(*) FROM decisions").fetch_one(&mut *reader).await.unwrap();
+        assert_eq!((seen, still), (1, 1));
+        reader.rollback().await.unwrap();
+        database.ingest(&batch(3)).await.unwrap();
+        assert_eq!(wal(), 0);
+    }
 }
