@@ -29,6 +29,8 @@ fn at(text: &str) -> Timestamp {
 
 impl World {
     async fn new(extra: &str) -> Self {
+        let reward = if extra.contains("reward") { "" } else { r#","reward":{"event":"buy"}"# };
+        let extra = format!("{extra}{reward}");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let stores = store::open(&Locations {
@@ -39,7 +41,7 @@ impl World {
         })
         .await
         .unwrap();
-        let json = format!(r#"{{"id":"e","arms":[{{"id":"a"}},{{"id":"b"}}],"reward":{{"event":"buy"}}{extra}}}"#);
+        let json = format!(r#"{{"id":"e","arms":[{{"id":"a"}},{{"id":"b"}}]{extra}}}"#);
         let experiment: Experiment = serde_json::from_str(&json).unwrap();
         let clock = Arc::new(SetClock(Mutex::new(at("2026-11-21T10:30:00Z"))));
         let change = Change { who: "test".into(), why: String::new(), at: clock.now() };
@@ -157,6 +159,33 @@ async fn a_reward_may_come_first_and_last_but_not_after_its_window() {
     world.updater().once().await.unwrap();
     assert_eq!(world.arm_b().await, (1, 3.0, 2.0));
     assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.outcomes("e").await.unwrap());
+}
+
+#[tokio::test]
+async fn an_exposure_without_a_decision_concerns_its_day_alone() {
+    let world = World::new(r#","exposure":"event","reward":{"event":"buy","window_hours":720}"#).await;
+    let days = ["2026-11-19T10:00:00Z", "2026-11-20T10:00:00Z", "2026-11-21T10:00:00Z"];
+    let mut events: Vec<Event> = days.iter().map(|day| world.decision("u1", day)).collect();
+    let Event::User(mut seen) = World::reward("x", "u1", "2026-11-20T10:00:05Z") else { unreachable!() };
+    seen.kind = UserEventKind::Exposure;
+    seen.experiment = Some("e".into());
+    events.push(Event::User(seen));
+    world.stores.events.append(&events).await.unwrap();
+    world.updater().once().await.unwrap();
+    assert_eq!(world.arm_b().await, (1, 1.0, 2.0));
+}
+
+#[tokio::test]
+async fn evidence_of_a_stopped_experiment_does_not_fade() {
+    let world = World::new(r#","policy":{"half_life_hours":1}"#).await;
+    let events = [world.decision("u1", "2026-11-21T09:30:00Z"), World::reward("r1", "u1", "2026-11-21T09:40:00Z")];
+    world.stores.events.append(&events).await.unwrap();
+    world.updater().once().await.unwrap();
+    let change = Change { who: "test".into(), why: String::new(), at: world.clock.now() };
+    world.stores.experiments.set_status("e", Status::Running, Status::Stopped, Some("b"), &change).await.unwrap();
+    world.set("2026-12-21T10:00:00Z");
+    assert_eq!(world.updater().once().await.unwrap().published, 0);
+    assert_eq!(world.arm_b().await, (1, 2.0, 1.0));
 }
 
 #[tokio::test]

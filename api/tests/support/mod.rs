@@ -40,9 +40,18 @@ pub async fn start() -> Api {
 }
 
 pub async fn start_with(access: Access) -> Api {
+    open(access, Duration::from_secs(10), |_| {}).await
+}
+
+/// On stores that the test has changed, with little patience.
+pub async fn start_on(change: impl FnOnce(&mut Stores)) -> Api {
+    open(Access::Loopback, Duration::from_millis(50), change).await
+}
+
+async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut Stores)) -> Api {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().display();
-    let stores = store::open(&Locations {
+    let mut stores = store::open(&Locations {
         state: format!("file:{at}"),
         events: format!("file:{at}"),
         database: format!("sqlite:{at}/croupier.db"),
@@ -50,8 +59,9 @@ pub async fn start_with(access: Access) -> Api {
     })
     .await
     .unwrap();
+    change(&mut stores);
     let clock = Arc::new(SetClock(Mutex::new("2026-11-21T10:00:00Z".parse().unwrap())));
-    let config = Config { cached_assignments: 10_000, store_timeout: Duration::from_secs(10), access };
+    let config = Config { cached_assignments: 10_000, store_timeout, access };
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
     let app = App::new(stores.clone(), clock.clone(), config, recorder).await.unwrap();
     Api { router: api::router(app.clone()), app, stores, clock, _dir: dir }
@@ -71,6 +81,12 @@ impl Api {
             assert_eq!(headers["content-type"], "application/problem+json", "{method} {path}");
         }
         (status.as_u16(), if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
+    }
+
+    /// A call whose failure is no problem document.
+    pub async fn call_plain(&self, method: &str, path: &str) -> (u16, Value) {
+        let (status, _, body) = self.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await;
+        (status.as_u16(), serde_json::from_slice(&body).unwrap())
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
