@@ -5,7 +5,7 @@ use crate::problem::Problem;
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -21,7 +21,7 @@ use subtle::ConstantTimeEq;
 pub enum Access {
     /// Everyone who reaches a loopback address of this machine.
     Loopback,
-    /// Who brings a key, as `Authorization: Bearer …`.
+    /// Who brings a key, as `Authorization: Bearer …`; pages may also send a decide key as `?key=`.
     Keys(Arc<ArcSwap<Vec<Key>>>),
 }
 
@@ -60,14 +60,21 @@ impl Access {
     }
 
     /// Lets a caller in who may do what `needed` says.
-    fn admit(&self, headers: &HeaderMap, needed: Scope) -> Result<Caller, Problem> {
+    fn admit(&self, request: &Request, needed: Scope) -> Result<Caller, Problem> {
+        let headers = request.headers();
         match self {
             Self::Loopback if needed == Scope::Decide => Ok(Caller(NOBODY.into())),
             Self::Loopback => same_machine(headers).map(|()| Caller(NOBODY.into())),
             Self::Keys(valid) => {
-                let given = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(secret_of);
-                let missing =
-                    || Problem::new(StatusCode::UNAUTHORIZED, "a key is needed: send 'Authorization: Bearer KEY'");
+                let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(secret_of);
+                let in_url = header.is_none() && needed == Scope::Decide;
+                let given = if in_url { key_of(request.uri()) } else { header };
+                let missing = || {
+                    Problem::new(
+                        StatusCode::UNAUTHORIZED,
+                        "a key is needed: send 'Authorization: Bearer KEY', or open the dashboard with the key as password",
+                    )
+                };
                 let hash = hash_secret(&given.ok_or_else(missing)?);
                 // All are compared, each in constant time, so that timing tells nothing of which came close.
                 let valid = valid.load();
@@ -79,6 +86,10 @@ impl Access {
                 }
                 match found {
                     None => Err(Problem::new(StatusCode::UNAUTHORIZED, "the key is unknown or revoked")),
+                    Some(key) if in_url && key.scope == Scope::Admin => Err(Problem::new(
+                        StatusCode::FORBIDDEN,
+                        "an admin key does not belong into a URL: use a decide key",
+                    )),
                     Some(key) if key.scope == needed || key.scope == Scope::Admin => Ok(Caller(key.name.clone())),
                     Some(_) => Err(Problem::new(
                         StatusCode::FORBIDDEN,
@@ -94,6 +105,12 @@ impl Access {
 fn secret_of(authorization: &str) -> Option<String> {
     let (scheme, value) = authorization.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer")).then(|| value.trim().to_owned())
+}
+
+/// The key of `?key=`: pages that want no preflight, and beacons, cannot send headers.
+fn key_of(uri: &Uri) -> Option<String> {
+    let pairs = crate::body::query(uri).ok()?;
+    pairs.into_iter().find_map(|(name, value)| (name == "key").then_some(value))
 }
 
 /// Without keys, a web page in this machine's browser must not administer: neither by a form or a request of its
@@ -167,7 +184,7 @@ fn password_of(headers: &HeaderMap) -> Option<String> {
 }
 
 async fn guard(access: &Access, needed: Scope, mut request: Request, next: Next) -> Response {
-    match access.admit(request.headers(), needed) {
+    match access.admit(&request, needed) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

@@ -7,6 +7,11 @@ use serde::de::DeserializeOwned;
 
 /// Reads a JSON body. The quick way first; only a body that is wrong is read again to find the field.
 pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let text = bytes.trim_ascii_start();
+    // Structs could be read from arrays too, by position: nobody means that.
+    if !text.is_empty() && !text.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() {
+        return Err(Problem::field("body", "must be a JSON object"));
+    }
     serde_json::from_slice(bytes).map_err(|_| explain::<T>(bytes))
 }
 

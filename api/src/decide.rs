@@ -31,7 +31,7 @@ pub(crate) struct Decision {
     #[schema(value_type = String)]
     arm: Arc<str>,
     /// The arm's payload.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     payload: Box<RawValue>,
     /// Whether the arm was dealt by this request.
     first: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Decision {
 
 /// Several requests of one user.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct BatchRequest {
     /// The visitor.
     user: String,
@@ -65,7 +65,7 @@ pub(crate) struct BatchRequest {
 
 /// One request of a batch.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct BatchItem {
     /// The experiment.
     experiment: String,
@@ -90,7 +90,7 @@ pub(crate) enum BatchResult {
 }
 
 /// Decide, for back ends.
-#[utoipa::path(post, path = "/v1/decide", tag = "decide", request_body = DecideRequest, responses(
+#[utoipa::path(post, path = "/v1/decide", operation_id = "decide", tag = "decide", request_body = DecideRequest, responses(
     (status = 200, body = Decision), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 404, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Response> {
@@ -98,7 +98,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
 }
 
 /// Decide, for pages: no preflight. Attributes of the context come as `context.NAME=VALUE`.
-#[utoipa::path(get, path = "/v1/decide", tag = "decide",
+#[utoipa::path(get, path = "/v1/decide", operation_id = "decide_by_get", tag = "decide",
     params(("experiment" = String, Query), ("user" = String, Query), ("item" = Option<String>, Query)),
     responses((status = 200, body = Decision), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 404, body = Problem), (status = 503, body = Problem)))]
@@ -110,6 +110,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Respons
             ("experiment", _) => experiment = Some(value),
             ("user", _) => user = Some(value),
             ("item", _) => request.item = Some(value),
+            ("key", _) => {}
             (_, Some(attribute)) => drop(request.context.insert(attribute.to_owned(), ContextValue::Text(value))),
             _ => {
                 let name = name.escape_debug().to_string();
@@ -123,7 +124,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Respons
 }
 
 /// Decide several experiments or items for one user.
-#[utoipa::path(post, path = "/v1/decide/batch", tag = "decide", request_body = BatchRequest, responses(
+#[utoipa::path(post, path = "/v1/decide/batch", operation_id = "decide_batch", tag = "decide", request_body = BatchRequest, responses(
     (status = 200, body = BatchResponse), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 413, body = Problem)))]
 pub(crate) async fn batch(State(app): State<Arc<App>>, body: Bytes) -> Result<Response> {
@@ -135,9 +136,9 @@ pub(crate) async fn batch(State(app): State<Arc<App>>, body: Bytes) -> Result<Re
     let shared = DecideRequest { experiment: "all".into(), user, item: None, context };
     shared.check().map_err(Problem::fields)?;
     // Together, so that their writes share one synchronisation of the disk.
-    let all = requests.into_iter().map(|BatchItem { experiment, item }| {
-        decide(&app, DecideRequest { experiment, item, ..shared.clone() })
-    });
+    let all = requests
+        .into_iter()
+        .map(|BatchItem { experiment, item }| decide(&app, DecideRequest { experiment, item, ..shared.clone() }));
     let results = futures::future::join_all(all).await;
     let decisions = results.into_iter().map(|r| r.map_or_else(BatchResult::Problem, BatchResult::Decision)).collect();
     respond(&BatchResponse { decisions })
@@ -172,9 +173,12 @@ async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
     }
     let began = std::time::Instant::now();
     let fresh = decider.deal(&request, now);
-    let kept = keep(app, &request, fresh).await?;
+    // The control of who is outside, or came in a pause, is kept for the day; where nothing ends with the day, keeping it
+    // would exclude them for good.
+    let passing = key.day.is_none() && !fresh.assignment.source.is_trial();
+    let kept = if passing { look_up(app, fresh).await? } else { keep(app, &request, fresh).await? };
     let standing = Arc::new(kept.assignment);
-    if standing.source != Source::Fallback {
+    if standing.source.is_trial() || (!passing && standing.source != Source::Fallback) {
         app.assignments.insert(key.id, standing.clone());
     }
     app.metrics.decided(standing.source);
@@ -186,6 +190,15 @@ async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
 struct Kept {
     assignment: Assignment,
     first: bool,
+}
+
+/// What the key was dealt, or else a deal that is not kept.
+async fn look_up(app: &App, fresh: Deal) -> Result<Kept> {
+    let found = tokio::time::timeout(app.config.store_timeout, app.stores.assignments.get(&fresh.assignment.key)).await;
+    match found {
+        Ok(Ok(found)) => Ok(Kept { assignment: found.unwrap_or(fresh.assignment), first: false }),
+        failed => fallback(app, fresh.assignment, false, failed.ok().and_then(std::result::Result::err)),
+    }
 }
 
 /// Keeps a deal unless its key has one already, and logs the one that stands; both are safe when this returns, or it is

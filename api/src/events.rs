@@ -33,7 +33,7 @@ pub(crate) struct Rejection {
 }
 
 /// Report rewards, exposures and views: one event, an array, or NDJSON.
-#[utoipa::path(post, path = "/v1/events", tag = "events",
+#[utoipa::path(post, path = "/v1/events", operation_id = "send_events", tag = "events",
     request_body(content((NewEvent = "application/json"), (Vec<NewEvent> = "application/json"), (String = "text/plain"))),
     responses((status = 202, body = Receipt), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 413, body = Problem), (status = 503, body = Problem)))]

@@ -32,7 +32,8 @@ pub(crate) struct Listing {
 
 /// Where to read on.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct ListParams {
     /// The last id of the page before.
     after: Option<String>,
@@ -42,7 +43,8 @@ pub(crate) struct ListParams {
 
 /// Why a change is made, for the audit log.
 #[derive(Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct Why {
     /// The reason.
     reason: Option<String>,
@@ -50,7 +52,7 @@ pub(crate) struct Why {
 
 /// How to stop.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct Stop {
     /// The arm that everyone gets from now on; without one, the control.
     winner: Option<String>,
@@ -66,7 +68,7 @@ async fn existing(app: &App, id: &str) -> Result<ExperimentRecord> {
 }
 
 /// Experiments in order of id.
-#[utoipa::path(get, path = "/v1/experiments", tag = "experiments", params(ListParams),
+#[utoipa::path(get, path = "/v1/experiments", operation_id = "list_experiments", tag = "experiments", params(ListParams),
     responses((status = 200, body = Listing), (status = 400, body = Problem)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Listing>> {
     let params: ListParams = params(&uri)?;
@@ -82,7 +84,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<L
 }
 
 /// Create a draft.
-#[utoipa::path(post, path = "/v1/experiments", tag = "experiments", params(Why), request_body = Experiment, responses(
+#[utoipa::path(post, path = "/v1/experiments", operation_id = "create_experiment", tag = "experiments", params(Why), request_body = Experiment, responses(
     (status = 201, body = ExperimentRecord), (status = 400, body = Problem), (status = 409, body = Problem),
     (status = 413, body = Problem)))]
 pub(crate) async fn create(
@@ -99,14 +101,14 @@ pub(crate) async fn create(
 }
 
 /// One experiment.
-#[utoipa::path(get, path = "/v1/experiments/{id}", tag = "experiments", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/experiments/{id}", operation_id = "get_experiment", tag = "experiments", params(("id" = String, Path)),
     responses((status = 200, body = ExperimentRecord), (status = 404, body = Problem)))]
 pub(crate) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<ExperimentRecord>> {
     existing(&app, &id).await.map(Json)
 }
 
 /// Change the definition. With `revision`, only if nobody changed it since.
-#[utoipa::path(put, path = "/v1/experiments/{id}", tag = "experiments", params(("id" = String, Path), Why),
+#[utoipa::path(put, path = "/v1/experiments/{id}", operation_id = "put_experiment", tag = "experiments", params(("id" = String, Path), Why),
     request_body = Experiment, responses((status = 200, body = ExperimentRecord), (status = 400, body = Problem),
     (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem)))]
 pub(crate) async fn put(
@@ -148,7 +150,7 @@ pub(crate) async fn put(
 }
 
 /// Remove an experiment that is not running.
-#[utoipa::path(delete, path = "/v1/experiments/{id}", tag = "experiments", params(("id" = String, Path), Why),
+#[utoipa::path(delete, path = "/v1/experiments/{id}", operation_id = "delete_experiment", tag = "experiments", params(("id" = String, Path), Why),
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
@@ -163,7 +165,7 @@ pub(crate) async fn delete(
 }
 
 /// Start a draft, or go on after a pause.
-#[utoipa::path(post, path = "/v1/experiments/{id}/start", tag = "experiments", params(("id" = String, Path), Why),
+#[utoipa::path(post, path = "/v1/experiments/{id}/start", operation_id = "start_experiment", tag = "experiments", params(("id" = String, Path), Why),
     responses((status = 200, body = ExperimentRecord), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
@@ -175,7 +177,7 @@ pub(crate) async fn start(
 }
 
 /// Deal the control to everyone new, for now.
-#[utoipa::path(post, path = "/v1/experiments/{id}/pause", tag = "experiments", params(("id" = String, Path), Why),
+#[utoipa::path(post, path = "/v1/experiments/{id}/pause", operation_id = "pause_experiment", tag = "experiments", params(("id" = String, Path), Why),
     responses((status = 200, body = ExperimentRecord), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn pause(
     State(app): State<Arc<App>>,
@@ -187,7 +189,7 @@ pub(crate) async fn pause(
 }
 
 /// End it for good, with a winner for everyone or without.
-#[utoipa::path(post, path = "/v1/experiments/{id}/stop", tag = "experiments", params(("id" = String, Path), Why),
+#[utoipa::path(post, path = "/v1/experiments/{id}/stop", operation_id = "stop_experiment", tag = "experiments", params(("id" = String, Path), Why),
     request_body = Option<Stop>, responses((status = 200, body = ExperimentRecord), (status = 400, body = Problem),
     (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn stop(
@@ -209,9 +211,16 @@ async fn transition(
     change: &Change,
 ) -> Result<Json<ExperimentRecord>> {
     let now = existing(app, id).await?;
-    if let Some(winner) = winner.filter(|w| now.definition.arm_index(w).is_none()) {
-        let why = format!("'{}' is no arm of '{id}'", winner.escape_debug());
-        return Err(Problem::field("winner", why));
+    if let Some(winner) = winner {
+        let arm = now.definition.arms.iter().find(|a| a.id == winner);
+        let why = match arm {
+            None => Some(format!("'{}' is no arm of '{id}'", winner.escape_debug())),
+            Some(arm) if !arm.enabled => Some(format!("'{winner}' is disabled: enable it first")),
+            Some(_) => None,
+        };
+        if let Some(why) = why {
+            return Err(Problem::field("winner", why));
+        }
     }
     if !now.status.may_become(to) {
         let why = format!("experiment '{id}' is {}: it cannot become {to}", now.status);

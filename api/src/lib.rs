@@ -24,9 +24,12 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use std::sync::Arc;
+use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 
+/// How long a browser may remember that it may ask.
+const PREFLIGHT: Duration = Duration::from_secs(24 * 3600);
 /// Longest body.
 const MAX_BODY: usize = 1 << 20;
 
@@ -36,11 +39,14 @@ pub fn router(app: Arc<App>) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE]);
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .max_age(PREFLIGHT);
     let pages = Router::new()
         .route("/v1/decide", get(decide::get).post(decide::post))
         .route("/v1/decide/batch", post(decide::batch))
         .route("/v1/events", post(events::post))
+        // Before the layers, so that a preflight is answered by the one for cross-origin requests.
+        .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn_with_state(app.clone(), auth::pages))
         .layer(cors);
     let admin = Router::new()

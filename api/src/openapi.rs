@@ -2,6 +2,9 @@
 
 use crate::{decide, events, experiments, operations, reports};
 use axum::Json;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -33,6 +36,64 @@ use utoipa::OpenApi;
 )]
 struct Document;
 
-pub(crate) async fn get() -> Json<utoipa::openapi::OpenApi> {
-    Json(Document::openapi())
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    complete(&mut document);
+    document
+});
+
+pub(crate) async fn get() -> Json<&'static Value> {
+    Json(&DOCUMENT)
+}
+
+/// Adds what is the same everywhere, in one place: words for statuses, the type of problems, keys and their refusals.
+fn complete(document: &mut Value) {
+    document["components"]["securitySchemes"] = json!({
+        "key": {"type": "http", "scheme": "bearer", "description": "Needed on addresses that other machines reach."},
+        "page_key": {"type": "apiKey", "in": "query", "name": "key", "description": "A decide key, for pages that want no preflight."}
+    });
+    flatten_record(&mut document["components"]["schemas"]);
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, methods) in paths {
+        for operation in methods.as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
+            let page = path.starts_with("/v1/decide") || path == "/v1/events";
+            let open = path == "/healthz" || path == "/readyz";
+            let problem =
+                json!({"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
+            if !open {
+                operation["security"] =
+                    if page { json!([{}, {"key": []}, {"page_key": []}]) } else { json!([{}, {"key": []}]) };
+                operation["responses"]["401"] = problem.clone();
+                operation["responses"]["403"] = problem.clone();
+                operation["responses"]["500"] = problem;
+            }
+            for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+                let words = status.parse().ok().and_then(|s| StatusCode::from_u16(s).ok());
+                response["description"] = words.and_then(|s| s.canonical_reason()).unwrap_or("An answer").into();
+                let is_problem =
+                    response["content"]["application/json"]["schema"]["$ref"] == "#/components/schemas/Problem";
+                if is_problem && let Some(content) = response["content"].as_object_mut() {
+                    let schema = content.remove("application/json").unwrap_or_default();
+                    content.insert("application/problem+json".into(), schema);
+                }
+                if response["content"].is_null()
+                    && let Some(response) = response.as_object_mut()
+                {
+                    response.remove("content");
+                }
+            }
+        }
+    }
+}
+
+/// A record is a definition with more fields; as "all of" the two, the definition's ban on other fields would forbid them.
+fn flatten_record(schemas: &mut Value) {
+    let definition = schemas["Experiment"].clone();
+    let Some(parts) = schemas["ExperimentRecord"]["allOf"].as_array().cloned() else { return };
+    let (mut properties, mut required) = (serde_json::Map::new(), Vec::new());
+    for part in parts.iter().chain([&definition]) {
+        properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
+        required.extend(part["required"].as_array().cloned().unwrap_or_default());
+    }
+    schemas["ExperimentRecord"] = json!({"type": "object", "properties": properties, "required": required});
 }

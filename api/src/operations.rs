@@ -32,10 +32,15 @@ pub(crate) struct Part {
     detail: &'static str,
 }
 
-/// The process is alive.
-#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Alive)))]
-pub(crate) async fn healthz() -> Json<Alive> {
-    Json(Alive { status: "alive" })
+/// The process is alive. 503 once it cannot write any more without a restart: the embedded store closes itself at the
+/// first write that fails, a full disk for one, since what follows could not be trusted.
+#[utoipa::path(get, path = "/healthz", tag = "operations",
+    responses((status = 200, body = Alive), (status = 503, body = Alive)))]
+pub(crate) async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, Json<Alive>) {
+    match app.stores.events.check().await {
+        Ok(()) => (StatusCode::OK, Json(Alive { status: "alive" })),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(Alive { status: "cannot write: see the log, then restart" })),
+    }
 }
 
 /// It can decide.

@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bandit::FieldError;
@@ -120,7 +120,14 @@ pub(crate) async fn dress(response: Response) -> Response {
             StatusCode::PAYLOAD_TOO_LARGE => format!("the body is larger than {} bytes", crate::MAX_BODY),
             other => other.canonical_reason().unwrap_or("the request cannot be taken").to_lowercase(),
         };
-        return Problem::new(status, detail).into_response();
+        let mut problem = Problem::new(status, detail).into_response();
+        for (name, value) in response.headers() {
+            // Those of the body are the problem's own; the others, such as for cross-origin answers, stay.
+            if *name != CONTENT_TYPE && *name != CONTENT_LENGTH {
+                problem.headers_mut().append(name, value.clone());
+            }
+        }
+        return problem;
     }
     response
 }

@@ -31,6 +31,7 @@ pub(crate) struct Posteriors {
 
 /// Where to read on.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Since {
     /// Versions after this one; 0 for all.
@@ -42,7 +43,7 @@ async fn known(app: &App, id: &str) -> Result<store::ExperimentRecord> {
 }
 
 /// The arms beside each other, as of now.
-#[utoipa::path(get, path = "/v1/experiments/{id}/results", tag = "results", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/experiments/{id}/results", operation_id = "get_results", tag = "results", params(("id" = String, Path)),
     responses((status = 200, body = Results), (status = 404, body = Problem)))]
 pub(crate) async fn results(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Results>> {
     let record = known(&app, &id).await?;
@@ -50,7 +51,7 @@ pub(crate) async fn results(State(app): State<Arc<App>>, Path(id): Path<String>)
 }
 
 /// Published posterior sets, oldest first.
-#[utoipa::path(get, path = "/v1/experiments/{id}/posteriors", tag = "results", params(("id" = String, Path), Since),
+#[utoipa::path(get, path = "/v1/experiments/{id}/posteriors", operation_id = "get_posteriors", tag = "results", params(("id" = String, Path), Since),
     responses((status = 200, body = Posteriors), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn posteriors(
     State(app): State<Arc<App>>,
@@ -67,7 +68,7 @@ pub(crate) async fn posteriors(
 }
 
 /// Recompute posteriors now. 200 with the run once it has ended, 202 while it has not.
-#[utoipa::path(post, path = "/v1/experiments/{id}/update", tag = "results", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/experiments/{id}/update", operation_id = "update_posteriors", tag = "results", params(("id" = String, Path)),
     responses((status = 200, body = Run), (status = 202, body = Run), (status = 404, body = Problem)))]
 pub(crate) async fn update(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<(StatusCode, Json<Run>)> {
     known(&app, &id).await?;

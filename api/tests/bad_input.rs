@@ -42,8 +42,9 @@ async fn decide_names_what_is_wrong() {
         (json!({"experiment": "page", "user": "u", "context": {"device": ["x"]}}), "context.device"),
         (json!({"experiment": "page", "user": "u", "context": {"device": null}}), "context.device"),
         (json!({"experiment": "page", "user": "u", "context": []}), "context"),
-        (json!([]), ""),
-        (json!("page"), ""),
+        (json!([]), "body"),
+        (json!(["page", "u", null, {}]), "body"),
+        (json!("page"), "body"),
     ] {
         refused(&api, "/v1/decide", body.to_string(), 400, field).await;
     }
@@ -111,6 +112,11 @@ async fn experiments_name_every_mistake() {
     assert_eq!(api.post("/v1/experiments", &valid()).await.0, 201);
     refused(&api, "/v1/experiments", valid().to_string(), 409, "").await;
     refused(&api, "/v1/experiments/page/stop", json!({"winner": "a"}).to_string(), 409, "").await;
+    let mut off = valid();
+    off["id"] = json!("off");
+    off["arms"][1]["enabled"] = json!(false);
+    api.run(&off).await;
+    refused(&api, "/v1/experiments/off/stop", json!({"winner": "b"}).to_string(), 400, "winner").await;
     refused(&api, "/v1/experiments/page/stop", json!({"winner": "zzz"}).to_string(), 400, "winner").await;
     refused(&api, "/v1/experiments/none/start", "", 404, "").await;
     refused(&api, "/v1/experiments/page/start?why=x", "", 400, "").await;
@@ -220,6 +226,17 @@ async fn keys_open_what_they_are_for_and_nothing_else() {
         assert_eq!(status(method, path, Some(&decide), String::new()).await, 403, "{method} {path}");
         assert_eq!(status(method, path, None, String::new()).await, 401, "{method} {path}");
     }
+    let by_url = async |key: &str| {
+        status("GET", &format!("/v1/decide?experiment=page&user=u&key={key}"), None, String::new()).await
+    };
+    assert_eq!(
+        (by_url(&decide).await, by_url(&admin).await, by_url("x").await),
+        (200, 403, 401),
+        "a page that wants no preflight"
+    );
+    let beacon = json!({"type": "reward", "name": "buy", "user": "u"}).to_string();
+    assert_eq!(status("POST", &format!("/v1/events?key={decide}"), None, beacon).await, 202);
+    assert_eq!(status("GET", &format!("/v1/experiments?key={admin}"), None, String::new()).await, 401, "not in a URL");
     api.stores.keys.revoke_key(key.id, now).await.unwrap();
     support_refresh(&api).await;
     assert_eq!(status("POST", "/v1/decide", Some(&decide), ask).await, 401, "revoked");

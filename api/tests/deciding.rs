@@ -138,3 +138,59 @@ async fn pages_of_other_origins_may_ask_and_nobody_caches() {
     assert_eq!(headers["access-control-allow-origin"], "*");
     assert_eq!(headers["cache-control"], "no-store");
 }
+
+#[tokio::test]
+async fn a_browser_may_ask_first_and_reads_refusals_too() {
+    let api = start().await;
+    for path in ["/v1/decide", "/v1/decide/batch", "/v1/events"] {
+        let preflight = Request::builder()
+            .method("OPTIONS")
+            .uri(path)
+            .header("origin", "https://shop.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type")
+            .body(Body::empty())
+            .unwrap();
+        let (status, headers, _) = api.send(preflight).await;
+        assert_eq!((status.as_u16(), &headers["access-control-allow-origin"]), (200, &"*".parse().unwrap()), "{path}");
+        let large =
+            Request::post(path).header("origin", "https://shop.example").body(Body::from(vec![b' '; 1 << 21])).unwrap();
+        let (status, headers, _) = api.send(large).await;
+        assert_eq!((status.as_u16(), &headers["access-control-allow-origin"]), (413, &"*".parse().unwrap()), "{path}");
+    }
+    let admin = Request::builder()
+        .method("OPTIONS")
+        .uri("/v1/experiments")
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", "POST")
+        .body(Body::empty())
+        .unwrap();
+    assert!(!api.send(admin).await.1.contains_key("access-control-allow-origin"), "pages have no business there");
+}
+
+#[tokio::test]
+async fn where_stickiness_has_no_end_a_pause_or_the_traffic_excludes_nobody_for_good() {
+    let api = start().await;
+    let lasting = json!({"sticky": {"by": ["user"]}, "segment_by": [], "traffic": 0.5, "policy": {"kind": "fixed"}});
+    api.run(&page(&lasting)).await;
+    let mut arms = Vec::new();
+    for n in 0..60 {
+        arms.push(decide(&api, &format!("u{n}")).await);
+    }
+    assert!(arms.iter().any(|d| d["source"] == "not_enrolled") && arms.iter().any(|d| d["source"] == "policy"));
+    assert_eq!(api.call("POST", "/v1/experiments/page/pause", "").await.0, 200);
+    assert_eq!(decide(&api, "late").await["source"], "paused");
+    for (n, before) in arms.iter().enumerate().filter(|(_, d)| d["source"] == "policy") {
+        assert_eq!(decide(&api, &format!("u{n}")).await["arm"], before["arm"], "who has an arm keeps it in the pause");
+    }
+    assert_eq!(api.call("POST", "/v1/experiments/page/start", "").await.0, 200);
+    let mut all = page(&lasting);
+    all["traffic"] = json!(1.0);
+    assert_eq!(api.call("PUT", "/v1/experiments/page", all.to_string()).await.0, 200);
+    assert_eq!(decide(&api, "late").await["source"], "policy");
+    for (n, before) in arms.iter().enumerate() {
+        let now = decide(&api, &format!("u{n}")).await;
+        assert_eq!(now["source"], "policy");
+        assert!(before["source"] != "policy" || now["arm"] == before["arm"]);
+    }
+}

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 /// What a page asks.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct DecideRequest {
     /// The experiment's id.
     pub experiment: String,

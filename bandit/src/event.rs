@@ -61,7 +61,7 @@ pub struct DecisionRecord {
 
 /// What a page sends.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct NewEvent {
     /// Makes redelivery harmless; made by the server when absent.
     pub id: Option<String>,

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// An experiment's definition. Rules that types cannot express are in [`crate::validate`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Experiment {
     /// Identifier, `[a-z0-9][a-z0-9_-]{0,63}`.
     #[schema(example = "product-page")]
@@ -73,7 +73,7 @@ fn yes() -> bool {
 
 /// One variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Arm {
     /// Identifier within the experiment.
     #[schema(example = "b")]
@@ -97,7 +97,7 @@ pub struct Arm {
 
 /// Parameters of a Beta prior: pseudo-counts of successes and failures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Prior {
     /// Pseudo-successes, positive.
     pub alpha: f64,
@@ -114,7 +114,7 @@ impl Default for Prior {
 
 /// How arms are chosen and how the past is weighed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct PolicySpec {
     /// The rule.
     #[serde(default)]
@@ -167,7 +167,7 @@ pub enum Pooling {
 
 /// A declared context attribute of a contextual policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Feature {
     /// Key in the request's context.
     pub name: String,
@@ -187,7 +187,7 @@ pub enum FeatureKind {
 
 /// What keeps its arm, and where its day begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Sticky {
     /// Parts of the assignment's key.
     #[serde(default = "by_all")]
@@ -226,7 +226,7 @@ pub enum StickyBy {
 
 /// What counts as success.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct RewardSpec {
     /// Name of the reward event.
     #[schema(example = "purchase")]
@@ -254,7 +254,7 @@ pub enum RewardKind {
 
 /// An event whose rate must stay low.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Guardrail {
     /// Name of the event.
     pub event: String,

@@ -17,7 +17,7 @@ pub const WHOLE: &str = "all";
 
 /// One attribute's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be text, a number, true or false")]
 pub enum ContextValue {
     /// `true` or `false`.
     Bool(bool),

@@ -120,7 +120,8 @@ async fn set_up(stores: &Stores, clock: &dyn Clock, data: &str) -> Result<(), Fa
     let own: Vec<String> = scenes().iter().filter_map(|s| s.definition["id"].as_str().map(str::to_owned)).collect();
     let all = stores.experiments.list(None, 100).await?;
     if let Some(other) = all.iter().find(|e| !own.contains(&e.definition.id)) {
-        let why = format!("it holds experiment '{}', which is not the demo's: name another directory", other.definition.id);
+        let why =
+            format!("it holds experiment '{}', which is not the demo's: name another directory", other.definition.id);
         return Err(Failure::unusable("data", data, &why));
     }
     let change = Change { who: "demo".into(), why: "made for the demo".into(), at: clock.now() };

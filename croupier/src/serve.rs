@@ -6,6 +6,8 @@ use crate::settings::Settings;
 use api::{Access, App, Config};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::response::Redirect;
+use axum::routing::get;
 use axum::serve::ListenerExt;
 use bandit::Clock;
 use jiff::SignedDuration;
@@ -82,6 +84,7 @@ impl Server {
         if roles.dashboard {
             let pages = dashboard::router(stores.clone(), clock.clone(), notice);
             access.refresh(&*stores.keys).await?;
+            router = router.route("/", get(|| async { Redirect::temporary("/dashboard") }));
             router = router.merge(pages.layer(from_fn_with_state(access.clone(), api::people)));
         }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };

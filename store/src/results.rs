@@ -10,8 +10,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Segments reported, those with most trials first.
-const MOST_SEGMENTS: usize = 100;
+/// Rows reported for segments, segments times arms: each takes about a millisecond of quadrature.
+const MOST_ROWS: usize = 400;
 /// Runs looked at to find the last that succeeded.
 const RECENT_RUNS: usize = 50;
 
@@ -31,7 +31,7 @@ pub struct Results {
     pub updated_at: Option<Timestamp>,
     /// The arms over all segments.
     pub arms: Vec<ArmResult>,
-    /// The arms in each segment, at most 100 segments, those with most trials first.
+    /// The arms in each segment, those with most trials first; at most 400 rows in all.
     pub segments: Vec<SegmentResult>,
     /// The uniform holdout beside the policy; none unless the experiment has one.
     pub holdout: Option<Holdout>,
@@ -171,7 +171,7 @@ fn segments(e: &Experiment, set: &PosteriorSet, outcomes: &[HourOutcome], open_s
     names.sort_by_key(|s| std::cmp::Reverse(trials.get(s.as_str())));
     names
         .into_iter()
-        .take(MOST_SEGMENTS)
+        .take(MOST_ROWS / e.arms.len().max(1))
         .map(|segment| {
             let own = by_segment.get(segment.as_str()).map_or(&[][..], Vec::as_slice);
             SegmentResult { segment: segment.clone(), arms: summarise(e, &set.segments[segment], own, open_since) }

@@ -85,7 +85,8 @@ impl Api {
 
     /// A call whose failure is no problem document.
     pub async fn call_plain(&self, method: &str, path: &str) -> (u16, Value) {
-        let (status, _, body) = self.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await;
+        let (status, _, body) =
+            self.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await;
         (status.as_u16(), serde_json::from_slice(&body).unwrap())
     }
 

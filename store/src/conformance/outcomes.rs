@@ -152,6 +152,10 @@ pub async fn trials_by_exposure(place: impl Place) {
     let view = event(&e, "v", UserEventKind::View, 1, &[&d, &outside]);
     stores.outcomes.ingest(&batch(&[], &[view])).await.unwrap();
     assert_eq!(total(&*stores.outcomes, &e).await, (0, 0), "a view is no exposure");
+    // What was seen more than a minute before was dealt by another decision.
+    let early = event(&e, "w", UserEventKind::Exposure, -60_001, &[&d, &outside]);
+    stores.outcomes.ingest(&batch(&[], &[early])).await.unwrap();
+    assert_eq!(total(&*stores.outcomes, &e).await, (0, 0));
     // Seen long after: the reward was in the window of the decision all the same.
     let seen = event(&e, "x", UserEventKind::Exposure, 90_000_000, &[&d, &outside]);
     stores.outcomes.ingest(&batch(&[], &[seen])).await.unwrap();

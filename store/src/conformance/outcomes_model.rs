@@ -48,17 +48,17 @@ impl Model {
         for d in self.decisions.values() {
             let of_decision =
                 || self.events.values().filter(|(_, to)| to.contains(&d.decision_id)).map(|(event, _)| event);
-            let seen =
-                e.exposure == Exposure::Decide || of_decision().any(|event| event.kind == UserEventKind::Exposure);
+            let late = |event: &UserEvent| event.at.as_millisecond() - d.at.as_millisecond();
+            let shows = |event: &UserEvent| event.kind == UserEventKind::Exposure && late(event) >= -60_000;
+            let seen = e.exposure == Exposure::Decide || of_decision().any(shows);
             if !seen || !matches!(d.source, Source::Policy | Source::Holdout) {
                 continue;
             }
             let rewarded = of_decision().any(|event| {
-                let late = event.at.as_millisecond() - d.at.as_millisecond();
                 event.kind == UserEventKind::Reward
                     && event.name == e.reward.event
                     && event.value > 0.0
-                    && (-60_000..=i64::from(e.reward.window_hours) * 3_600_000).contains(&late)
+                    && (-60_000..=i64::from(e.reward.window_hours) * 3_600_000).contains(&late(event))
             });
             let arm = e.arms.iter().position(|a| a.id == d.arm).unwrap();
             let cell = cells.entry((hour_of(d.at), &d.segment, arm, d.source == Source::Holdout)).or_default();

@@ -32,7 +32,9 @@ impl Decided {
         let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(0);
         let exposed = match experiment.exposure {
             Exposure::Decide => true,
-            Exposure::Event => claims.iter().any(|c| c.kind == UserEventKind::Exposure.as_str() && c.at >= self.at - skew),
+            Exposure::Event => {
+                claims.iter().any(|c| c.kind == UserEventKind::Exposure.as_str() && c.at >= self.at - skew)
+            }
         };
         let trial = exposed && self.source.is_trial();
         let window = i64::from(experiment.reward.window_hours) * 3_600_000;
