@@ -144,7 +144,8 @@ pub(crate) async fn put(
         }
     }
     let change = change(&app, caller, &uri)?;
-    let record = app.stores.experiments.replace(&definition, expected.unwrap_or(now.revision), &change).await?;
+    let record =
+        app.stores.experiments.replace(&definition, expected.unwrap_or(now.revision), now.status, &change).await?;
     app.refresh().await?;
     Ok(Json(record))
 }

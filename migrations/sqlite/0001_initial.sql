@@ -57,6 +57,8 @@ CREATE TABLE events (
     name       TEXT    NOT NULL,
     visitor    TEXT,
     item       TEXT,
+    -- The only experiment it is for, if it names one.
+    experiment TEXT,
     value      REAL    NOT NULL,
     at         INTEGER NOT NULL
 ) WITHOUT ROWID;

@@ -22,8 +22,14 @@ pub trait Experiments: Send + Sync {
     /// Experiments in order of id, after `after`.
     async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<ExperimentRecord>>;
 
-    /// Replaces the definition if it is still at `revision`.
-    async fn replace(&self, definition: &Experiment, revision: u64, change: &Change) -> Result<ExperimentRecord>;
+    /// Replaces the definition if it is still at `revision` and in `status`, by which it was judged what may change.
+    async fn replace(
+        &self,
+        definition: &Experiment,
+        revision: u64,
+        status: Status,
+        change: &Change,
+    ) -> Result<ExperimentRecord>;
 
     /// Moves from one status to another, with a winner if it is stopped with one.
     ///

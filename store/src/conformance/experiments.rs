@@ -66,15 +66,20 @@ pub async fn replaced_at_its_revision(place: impl Place) {
     experiments.create(&experiment("e", ""), &by_me()).await.unwrap();
     let new = experiment("e", r#","traffic":0.5"#);
     for wrong in [0, 2, u64::MAX] {
-        let refused = experiments.replace(&new, wrong, &by_me()).await;
+        let refused = experiments.replace(&new, wrong, Draft, &by_me()).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{wrong}: {refused:?}");
     }
-    let record = experiments.replace(&new, 1, &change("me", "", 9)).await.unwrap();
+    let record = experiments.replace(&new, 1, Draft, &change("me", "", 9)).await.unwrap();
     assert_eq!((&record.definition, record.revision, record.updated_at), (&new, 2, moment(9)));
     assert_eq!(record.created_at, moment(0));
     assert_eq!(experiments.get("e").await.unwrap(), Some(record));
-    let missing = experiments.replace(&experiment("x", ""), 1, &by_me()).await;
+    let missing = experiments.replace(&experiment("x", ""), 1, Draft, &by_me()).await;
     assert!(matches!(missing, Err(StoreError::Missing(_))), "{missing:?}");
+    // It was judged as a draft's, and started before it arrived.
+    experiments.set_status("e", Draft, Running, None, &by_me()).await.unwrap();
+    let late = experiments.replace(&new, 2, Draft, &by_me()).await;
+    assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+    experiments.replace(&new, 2, Running, &by_me()).await.unwrap();
 }
 
 /// Of editors of one revision, one wins and the others are told.
@@ -88,7 +93,7 @@ pub async fn one_of_two_editors_wins(place: impl Place) {
             let new = experiment("e", &format!(r#","name":"editor {n}""#));
             tokio::spawn(async move {
                 start.wait().await;
-                experiments.replace(&new, revision, &by_me()).await.map(|r| r.definition)
+                experiments.replace(&new, revision, Draft, &by_me()).await.map(|r| r.definition)
             })
         });
         let mut winners = Vec::new();
@@ -165,7 +170,7 @@ pub async fn deleted_by_its_rules(place: impl Place) {
         assert!(matches!(twice, Err(StoreError::Missing(_))), "{id}: {twice:?}");
         let gone = experiments.set_status(id, Draft, Running, None, &by_me()).await;
         assert!(matches!(gone, Err(StoreError::Missing(_))), "{id}: {gone:?}");
-        let gone = experiments.replace(&experiment(id, ""), 1, &by_me()).await;
+        let gone = experiments.replace(&experiment(id, ""), 1, Draft, &by_me()).await;
         assert!(matches!(gone, Err(StoreError::Missing(_))), "{id}: {gone:?}");
     }
     let listed: Vec<_> = experiments.list(None, 10).await.unwrap().into_iter().map(|r| r.definition.id).collect();
@@ -196,7 +201,7 @@ pub async fn every_change_is_audited(place: impl Place) {
     let definition = experiment("e", r#","name":"名前""#);
     experiments.create(&definition, &change("ann", "a first idea", 1)).await.unwrap();
     changes.push(experiments.changes().await.unwrap());
-    experiments.replace(&definition, 1, &change("bob", "", 2)).await.unwrap();
+    experiments.replace(&definition, 1, Draft, &change("bob", "", 2)).await.unwrap();
     changes.push(experiments.changes().await.unwrap());
     let moves = [(Draft, Running, None), (Running, Paused, None), (Paused, Stopped, Some("b"))];
     for (ms, (from, to, winner)) in (3..).zip(moves) {
@@ -209,7 +214,7 @@ pub async fn every_change_is_audited(place: impl Place) {
 
     created(&**experiments, "other", &[]).await;
     let before = experiments.changes().await.unwrap();
-    assert!(experiments.replace(&experiment("other", ""), 7, &by_me()).await.is_err());
+    assert!(experiments.replace(&experiment("other", ""), 7, Draft, &by_me()).await.is_err());
     assert!(experiments.create(&experiment("other", ""), &by_me()).await.is_err());
     assert!(experiments.set_status("other", Running, Paused, None, &by_me()).await.is_err());
     assert!(experiments.delete("none", &by_me()).await.is_err());

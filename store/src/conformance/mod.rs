@@ -2,7 +2,7 @@
 //!
 //! A backend says where it keeps things during a test, and runs a suite in one line:
 //!
-//! ```ignore
+//! ```text
 //! store::conformance!(assignments: Emulator);
 //! ```
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]

@@ -13,6 +13,8 @@ pub(super) struct Decided {
 pub(super) struct Claim {
     pub(super) kind: String,
     pub(super) name: String,
+    /// The only experiment that it is for.
+    pub(super) experiment: Option<String>,
     pub(super) value: f64,
     /// Milliseconds.
     pub(super) at: i64,
@@ -29,12 +31,14 @@ impl Decided {
     /// A trial is an exposed assignment that the policy or the holdout dealt. It is rewarded by a positive reward of
     /// the experiment's name from its moment (less the clocks' tolerance) to the end of its window.
     pub(super) fn counts(&self, experiment: &Experiment, claims: &[Claim]) -> Counts {
+        let meant = |c: &&Claim| c.experiment.as_ref().is_none_or(|id| *id == experiment.id);
         let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(0);
         let exposed = match experiment.exposure {
             Exposure::Decide => true,
-            Exposure::Event => {
-                claims.iter().any(|c| c.kind == UserEventKind::Exposure.as_str() && c.at >= self.at - skew)
-            }
+            Exposure::Event => claims
+                .iter()
+                .filter(meant)
+                .any(|c| c.kind == UserEventKind::Exposure.as_str() && c.at >= self.at - skew),
         };
         let trial = exposed && self.source.is_trial();
         let window = i64::from(experiment.reward.window_hours) * 3_600_000;
@@ -44,7 +48,7 @@ impl Decided {
                 && c.value > 0.0
                 && (self.at - skew..=self.at + window).contains(&c.at)
         };
-        Counts { trial, reward: trial && claims.iter().any(pays) }
+        Counts { trial, reward: trial && claims.iter().filter(meant).any(pays) }
     }
 }
 
@@ -65,7 +69,7 @@ mod tests {
     use super::*;
 
     fn reward(at: i64, value: f64) -> Claim {
-        Claim { kind: "reward".into(), name: "buy".into(), value, at }
+        Claim { kind: "reward".into(), name: "buy".into(), experiment: None, value, at }
     }
 
     #[test]
@@ -90,6 +94,10 @@ mod tests {
         }
         let other = Claim { name: "click".into(), ..reward(at, 1.0) };
         assert!(!d.counts(&e, &[other]).reward);
+        for (id, counted) in [("e", true), ("f", false)] {
+            let only = Claim { experiment: Some(id.into()), ..reward(at, 1.0) };
+            assert_eq!(d.counts(&e, &[only]).reward, counted, "for {id}");
+        }
         let control = Decided { source: Source::Paused, at };
         assert_eq!(control.counts(&e, &[reward(at, 1.0)]), Counts::default());
         e.exposure = Exposure::Event;

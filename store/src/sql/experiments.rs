@@ -1,6 +1,6 @@
 //! Experiments and audit.
 
-use super::{Sqlite, WRITE, damaged, moment, moments, signed, unsigned};
+use super::{Sqlite, damaged, moment, moments, signed, unsigned};
 use crate::{AuditEntry, Change, ExperimentRecord, Experiments, Result, StoreError};
 use async_trait::async_trait;
 use bandit::{Experiment, Status};
@@ -62,7 +62,7 @@ fn json(definition: &Experiment) -> Result<String> {
 impl Experiments for Sqlite {
     async fn create(&self, definition: &Experiment, change: &Change) -> Result<ExperimentRecord> {
         let document = json(definition)?;
-        let mut tx = self.pool.begin_with(WRITE).await?;
+        let mut tx = self.write().await?;
         let inserted = sqlx::query(
             "INSERT INTO experiments (id, definition, status, revision, created_at, updated_at)
              VALUES ($1, $2, 'draft', 1, $3, $3) ON CONFLICT (id) DO NOTHING",
@@ -102,15 +102,25 @@ impl Experiments for Sqlite {
         rows.iter().map(record).collect()
     }
 
-    async fn replace(&self, definition: &Experiment, revision: u64, change: &Change) -> Result<ExperimentRecord> {
+    async fn replace(
+        &self,
+        definition: &Experiment,
+        revision: u64,
+        status: Status,
+        change: &Change,
+    ) -> Result<ExperimentRecord> {
         let document = json(definition)?;
-        let mut tx = self.pool.begin_with(WRITE).await?;
+        let mut tx = self.write().await?;
         let now = existing(&mut tx, &definition.id).await?;
         if now.revision != revision {
             return Err(StoreError::Conflict(format!(
                 "experiment '{}' is at revision {}, not {revision}: read it again and repeat the change",
                 definition.id, now.revision
             )));
+        }
+        if now.status != status {
+            let why = format!("experiment '{}' is {}, no longer {status}", definition.id, now.status);
+            return Err(StoreError::Conflict(why));
         }
         sqlx::query("UPDATE experiments SET definition = $2, revision = revision + 1, updated_at = $3 WHERE id = $1")
             .bind(&definition.id)
@@ -132,7 +142,7 @@ impl Experiments for Sqlite {
         winner: Option<&str>,
         change: &Change,
     ) -> Result<ExperimentRecord> {
-        let mut tx = self.pool.begin_with(WRITE).await?;
+        let mut tx = self.write().await?;
         let now = existing(&mut tx, id).await?;
         if now.status != from {
             return Err(StoreError::Conflict(format!("experiment '{id}' is {}, not {from}", now.status)));
@@ -160,7 +170,7 @@ impl Experiments for Sqlite {
     }
 
     async fn delete(&self, id: &str, change: &Change) -> Result<()> {
-        let mut tx = self.pool.begin_with(WRITE).await?;
+        let mut tx = self.write().await?;
         let now = existing(&mut tx, id).await?;
         // A draft may have outcomes, of a log that was loaded into it.
         let has_outcomes: bool = sqlx::query_scalar(

@@ -1,7 +1,7 @@
 //! Loading a historic log, whole or not at all.
 
+use super::Sqlite;
 use super::ingest::{ingest, known};
-use super::{Sqlite, WRITE};
 use crate::{Import, ImportOutcome, Ingest, Ingested, Result, StoreError};
 use sqlx::Row;
 
@@ -11,7 +11,7 @@ impl Sqlite {
         import: &Import,
         batches: &mut (dyn Iterator<Item = std::result::Result<Ingest, String>> + Send),
     ) -> Result<ImportOutcome> {
-        let mut tx = self.pool.begin_with(WRITE).await?;
+        let mut tx = self.write().await?;
         let known = known(&mut tx, &import.experiment).await?;
         let num = known.ok_or_else(|| StoreError::Missing(format!("experiment '{}'", import.experiment)))?.num;
         let earlier = sqlx::query("SELECT digest, experiment, at FROM imports WHERE name = $1")

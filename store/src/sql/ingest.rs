@@ -2,7 +2,7 @@
 
 use super::evaluate::source_number;
 use super::settle::{move_counts, settle};
-use super::{Sqlite, WRITE, damaged, signed};
+use super::{Sqlite, damaged, signed};
 use crate::{Ingest, Ingested, Result, StoreError};
 use bandit::{DecisionId, DecisionRecord, Experiment, Exposure, UserEvent, hour_of};
 use sqlx::sqlite::SqliteRow;
@@ -27,7 +27,7 @@ pub(super) struct Known {
 
 impl Sqlite {
     pub(super) async fn ingest_batch(&self, batch: &Ingest) -> Result<Ingested> {
-        let mut tx = self.pool.begin_with(WRITE).await?;
+        let mut tx = self.write().await?;
         let ingested = ingest(&mut tx, batch).await?;
         tx.commit().await?;
         self.empty_wal().await;
@@ -181,13 +181,14 @@ async fn insert_events(db: &mut SqliteConnection, batch: &Ingest) -> Result<(u64
     rows.retain(|row| !old.contains(&row.0));
     for chunk in rows.chunks(ROWS) {
         let mut sql: QueryBuilder<Db> =
-            QueryBuilder::new("INSERT INTO events (key, kind, name, visitor, item, value, at) ");
+            QueryBuilder::new("INSERT INTO events (key, kind, name, visitor, item, experiment, value, at) ");
         sql.push_values(chunk, |mut row, (key, e, _)| {
             row.push_bind(&key[..])
                 .push_bind(e.kind.as_str())
                 .push_bind(&e.name)
                 .push_bind(&e.user)
                 .push_bind(&e.item)
+                .push_bind(&e.experiment)
                 .push_bind(e.value)
                 .push_bind(e.at.as_millisecond());
         });

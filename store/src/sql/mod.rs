@@ -12,8 +12,8 @@ mod settle;
 use crate::open::Durability;
 use crate::{Result, StoreError};
 use jiff::Timestamp;
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqlitePool, Transaction};
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ const WRITE: &str = "BEGIN IMMEDIATE";
 /// The database in one file.
 pub(crate) struct Sqlite {
     pool: SqlitePool,
+    /// One connection for transactions that write: those that wait for it leave the others to readers.
+    writer: SqlitePool,
     /// One connection that waits for nobody.
     impatient: SqlitePool,
 }
@@ -54,13 +56,24 @@ impl Sqlite {
             .pragma("cache_size", "-65536");
         let impatient =
             SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options.clone().busy_timeout(Duration::ZERO));
-        let pool = SqlitePoolOptions::new()
+        // A transaction that could not even be rolled back, on a full disk say, must not be met by the next one.
+        let sound = || {
+            SqlitePoolOptions::new()
+                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+        };
+        let writer = sound().max_connections(1).acquire_timeout(BUSY).connect_lazy_with(options.clone());
+        let pool = sound()
             .max_connections(4)
             .connect_with(options)
             .await
             .map_err(|e| unusable(format!("it cannot be opened: {e}")))?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await?;
-        Ok(Self { pool, impatient })
+        Ok(Self { pool, writer, impatient })
+    }
+
+    /// A transaction that may write.
+    async fn write(&self) -> Result<Transaction<'static, sqlx::Sqlite>> {
+        Ok(self.writer.begin_with(WRITE).await?)
     }
 
     /// Empties the write-ahead log after much was written: ids are in random order, so a batch rewrites a page for

@@ -1,6 +1,6 @@
 //! Update runs.
 
-use super::{Sqlite, WRITE, damaged, moment, moments, signed};
+use super::{Sqlite, damaged, moment, moments, signed};
 use crate::{Result, Run, RunReport, RunStatus, Runs, StoreError, Trigger};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -62,7 +62,7 @@ impl Runs for Sqlite {
         if !any {
             return Ok(None);
         }
-        let mut tx = self.pool.begin_with(WRITE).await?;
+        let mut tx = self.write().await?;
         let oldest: Option<i64> = sqlx::query_scalar("SELECT min(id) FROM update_runs WHERE status = 'requested'")
             .fetch_one(&mut *tx)
             .await?;

@@ -21,7 +21,8 @@ pub(super) async fn settle(
         let mut sql: QueryBuilder<Db> = QueryBuilder::new(SELECT_CLAIMED);
         sql.push(" WHERE d.id IN ");
         list(&mut sql, chunk);
-        sql.push(" ORDER BY d.id");
+        // What is counted in full stays so, however many events claim it.
+        sql.push(" AND NOT (d.counted_trial = 1 AND d.counted_reward = 1) ORDER BY d.id");
         let rows = sql.build().fetch_all(&mut *db).await?;
         let mut changed: BTreeMap<(bool, bool), Vec<Id>> = BTreeMap::new();
         for group in rows.chunk_by(|a, b| id(a, 0).ok() == id(b, 0).ok()) {
@@ -62,7 +63,7 @@ async fn definition(db: &mut SqliteConnection, num: i64) -> Result<Experiment> {
 /// Decisions with the events that claim them, one row per event.
 pub(super) const SELECT_CLAIMED: &str =
     "SELECT d.id, d.experiment, d.segment, d.arm, d.source, d.at, d.counted_trial, d.counted_reward,
-        e.kind, e.name, e.value, e.at AS event_at
+        e.kind, e.name, e.experiment AS only, e.value, e.at AS event_at
      FROM decisions d LEFT JOIN claims c ON c.decision = d.id LEFT JOIN events e ON e.key = c.event";
 
 /// One decision with its events.
@@ -114,6 +115,7 @@ impl Claimed {
             self.claims.push(Claim {
                 kind,
                 name: row.try_get("name")?,
+                experiment: row.try_get("only")?,
                 value: row.try_get("value")?,
                 at: row.try_get("event_at")?,
             });
