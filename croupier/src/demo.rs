@@ -2,7 +2,7 @@
 
 use crate::cli::Failure;
 use crate::clock::{AcceleratedClock, SystemClock};
-use crate::serve::{Roles, Server, interrupted};
+use crate::serve::{Interruption, Roles, Server};
 use crate::settings::{SettingArgs, Settings};
 use bandit::{Clock, Experiment, Status};
 use clap::Args;
@@ -75,6 +75,7 @@ fn scenes() -> [Scene; 2] {
 }
 
 pub(crate) async fn run(args: &DemoArgs, given: &SettingArgs) -> Result<(), Failure> {
+    let interruption = Interruption::listen()?;
     // Held until the end: dropping it removes the directory.
     let scratch = tempfile::tempdir().map_err(|e| Failure::Failed(format!("no temporary directory: {e}")))?;
     let settings = Settings::load(&given.all_in_one(scratch.path()))?;
@@ -98,7 +99,7 @@ pub(crate) async fn run(args: &DemoArgs, given: &SettingArgs) -> Result<(), Fail
                 None => std::future::pending().await,
             }
         };
-        tokio::select! { () = interrupted() => {}, () = limit => {} }
+        tokio::select! { () = interruption.wait() => {}, () = limit => {} }
         let _ = stop.send(true);
     });
     server.run(stopped).await?;

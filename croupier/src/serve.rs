@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Scope, Stores};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use updater::Updater;
 
@@ -121,14 +122,14 @@ impl Server {
         });
         let mut stopped = stop.clone();
         // The sender lives as long as the process; were it gone, stopping would be right as well.
-        let signal = async move { drop(stopped.wait_for(|s| *s).await) };
+        let told = async move { drop(stopped.wait_for(|s| *s).await) };
         match self.listener {
             Some(listener) => {
                 let listener = listener.tap_io(|tcp| {
                     // Small answers must not wait for a full packet; without it they are only slower.
                     let _ = tcp.set_nodelay(true);
                 });
-                let serving = axum::serve(listener, self.router).with_graceful_shutdown(signal);
+                let serving = axum::serve(listener, self.router).with_graceful_shutdown(told);
                 let mut late = stop.clone();
                 let too_late = async move {
                     drop(late.wait_for(|s| *s).await);
@@ -141,7 +142,7 @@ impl Server {
                 }
             }
             None => tokio::select! {
-                () = signal => {}
+                () = told => {}
                 ended = &mut updater => return Err(ended_early(ended)),
             },
         }
@@ -158,13 +159,14 @@ impl Server {
 
 /// Serves until the process is told to stop.
 pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure> {
+    let interruption = Interruption::listen()?;
     let server = Server::open(settings, Arc::new(SystemClock), roles, None).await?;
     if let Some(address) = server.address() {
         println!("listening on http://{address}");
     }
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
-        interrupted().await;
+        interruption.wait().await;
         tracing::info!("stopping");
         let _ = stop.send(true);
     });
@@ -189,18 +191,27 @@ pub(crate) async fn update_once(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Resolves when the process is told to stop.
-pub(crate) async fn interrupted() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(e) => {
-            tracing::error!("signals cannot be received, stop the process by force: {e}");
-            return std::future::pending().await;
+/// Being told to stop. Made before the process says that it listens, so that from then on it ends in order.
+pub(crate) struct Interruption {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Interruption {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let failed = |e| Failure::Failed(format!("signals cannot be received: {e}"));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    /// Resolves when it comes.
+    pub(crate) async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }
 
