@@ -39,7 +39,7 @@ const NOBODY: &str = "this machine";
 
 /// The caller, for the audit log.
 #[derive(Clone)]
-pub(crate) struct Caller(pub(crate) String);
+pub(crate) struct Caller(pub(crate) Arc<str>);
 
 impl Access {
     /// Asks for keys.
@@ -59,16 +59,15 @@ impl Access {
         Ok(())
     }
 
-    /// Lets a caller in who may do what `needed` says.
-    fn admit(&self, request: &Request, needed: Scope) -> Result<Caller, Problem> {
-        let headers = request.headers();
+    /// Lets a caller in who may do what `needed` says, and tells the name of the key.
+    pub(crate) fn admit(&self, headers: &HeaderMap, uri: &Uri, needed: Scope) -> Result<Option<Arc<str>>, Problem> {
         match self {
-            Self::Loopback if needed == Scope::Decide => Ok(Caller(NOBODY.into())),
-            Self::Loopback => same_machine(headers).map(|()| Caller(NOBODY.into())),
+            Self::Loopback if needed == Scope::Decide => Ok(None),
+            Self::Loopback => same_machine(headers).map(|()| None),
             Self::Keys(valid) => {
                 let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(secret_of);
                 let in_url = header.is_none() && needed == Scope::Decide;
-                let given = if in_url { key_of(request.uri()) } else { header };
+                let given = if in_url { key_of(uri) } else { header };
                 let missing = || {
                     Problem::new(
                         StatusCode::UNAUTHORIZED,
@@ -90,7 +89,7 @@ impl Access {
                         StatusCode::FORBIDDEN,
                         "an admin key does not belong into a URL: use a decide key",
                     )),
-                    Some(key) if key.scope == needed || key.scope == Scope::Admin => Ok(Caller(key.name.clone())),
+                    Some(key) if key.scope == needed || key.scope == Scope::Admin => Ok(Some(key.name.as_str().into())),
                     Some(_) => Err(Problem::new(
                         StatusCode::FORBIDDEN,
                         "the key is for deciding and events only: use an admin key",
@@ -152,12 +151,8 @@ pub fn new_secret() -> Result<String, String> {
     Ok(bytes.iter().fold("ck_".to_owned(), |s, b| s + &format!("{b:02x}")))
 }
 
-pub(crate) async fn pages(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    guard(&app.config.access, Scope::Decide, request, next).await
-}
-
 pub(crate) async fn admin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    guard(&app.config.access, Scope::Admin, request, next).await
+    guard(&app.config.access, request, next).await
 }
 
 /// Guards pages that people open in a browser: the key is the password of Basic authentication, under any name. It is
@@ -168,7 +163,7 @@ pub async fn people(State(access): State<Access>, mut request: Request, next: Ne
     {
         request.headers_mut().insert(AUTHORIZATION, bearer);
     }
-    let mut response = guard(&access, Scope::Admin, request, next).await;
+    let mut response = guard(&access, request, next).await;
     if response.status() == StatusCode::UNAUTHORIZED {
         response
             .headers_mut()
@@ -183,10 +178,10 @@ fn password_of(headers: &HeaderMap) -> Option<String> {
     String::from_utf8(decoded).ok()?.split_once(':').map(|(_, password)| password.to_owned())
 }
 
-async fn guard(access: &Access, needed: Scope, mut request: Request, next: Next) -> Response {
-    match access.admit(&request, needed) {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
+async fn guard(access: &Access, mut request: Request, next: Next) -> Response {
+    match access.admit(request.headers(), request.uri(), Scope::Admin) {
+        Ok(name) => {
+            request.extensions_mut().insert(Caller(name.unwrap_or_else(|| NOBODY.into())));
             next.run(request).await
         }
         Err(problem) => problem.into_response(),

@@ -3,8 +3,6 @@
 use crate::app::App;
 use crate::body::{json, query};
 use crate::problem::{Problem, Result};
-use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -93,8 +91,8 @@ pub(crate) enum BatchResult {
 #[utoipa::path(post, path = "/v1/decide", operation_id = "decide", tag = "decide", request_body = DecideRequest, responses(
     (status = 200, body = Decision), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 404, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(crate) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Response> {
-    respond(&decide(&app, json(&body)?).await?)
+pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
+    respond(&decide(app, json(body)?).await?)
 }
 
 /// Decide, for pages: no preflight. Attributes of the context come as `context.NAME=VALUE`.
@@ -102,10 +100,10 @@ pub(crate) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Res
     params(("experiment" = String, Query), ("user" = String, Query), ("item" = Option<String>, Query)),
     responses((status = 200, body = Decision), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Response> {
+pub(crate) async fn get(app: &App, uri: &Uri) -> Result<Response> {
     let mut request = DecideRequest::default();
     let (mut experiment, mut user) = (None, None);
-    for (name, value) in query(&uri)? {
+    for (name, value) in query(uri)? {
         match (name.as_str(), name.strip_prefix("context.")) {
             ("experiment", _) => experiment = Some(value),
             ("user", _) => user = Some(value),
@@ -120,15 +118,15 @@ pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Respons
     }
     request.experiment = experiment.ok_or_else(|| Problem::field("experiment", "is required"))?;
     request.user = user.ok_or_else(|| Problem::field("user", "is required"))?;
-    respond(&decide(&app, request).await?)
+    respond(&decide(app, request).await?)
 }
 
 /// Decide several experiments or items for one user.
 #[utoipa::path(post, path = "/v1/decide/batch", operation_id = "decide_batch", tag = "decide", request_body = BatchRequest, responses(
     (status = 200, body = BatchResponse), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 413, body = Problem)))]
-pub(crate) async fn batch(State(app): State<Arc<App>>, body: Bytes) -> Result<Response> {
-    let BatchRequest { user, context, requests } = json(&body)?;
+pub(crate) async fn batch(app: &App, body: &[u8]) -> Result<Response> {
+    let BatchRequest { user, context, requests } = json(body)?;
     if requests.len() > MAX_BATCH {
         return Err(Problem::field("requests", format!("must be at most {MAX_BATCH}, are {}", requests.len())));
     }
@@ -138,7 +136,7 @@ pub(crate) async fn batch(State(app): State<Arc<App>>, body: Bytes) -> Result<Re
     // Together, so that their writes share one synchronisation of the disk.
     let all = requests
         .into_iter()
-        .map(|BatchItem { experiment, item }| decide(&app, DecideRequest { experiment, item, ..shared.clone() }));
+        .map(|BatchItem { experiment, item }| decide(app, DecideRequest { experiment, item, ..shared.clone() }));
     let results = futures::future::join_all(all).await;
     let decisions = results.into_iter().map(|r| r.map_or_else(BatchResult::Problem, BatchResult::Decision)).collect();
     respond(&BatchResponse { decisions })

@@ -4,14 +4,12 @@ use crate::app::App;
 use crate::body::json;
 use crate::problem::{Problem, Result};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use bandit::{Event, NewEvent};
 use rand::TryRng;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What became of the events.
@@ -37,10 +35,10 @@ pub(crate) struct Rejection {
     request_body(content((NewEvent = "application/json"), (Vec<NewEvent> = "application/json"), (String = "text/plain"))),
     responses((status = 202, body = Receipt), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(crate) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<(StatusCode, Json<Receipt>)> {
+pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     let now = app.clock.now();
     let (mut events, mut rejected) = (Vec::new(), Vec::new());
-    for (index, parsed) in split(&body)?.into_iter().enumerate() {
+    for (index, parsed) in split(body)?.into_iter().enumerate() {
         let checked = parsed.and_then(|event| {
             let unknown = event.experiment.as_ref().filter(|id| app.snapshot().get(id).is_none());
             match unknown {
@@ -62,7 +60,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<(St
     })?;
     app.metrics.events.increment(events.len() as u64);
     app.metrics.events_rejected.increment(rejected.len() as u64);
-    Ok((StatusCode::ACCEPTED, Json(Receipt { accepted: events.len(), rejected })))
+    Ok((StatusCode::ACCEPTED, Json(Receipt { accepted: events.len(), rejected })).into_response())
 }
 
 /// Takes a body apart into events, each by itself right or wrong.

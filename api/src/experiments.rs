@@ -60,7 +60,7 @@ pub(crate) struct Stop {
 
 fn change(app: &App, caller: Caller, uri: &Uri) -> Result<Change> {
     let why: Why = params(uri)?;
-    Ok(Change { who: caller.0, why: why.reason.unwrap_or_default(), at: app.clock.now() })
+    Ok(Change { who: caller.0.to_string(), why: why.reason.unwrap_or_default(), at: app.clock.now() })
 }
 
 async fn existing(app: &App, id: &str) -> Result<ExperimentRecord> {

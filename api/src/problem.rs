@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bandit::FieldError;
@@ -68,6 +68,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting: try again in a second")
     }
 
+    pub(crate) fn too_large() -> Self {
+        let detail = format!("the body is larger than {} bytes", crate::MAX_BODY);
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
     fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; the cause is in its log")
     }
@@ -117,17 +122,10 @@ pub(crate) async fn dress(response: Response) -> Response {
     let plain = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/plain"));
     if (status.is_client_error() || status.is_server_error()) && plain {
         let detail = match status {
-            StatusCode::PAYLOAD_TOO_LARGE => format!("the body is larger than {} bytes", crate::MAX_BODY),
+            StatusCode::PAYLOAD_TOO_LARGE => return Problem::too_large().into_response(),
             other => other.canonical_reason().unwrap_or("the request cannot be taken").to_lowercase(),
         };
-        let mut problem = Problem::new(status, detail).into_response();
-        for (name, value) in response.headers() {
-            // Those of the body are the problem's own; the others, such as for cross-origin answers, stay.
-            if *name != CONTENT_TYPE && *name != CONTENT_LENGTH {
-                problem.headers_mut().append(name, value.clone());
-            }
-        }
-        return problem;
+        return Problem::new(status, detail).into_response();
     }
     response
 }

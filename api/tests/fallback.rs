@@ -31,9 +31,6 @@ impl EventLog for Stuck {
     async fn acknowledge(&self, receipt: Receipt) -> Result<()> {
         self.log.acknowledge(receipt).await
     }
-    async fn wait(&self) {
-        self.log.wait().await;
-    }
     async fn check(&self) -> Result<()> {
         if self.stuck.load(Ordering::Relaxed) { Err(StoreError::Embedded("stuck".into())) } else { Ok(()) }
     }

@@ -19,6 +19,7 @@ use store::{Scope, Stores};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use updater::Updater;
 
 /// How long requests may take to end after the signal to stop.
@@ -113,12 +114,10 @@ impl Server {
         let (stop_updater, updater_stop) = watch::channel(false);
         let updater = Updater::new(self.stores.clone(), self.clock, self.interval);
         let updates = self.roles.updater;
+        // On a thread of its own: decoding a batch takes longer than a request may wait for a worker.
+        let work = move || tokio::runtime::Handle::current().block_on(updater.run(updater_stop));
         let mut updater = tokio::spawn(async move {
-            if updates {
-                updater.run(updater_stop).await;
-            } else {
-                std::future::pending().await
-            }
+            if updates { tokio::task::spawn_blocking(work).await } else { std::future::pending().await }
         });
         let mut stopped = stop.clone();
         // The sender lives as long as the process; were it gone, stopping would be right as well.
@@ -149,7 +148,7 @@ impl Server {
         if updates {
             // It listens as long as it runs.
             let _ = stop_updater.send(true);
-            updater.await.map_err(|e| Failure::Failed(format!("the updater broke off: {e}")))?;
+            updater.await.flatten().map_err(|e| Failure::Failed(format!("the updater broke off: {e}")))?;
         }
         refreshing.abort();
         upkeep.abort();
@@ -244,8 +243,8 @@ fn recorder() -> Result<PrometheusHandle, Failure> {
     Ok(handle)
 }
 
-fn ended_early(ended: Result<(), tokio::task::JoinError>) -> Failure {
-    let why = ended.err().map_or_else(String::new, |e| format!(": {e}"));
+fn ended_early(ended: Result<Result<(), JoinError>, JoinError>) -> Failure {
+    let why = ended.flatten().err().map_or_else(String::new, |e| format!(": {e}"));
     Failure::Failed(format!("the updater ended by itself{why}"))
 }
 

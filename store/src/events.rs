@@ -16,9 +16,6 @@ pub trait EventLog: Send + Sync {
     /// Never delivers again what `receipt` stands for: call it once its effects are durable elsewhere.
     async fn acknowledge(&self, receipt: Receipt) -> Result<()>;
 
-    /// Returns when there may be something to pull.
-    async fn wait(&self);
-
     /// Fails if appends fail, without appending.
     async fn check(&self) -> Result<()>;
 

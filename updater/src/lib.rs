@@ -12,12 +12,14 @@ pub use schedule::boundary;
 use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{Result, RunReport, Stores, Trigger};
 use tokio::sync::watch;
 
 /// How often the updater looks whether an update is due or asked for.
 const TICK: Duration = Duration::from_millis(100);
+/// How often it consumes the log. More often would make many small transactions, on the disk that decisions wait for.
+const PACE: Duration = Duration::from_millis(500);
 /// How long it leaves a store alone that failed.
 const RECOVERY: Duration = Duration::from_secs(1);
 
@@ -28,13 +30,15 @@ pub struct Updater {
     interval: SignedDuration,
     /// What was consumed since the last run.
     since: RunReport,
+    /// When the log was last consumed.
+    consumed: Option<Instant>,
 }
 
 impl Updater {
     /// An updater that runs at multiples of `interval` since 1970-01-01T00:00Z.
     #[must_use]
     pub fn new(stores: Stores, clock: Arc<dyn Clock>, interval: SignedDuration) -> Self {
-        Self { stores, clock, interval, since: RunReport::default() }
+        Self { stores, clock, interval, since: RunReport::default(), consumed: None }
     }
 
     /// Works until `stop` becomes true, then finishes what it is at.
@@ -49,7 +53,6 @@ impl Updater {
             }
             tokio::select! {
                 () = tokio::time::sleep(TICK) => {}
-                () = self.stores.events.wait() => {}
                 _ = stop.changed() => {}
             }
         }
@@ -68,7 +71,10 @@ impl Updater {
                 last.insert(self.last_boundary().await?)
             }
         };
-        self.consume().await?;
+        if self.consumed.is_none_or(|t| t.elapsed() >= PACE) {
+            self.consume().await?;
+            self.consumed = Some(Instant::now());
+        }
         if let Some(run) = self.stores.runs.take_requested(self.clock.now()).await? {
             self.run_as(run).await?;
         }

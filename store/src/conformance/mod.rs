@@ -43,7 +43,7 @@ macro_rules! conformance {
     (event_log: $place:ty) => {
         $crate::conformance!(@event_log $place: in_order_at_least_once every_event_comes_back nothing_appended
             acknowledged_never_again kept_across_reopening many_appenders_one_consumer
-            abandoned_appends_are_all_or_nothing waiting_wakes_up late_receipts_change_nothing);
+            abandoned_appends_are_all_or_nothing late_receipts_change_nothing);
     };
     (experiments: $place:ty) => {
         $crate::conformance!(@experiments $place: created_once listed_in_pages replaced_at_its_revision

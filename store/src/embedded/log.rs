@@ -74,9 +74,7 @@ impl EventLog for Embedded {
             state.next += events.len() as u64;
             Ok(durable)
         })?;
-        durable.wait().await?;
-        self.arrived.notify_one();
-        Ok(())
+        durable.wait().await
     }
 
     async fn pull(&self, max: usize) -> Result<Delivery> {
@@ -110,10 +108,6 @@ impl EventLog for Embedded {
             *dropped = receipt.0;
         }
         Ok(())
-    }
-
-    async fn wait(&self) {
-        self.arrived.notified().await;
     }
 
     async fn check(&self) -> Result<()> {

@@ -24,7 +24,6 @@ use lock::DirectoryLock;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Notify;
 use writer::Writer;
 
 /// Journal files kept before memory tables are flushed: the smallest that fjall takes.
@@ -43,7 +42,6 @@ pub(crate) struct Embedded {
     posteriors: Keyspace,
     meta: Keyspace,
     log_state: Mutex<log::LogState>,
-    arrived: Notify,
     /// Up to which record the log's space was given back.
     dropped: tokio::sync::Mutex<u64>,
     /// The last publication of posteriors.
@@ -67,10 +65,6 @@ impl Embedded {
         let log = db.keyspace("log", || options().compaction_strategy(files))?;
         let (posteriors, meta) = (keyspace("posteriors")?, keyspace("meta")?);
         let log_state = log::LogState::recover(&log, &meta)?;
-        let arrived = Notify::new();
-        if log_state.backlog() > 0 {
-            arrived.notify_one();
-        }
         let mode = match durability {
             Durability::Sync => PersistMode::SyncData,
             Durability::Os => PersistMode::Buffer,
@@ -81,7 +75,6 @@ impl Embedded {
             log_state: Mutex::new(log_state),
             dropped: tokio::sync::Mutex::new(0),
             publishing: tokio::sync::Mutex::new(Durable::already()),
-            arrived,
             db,
             log,
             posteriors,
