@@ -26,6 +26,8 @@ use updater::Updater;
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often measurements are folded together for the next reading.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// Steps of priority below requests.
+const BACKGROUND: i32 = 10;
 /// How often keys are looked up again.
 const KEYS: Duration = Duration::from_secs(1);
 /// Bounds in seconds of the histogram of times.
@@ -115,7 +117,10 @@ impl Server {
         let updater = Updater::new(self.stores.clone(), self.clock, self.interval);
         let updates = self.roles.updater;
         // On a thread of its own: decoding a batch takes longer than a request may wait for a worker.
-        let work = move || tokio::runtime::Handle::current().block_on(updater.run(updater_stop));
+        let work = move || {
+            yield_to_requests();
+            tokio::runtime::Handle::current().block_on(updater.run(updater_stop));
+        };
         let mut updater = tokio::spawn(async move {
             if updates { tokio::task::spawn_blocking(work).await } else { std::future::pending().await }
         });
@@ -241,6 +246,14 @@ fn recorder() -> Result<PrometheusHandle, Failure> {
     api::describe_metrics();
     updater::describe_metrics();
     Ok(handle)
+}
+
+/// Puts this thread, and those it starts, the database's writer for one, behind those that answer requests: posteriors
+/// may be a second late, pages not a millisecond.
+fn yield_to_requests() {
+    if let Err(e) = rustix::process::nice(BACKGROUND) {
+        tracing::warn!("the updater keeps its priority: {e}");
+    }
 }
 
 fn ended_early(ended: Result<Result<(), JoinError>, JoinError>) -> Failure {

@@ -61,7 +61,13 @@ impl Sqlite {
             SqlitePoolOptions::new()
                 .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         };
-        let writer = sound().max_connections(1).acquire_timeout(BUSY).connect_lazy_with(options.clone());
+        // Its thread starts with the first who writes and has that one's priority, so it is kept.
+        let writer = sound()
+            .max_connections(1)
+            .acquire_timeout(BUSY)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.clone());
         let pool = sound()
             .max_connections(4)
             .connect_with(options)

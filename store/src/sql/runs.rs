@@ -107,7 +107,7 @@ impl Runs for Sqlite {
         )
         .bind(at.as_millisecond())
         .bind(serde_json::to_string(&report).map_err(damaged("an update run"))?)
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(done.rows_affected())
     }
