@@ -13,7 +13,7 @@ fn sticky(daily: bool) -> Sticky {
     Sticky { by, time_zone: "UTC".into() }
 }
 
-fn assignment(user: &str, daily: bool, day: Date, arm: &str) -> Assignment {
+pub(crate) fn assignment(user: &str, daily: bool, day: Date, arm: &str) -> Assignment {
     Assignment {
         key: AssignmentKey::new("e", &sticky(daily), user, Some("sku-1"), day),
         arm: arm.into(),

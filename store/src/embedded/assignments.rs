@@ -20,35 +20,29 @@ pub(super) fn keyspace_name(day: Option<Date>) -> String {
 impl Assignments for Embedded {
     async fn get(&self, key: &AssignmentKey) -> Result<Option<Assignment>> {
         let keyspace = self.day(key.day)?;
-        let pending = self.writer.with(|p| Ok(p.assignments.get(&key.id).cloned()))?;
-        if let Some((assignment, group)) = pending {
-            Durable::with(group).wait().await?;
-            return Ok(Some(assignment));
+        if let Ok(put) = self.writer.with(|pending| Ok(pending.standing(key)))? {
+            put.durable.wait().await?;
+            return Ok(Some(put.standing));
         }
         keyspace.get(key.id.0)?.map(|bytes| decode_assignment(*key, &bytes)).transpose()
     }
 
     async fn put_if_absent(&self, new: &Assignment) -> Result<Put> {
         let keyspace = self.day(new.key.day)?;
-        // Most that are not new are on disk already; reading them must not hold up the writers.
-        if let Some(bytes) = keyspace.get(new.key.id.0)? {
-            return Ok(Put { standing: decode_assignment(new.key, &bytes)?, won: false, durable: Durable::already() });
-        }
-        // Under the writer's lock nothing moves from "on its way" to "in the database": a key is in one of them.
-        self.writer.with(|pending| {
-            if let Some((standing, group)) = pending.assignments.get(&new.key.id) {
-                return Ok(Put { standing: standing.clone(), won: false, durable: Durable::with(group.clone()) });
-            }
+        let op = Op { keyspace: keyspace.clone(), key: new.key.id.0.to_vec(), value: encode_assignment(new)? };
+        let mut known = self.writer.with(|pending| Ok(pending.standing(&new.key)))?;
+        loop {
+            let ended = match known {
+                Ok(put) => return Ok(put),
+                Err(ended) => ended,
+            };
+            // Not under the writer's lock: the disk may make it wait.
             if let Some(bytes) = keyspace.get(new.key.id.0)? {
-                return Ok(Put {
-                    standing: decode_assignment(new.key, &bytes)?,
-                    won: false,
-                    durable: Durable::already(),
-                });
+                let standing = decode_assignment(new.key, &bytes)?;
+                return Ok(Put { standing, won: false, durable: Durable::already() });
             }
-            let op = Op { keyspace, key: new.key.id.0.to_vec(), value: encode_assignment(new)? };
-            Ok(Put { standing: new.clone(), won: true, durable: pending.add_assignment(new, op)? })
-        })
+            known = self.writer.with(|pending| pending.put(new, op.clone(), ended))?;
+        }
     }
 
     async fn expire(&self, before: Date) -> Result<()> {

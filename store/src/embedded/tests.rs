@@ -2,9 +2,11 @@
 
 use super::Embedded;
 use super::writer::Op;
+use crate::conformance::assignments::assignment;
 use crate::tests::locations;
 use crate::{Durability, EventLog, Locations, StoreError};
 use bandit::{Event, UserEvent, UserEventKind};
+use jiff::civil::date;
 use std::path::Path;
 
 /// The message of a failure to open.
@@ -231,4 +233,22 @@ async fn too_much_waiting_is_refused() {
     taken.unwrap().wait().await.unwrap();
     store.append(&[view("1")]).await.unwrap();
     assert_eq!(store.meta.len().unwrap(), 100_000);
+}
+
+/// Between reading the database and writing, another may have put the same key: it is seen, or the database read again.
+#[tokio::test]
+async fn a_key_put_since_the_database_was_read_is_not_put_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = embedded(dir.path());
+    let (first, second) =
+        (assignment("u", true, date(2026, 11, 21), "a"), assignment("u", true, date(2026, 11, 21), "b"));
+    let op = || Op { keyspace: store.meta.clone(), key: first.key.id.0.to_vec(), value: Vec::new() };
+    let put = |new| store.writer.with(|pending| pending.put(new, op(), 0)).unwrap();
+    let won = put(&first).unwrap();
+    assert!(won.won);
+    won.durable.wait().await.unwrap();
+    let lost = put(&second).unwrap();
+    assert_eq!((lost.won, &lost.standing), (false, &first), "its group has ended");
+    store.append(&[view("1")]).await.unwrap();
+    assert_eq!(put(&second).unwrap_err(), 2, "another has ended after it");
 }
