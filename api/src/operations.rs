@@ -60,7 +60,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Rea
 /// Metrics in Prometheus' text form.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    if let Ok(backlog) = app.stores.events.backlog().await {
+    if let Ok(Some(backlog)) = app.stores.events.backlog().await {
         #[expect(clippy::cast_precision_loss, reason = "a count for people")]
         app.metrics.backlog.set(backlog as f64);
     }

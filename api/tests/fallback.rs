@@ -34,7 +34,7 @@ impl EventLog for Stuck {
     async fn check(&self) -> Result<()> {
         if self.stuck.load(Ordering::Relaxed) { Err(StoreError::Embedded("stuck".into())) } else { Ok(()) }
     }
-    async fn backlog(&self) -> Result<u64> {
+    async fn backlog(&self) -> Result<Option<u64>> {
         self.log.backlog().await
     }
 }

@@ -144,6 +144,10 @@ impl Settings {
                 events: or("events", format!("file:{data}")),
                 database: or("database", format!("sqlite:{data}/croupier.db")),
                 durability,
+                spool: Path::new(&data).join("spool"),
+                spool_bytes: 1 << 20,
+                bigtable_emulator: None,
+                pubsub_emulator: None,
             },
             listen: parse("listen", &text("listen"), "must be ADDRESS:PORT, as 127.0.0.1:8080", |_| true)?,
             interval_minutes: parse("interval_minutes", &text("interval_minutes"), "must be 1 to 1440", |n| {

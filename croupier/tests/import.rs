@@ -28,12 +28,7 @@ fn now() -> Timestamp {
 impl Place {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let locations = Locations {
-            state: "file:unused".into(),
-            events: "file:unused".into(),
-            database: format!("sqlite:{}", dir.path().join("croupier.db").display()),
-            durability: Durability::Os,
-        };
+        let locations = Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) };
         Self { stores: store::open_database(&locations).await.unwrap(), dir }
     }
 

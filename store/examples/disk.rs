@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use store::{Change, Durability, Ingest, Locations, Stores};
+use store::{Change, Ingest, Locations, Stores};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -138,12 +138,7 @@ async fn main() -> Outcome<()> {
     let batch: usize = args.next().map_or(Ok(5_000), |a| a.parse())?;
     let scratch = tempfile::tempdir()?;
     let dir = scratch.path();
-    let locations = Locations {
-        state: format!("file:{}", dir.display()),
-        events: format!("file:{}", dir.display()),
-        database: format!("sqlite:{}", dir.join("croupier.db").display()),
-        durability: Durability::Sync,
-    };
+    let locations = Locations::in_dir(dir);
     let at: Timestamp = "2026-11-21T00:00:00Z".parse()?;
     let stores = store::open(&locations).await?;
     let definition: Experiment = serde_json::from_str(DEFINITION)?;
@@ -171,7 +166,7 @@ async fn main() -> Outcome<()> {
     row(dir, "closed", "")?;
     let stores = store::open(&locations).await?;
     most = most.max(row(dir, "opened again", "")?);
-    println!("most after catching up: {most:.1} MB; backlog {}", stores.events.backlog().await?);
+    println!("most after catching up: {most:.1} MB; backlog {}", stores.events.backlog().await?.unwrap_or_default());
     Ok(())
 }
 

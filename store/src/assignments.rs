@@ -18,6 +18,9 @@ pub trait Assignments: Send + Sync {
 
     /// Lets go of assignments of days before `day`.
     async fn expire(&self, day: Date) -> Result<()>;
+
+    /// Fails if assignments cannot be read, without changing any.
+    async fn check(&self) -> Result<()>;
 }
 
 /// The outcome of a put. Who won is known at once; it may be told only when `durable`.

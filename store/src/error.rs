@@ -34,6 +34,14 @@ pub enum StoreError {
     /// The embedded store failed.
     #[error("embedded store: {0}")]
     Embedded(String),
+    /// A service failed.
+    #[error("{service}: {why}")]
+    Remote {
+        /// Which.
+        service: &'static str,
+        /// What it said, in one line.
+        why: String,
+    },
     /// The database failed.
     #[error("database: {0}")]
     Sql(#[from] sqlx::Error),

@@ -7,20 +7,21 @@ use bandit::Event;
 /// A durable log, consumed at least once.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Appends; safe when it returns. Either all or none are kept.
+    /// Appends; safe when it returns. All are kept, now or, if this fails half-way, some time later, or none.
     async fn append(&self, events: &[Event]) -> Result<()>;
 
-    /// The oldest events that are not acknowledged, at most `max`; empty if there are none.
+    /// Events that are not acknowledged, the oldest first where the log has one order, at most `max`; empty if there are
+    /// none, as far as the log can tell in a moment.
     async fn pull(&self, max: usize) -> Result<Delivery>;
 
     /// Never delivers again what `receipt` stands for: call it once its effects are durable elsewhere.
     async fn acknowledge(&self, receipt: Receipt) -> Result<()>;
 
-    /// Fails if appends fail, without appending.
+    /// Fails if appends fail and go on failing until a person helps, without appending.
     async fn check(&self) -> Result<()>;
 
-    /// Events that wait to be acknowledged.
-    async fn backlog(&self) -> Result<u64>;
+    /// Events that wait to be acknowledged; none if the log cannot count them.
+    async fn backlog(&self) -> Result<Option<u64>>;
 }
 
 /// A batch of events to work on.

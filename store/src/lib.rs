@@ -4,6 +4,8 @@
 //! outcomes, update runs, audit and keys are in SQL.
 
 mod assignments;
+#[cfg(feature = "cloud")]
+mod bigtable;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod embedded;
@@ -11,9 +13,13 @@ mod error;
 mod events;
 mod experiments;
 mod keys;
+mod leases;
+mod locations;
 mod open;
 mod outcomes;
 mod posteriors;
+#[cfg(feature = "cloud")]
+mod pubsub;
 mod results;
 mod runs;
 mod sql;
@@ -25,7 +31,9 @@ pub use error::{Result, StoreError};
 pub use events::{Delivery, EventLog, Poison, Receipt};
 pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};
 pub use keys::{Key, Keys, Scope};
-pub use open::{DatabaseStores, Durability, Locations, Stores, open, open_database};
+pub use leases::Leases;
+pub use locations::{Durability, Locations};
+pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes};
 pub use posteriors::PosteriorSets;
 pub use results::{Detail, Group, Health, Holdout, Results, SegmentResult, results};

@@ -1,34 +1,10 @@
 //! The one place where a URL becomes a backend.
 
 use crate::embedded::Embedded;
+use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, public, same};
 use crate::sql::Sqlite;
 use crate::{Assignments, EventLog, Experiments, Keys, Outcomes, PosteriorSets, Result, Runs, StoreError};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Where things are kept.
-#[derive(Debug, Clone)]
-pub struct Locations {
-    /// Assignments and posteriors: `file:DIR`.
-    pub state: String,
-    /// Decisions and events: `file:DIR`.
-    pub events: String,
-    /// Experiments, outcomes, runs, audit and keys: `sqlite:FILE`.
-    pub database: String,
-    /// What an acknowledgement means.
-    pub durability: Durability,
-}
-
-/// What an acknowledged write survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// A power cut: the disk is synchronised first.
-    #[default]
-    Sync,
-    /// The end of the process, but not of the machine.
-    Os,
-}
 
 /// Everything that is kept.
 #[derive(Clone)]
@@ -54,15 +30,27 @@ pub struct Stores {
 /// # Errors
 /// When a location cannot be used, with the setting's name and what it may be.
 pub async fn open(locations: &Locations) -> Result<Stores> {
-    let (state_dir, events_dir) = (file_dir("state", &locations.state)?, file_dir("events", &locations.events)?);
-    let database_file = sqlite_file(&locations.database)?;
-    let state = Embedded::open("state", &state_dir, locations.durability)?;
-    let one = state_dir == events_dir || same(&state_dir, &events_dir);
-    let log = if one { state.clone() } else { Embedded::open("events", &events_dir, locations.durability)? };
-    let database = Arc::new(Sqlite::open(&database_file, locations.durability).await?);
+    let (state, events) = (StateAt::parse(&locations.state)?, EventsAt::parse(&locations.events)?);
+    let database_at = DatabaseAt::parse(&locations.database)?;
+    let durability = locations.durability;
+    let embedded = match &state {
+        StateAt::Dir(dir) => Some((dir, Embedded::open("state", dir, durability)?)),
+        StateAt::Bigtable(_) => None,
+    };
+    let log: Arc<dyn EventLog> = match (&events, &embedded) {
+        (EventsAt::Dir(dir), Some((state_dir, state))) if same(state_dir, dir) => state.clone(),
+        (EventsAt::Dir(dir), _) => Embedded::open("events", dir, durability)?,
+        (EventsAt::PubSub(topic), _) => cloud::events(topic, locations).await?,
+    };
+    let (assignments, posteriors) = match (&state, embedded) {
+        (StateAt::Bigtable(instance), _) => cloud::state(instance, locations).await?,
+        (_, Some((_, state))) => (state.clone() as Arc<dyn Assignments>, state as Arc<dyn PosteriorSets>),
+        (StateAt::Dir(_), None) => return Err(StoreError::Embedded("the state was not opened".into())),
+    };
+    let database = database(&database_at, locations).await?;
     Ok(Stores {
-        assignments: state.clone(),
-        posteriors: state,
+        assignments,
+        posteriors,
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),
@@ -87,45 +75,59 @@ pub struct DatabaseStores {
 /// # Errors
 /// When the location cannot be used.
 pub async fn open_database(locations: &Locations) -> Result<DatabaseStores> {
-    let database = Arc::new(Sqlite::open(&sqlite_file(&locations.database)?, locations.durability).await?);
+    let database = database(&DatabaseAt::parse(&locations.database)?, locations).await?;
     Ok(DatabaseStores { experiments: database.clone(), outcomes: database.clone(), keys: database })
 }
 
-/// The file of `sqlite:FILE` or, as others write it, `sqlite://FILE`.
-fn sqlite_file(url: &str) -> Result<PathBuf> {
-    match path_of("sqlite:", url) {
-        // Each connection would have a memory of its own.
-        Some(path) if !path.starts_with(':') => Ok(path.into()),
-        _ => Err(unusable("database", url, "'sqlite:FILE', as sqlite:./data/croupier.db")),
+async fn database(at: &DatabaseAt, locations: &Locations) -> Result<Arc<Sqlite>> {
+    match at {
+        DatabaseAt::Sqlite(file) => Ok(Arc::new(Sqlite::open(file, locations.durability).await?)),
+        DatabaseAt::Postgres(url) => {
+            Err(StoreError::Setting { setting: "database", value: public(url), reason: "not there yet".into() })
+        }
     }
 }
 
-/// The directory of `file:DIR` or `file://DIR`.
-fn file_dir(setting: &'static str, url: &str) -> Result<PathBuf> {
-    let path = path_of("file:", url).map(PathBuf::from);
-    path.ok_or_else(|| unusable(setting, url, "'file:DIR', as file:./data"))
+/// The services of Google Cloud.
+#[cfg(feature = "cloud")]
+mod cloud {
+    use super::{Arc, Assignments, EventLog, InProject, Locations, PosteriorSets, Result};
+    use crate::bigtable::Bigtable;
+    use crate::pubsub::PubSub;
+
+    pub(super) async fn state(
+        instance: &InProject,
+        locations: &Locations,
+    ) -> Result<(Arc<dyn Assignments>, Arc<dyn PosteriorSets>)> {
+        let state = Arc::new(Bigtable::open(instance, locations).await?);
+        Ok((state.clone(), state))
+    }
+
+    pub(super) async fn events(topic: &InProject, locations: &Locations) -> Result<Arc<dyn EventLog>> {
+        Ok(Arc::new(PubSub::open(topic, locations).await?))
+    }
 }
 
-fn path_of<'a>(scheme: &str, url: &'a str) -> Option<&'a str> {
-    let path = url.strip_prefix(scheme)?;
-    Some(path.strip_prefix("//").unwrap_or(path)).filter(|path| !path.is_empty())
-}
+/// Their place in a build that has none of them.
+#[cfg(not(feature = "cloud"))]
+#[expect(clippy::unused_async, reason = "as where they are")]
+mod cloud {
+    use super::{Arc, Assignments, EventLog, InProject, Locations, PosteriorSets, Result, StoreError};
 
-fn unusable(setting: &'static str, value: &str, may_be: &str) -> StoreError {
-    let (scheme, rest) = value.split_once(':').unwrap_or((value, ""));
-    let reason = match scheme {
-        "bigtable" | "pubsub" | "postgres" | "postgresql" => {
-            format!("this build has no '{scheme}' backend; here it may be {may_be}")
-        }
-        _ => format!("it may be {may_be}"),
-    };
-    // A URL may hold a password: before the host, or among its parameters.
-    let secret = rest.contains(['@', ':', '?']);
-    let value = if secret { format!("{scheme}://…") } else { value.escape_debug().to_string() };
-    StoreError::Setting { setting, value, reason }
-}
+    pub(super) async fn state(
+        _: &InProject,
+        locations: &Locations,
+    ) -> Result<(Arc<dyn Assignments>, Arc<dyn PosteriorSets>)> {
+        Err(lacking("state", &locations.state, "Bigtable"))
+    }
 
-/// Whether two paths are one directory; the first exists.
-fn same(a: &Path, b: &Path) -> bool {
-    matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+    pub(super) async fn events(_: &InProject, locations: &Locations) -> Result<Arc<dyn EventLog>> {
+        Err(lacking("events", &locations.events, "Pub/Sub"))
+    }
+
+    fn lacking(setting: &'static str, url: &str, service: &str) -> StoreError {
+        let reason =
+            format!("this build has no {service} client: take a released one, or build with '--features cloud'");
+        StoreError::Setting { setting, value: super::public(url), reason }
+    }
 }

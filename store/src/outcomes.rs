@@ -4,6 +4,7 @@ use crate::Result;
 use async_trait::async_trait;
 use bandit::{DecisionId, DecisionRecord, HourOutcome, UserEvent};
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 /// Decisions and events from the log, joined and counted per hour of decision. Everything is idempotent by id,
 /// and the order of arrival does not matter.
@@ -26,6 +27,9 @@ pub trait Outcomes: Send + Sync {
         import: &Import,
         batches: &mut (dyn Iterator<Item = std::result::Result<Ingest, String>> + Send),
     ) -> Result<ImportOutcome>;
+
+    /// Lets go of decisions and events from before a day (UTC), and of what they counted for.
+    async fn forget(&self, before: Date) -> Result<()>;
 
     /// Records that were set aside, newest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;

@@ -192,7 +192,7 @@ fn holdout(e: &Experiment, outcomes: &[HourOutcome]) -> Option<Holdout> {
 }
 
 /// Whether the last update worked and the log is being read.
-fn freshness(record: &ExperimentRecord, runs: &[crate::Run], backlog: u64) -> Option<Health> {
+fn freshness(record: &ExperimentRecord, runs: &[crate::Run], backlog: Option<u64>) -> Option<Health> {
     if record.status == Status::Draft {
         return None;
     }
@@ -201,7 +201,10 @@ fn freshness(record: &ExperimentRecord, runs: &[crate::Run], backlog: u64) -> Op
         None => (true, "no update has ended yet".to_owned()),
         Some(run) => match &run.report.error {
             Some(error) => (false, format!("the last update failed: {error}")),
-            None => (true, format!("events that wait to be read: {backlog}")),
+            None => (
+                true,
+                backlog.map_or_else(|| "events are read".into(), |n| format!("events that wait to be read: {n}")),
+            ),
         },
     };
     Some(Health { check: "update".into(), ok, detail })

@@ -1,8 +1,7 @@
 //! The backends that every build carries, through the suites that any backend must pass.
 
 use crate::conformance::Place;
-use crate::{Durability, Locations, Stores};
-use std::path::Path;
+use crate::{Locations, Stores};
 use tempfile::TempDir;
 
 /// Everything in one scratch directory, as `serve` keeps it in `./data`.
@@ -16,17 +15,7 @@ impl Default for Directory {
 
 impl Place for Directory {
     async fn open(&self) -> Stores {
-        crate::open(&locations(self.0.path())).await.unwrap()
-    }
-}
-
-/// State, events and database in `dir`.
-pub(crate) fn locations(dir: &Path) -> Locations {
-    Locations {
-        state: format!("file:{}", dir.display()),
-        events: format!("file:{}", dir.display()),
-        database: format!("sqlite:{}", dir.join("croupier.db").display()),
-        durability: Durability::Sync,
+        crate::open(&Locations::in_dir(self.0.path())).await.unwrap()
     }
 }
 

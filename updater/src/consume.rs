@@ -77,7 +77,7 @@ impl Updater {
     /// Consumes what is in the log now. What is appended meanwhile waits for the next time: under load there is always more.
     pub(crate) async fn consume(&mut self) -> Result<()> {
         let mut directory: Option<Directory> = None;
-        let mut left = self.stores.events.backlog().await?;
+        let mut left = self.stores.events.backlog().await?.unwrap_or(u64::MAX);
         while left > 0 {
             let delivery = self.stores.events.pull(BATCH).await?;
             let Some(receipt) = delivery.receipt else { return Ok(()) };

@@ -32,15 +32,8 @@ impl World {
         let reward = if extra.contains("reward") { "" } else { r#","reward":{"event":"buy"}"# };
         let extra = format!("{extra}{reward}");
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().display();
-        let stores = store::open(&Locations {
-            state: format!("file:{path}"),
-            events: format!("file:{path}"),
-            database: format!("sqlite:{path}/croupier.db"),
-            durability: Durability::Os,
-        })
-        .await
-        .unwrap();
+        let stores =
+            store::open(&Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) }).await.unwrap();
         let json = format!(r#"{{"id":"e","arms":[{{"id":"a"}},{{"id":"b"}}]{extra}}}"#);
         let experiment: Experiment = serde_json::from_str(&json).unwrap();
         let clock = Arc::new(SetClock(Mutex::new(at("2026-11-21T10:30:00Z"))));

@@ -50,15 +50,8 @@ pub async fn start_on(change: impl FnOnce(&mut Stores)) -> Api {
 
 async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut Stores)) -> Api {
     let dir = tempfile::tempdir().unwrap();
-    let at = dir.path().display();
-    let mut stores = store::open(&Locations {
-        state: format!("file:{at}"),
-        events: format!("file:{at}"),
-        database: format!("sqlite:{at}/croupier.db"),
-        durability: Durability::Os,
-    })
-    .await
-    .unwrap();
+    let mut stores =
+        store::open(&Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) }).await.unwrap();
     change(&mut stores);
     let clock = Arc::new(SetClock(Mutex::new("2026-11-21T10:00:00Z".parse().unwrap())));
     let config = Config { cached_assignments: 10_000, store_timeout, access };

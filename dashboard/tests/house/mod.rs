@@ -36,13 +36,7 @@ pub(crate) struct Reply {
 impl House {
     pub(crate) async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let at = dir.path().display();
-        let locations = Locations {
-            state: format!("file:{at}"),
-            events: format!("file:{at}"),
-            database: format!("sqlite:{at}/croupier.db"),
-            durability: Durability::Os,
-        };
+        let locations = Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) };
         let stores = store::open(&locations).await.unwrap();
         Self { stores, now: "2026-11-21T10:00:00Z".parse().unwrap(), _dir: dir }
     }

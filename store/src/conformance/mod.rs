@@ -15,6 +15,8 @@ pub mod outcomes;
 pub mod outcomes_model;
 pub mod posterior_sets;
 pub mod runs;
+#[cfg(feature = "cloud")]
+pub mod services;
 
 use crate::{Change, Stores};
 use jiff::Timestamp;

@@ -3,8 +3,8 @@
 use super::Embedded;
 use super::format::{decode_assignment, encode_assignment};
 use super::writer::Op;
-use crate::Result;
 use crate::assignments::{Assignments, Durable, Put};
+use crate::{EventLog, Result};
 use async_trait::async_trait;
 use bandit::{Assignment, AssignmentKey};
 use jiff::civil::Date;
@@ -43,6 +43,10 @@ impl Assignments for Embedded {
             }
             known = self.writer.with(|pending| pending.put(new, op.clone(), ended))?;
         }
+    }
+
+    async fn check(&self) -> Result<()> {
+        EventLog::check(self).await
     }
 
     async fn expire(&self, before: Date) -> Result<()> {

@@ -114,7 +114,7 @@ impl EventLog for Embedded {
         self.writer.with(|pending| pending.failure.clone().map_or(Ok(()), |why| Err(StoreError::Embedded(why))))
     }
 
-    async fn backlog(&self) -> Result<u64> {
-        Ok(self.log_state().backlog())
+    async fn backlog(&self) -> Result<Option<u64>> {
+        Ok(Some(self.log_state().backlog()))
     }
 }

@@ -13,9 +13,8 @@ mod posteriors;
 mod tests;
 mod writer;
 
-use crate::Result;
 use crate::assignments::Durable;
-use crate::open::Durability;
+use crate::{Durability, Result};
 use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};

@@ -3,7 +3,6 @@
 use super::Embedded;
 use super::writer::Op;
 use crate::conformance::assignments::assignment;
-use crate::tests::locations;
 use crate::{Durability, EventLog, Locations, StoreError};
 use bandit::{Event, UserEvent, UserEventKind};
 use jiff::civil::date;
@@ -22,18 +21,18 @@ async fn refused(locations: &Locations) -> String {
 async fn a_directory_is_for_one_process() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().display().to_string();
-    let first = crate::open(&locations(dir.path())).await.unwrap();
+    let first = crate::open(&Locations::in_dir(dir.path())).await.unwrap();
     let pid = std::process::id().to_string();
-    let line = refused(&locations(dir.path())).await;
+    let line = refused(&Locations::in_dir(dir.path())).await;
     assert!(line.starts_with(&format!("state = 'file:{path}'")) && line.contains(&format!("process {pid}")), "{line}");
     // Whichever setting names it is named.
     let other = tempfile::tempdir().unwrap();
-    let events_only = Locations { events: locations(dir.path()).events, ..locations(other.path()) };
+    let events_only = Locations { events: Locations::in_dir(dir.path()).events, ..Locations::in_dir(other.path()) };
     let line = refused(&events_only).await;
     assert!(line.starts_with(&format!("events = 'file:{path}'")) && line.contains(&format!("process {pid}")), "{line}");
     drop(first);
     for _ in 0..20 {
-        drop(crate::open(&locations(dir.path())).await.unwrap());
+        drop(crate::open(&Locations::in_dir(dir.path())).await.unwrap());
     }
     crate::open(&events_only).await.unwrap();
 }
@@ -44,7 +43,7 @@ async fn a_directory_may_be_written_in_two_ways() {
     let dir = tempfile::tempdir().unwrap();
     let new = dir.path().join("data");
     let detour = format!("file://{}/../data", new.display());
-    let mixed = Locations { events: detour, ..locations(&new) };
+    let mixed = Locations { events: detour, ..Locations::in_dir(&new) };
     for _ in 0..2 {
         crate::open(&mixed).await.unwrap();
     }
@@ -55,25 +54,38 @@ async fn a_directory_may_be_written_in_two_ways() {
 #[tokio::test]
 async fn state_and_events_may_be_apart() {
     let (state, events) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let apart = Locations { events: locations(events.path()).events, ..locations(state.path()) };
+    let apart = Locations { events: Locations::in_dir(events.path()).events, ..Locations::in_dir(state.path()) };
     let stores = crate::open(&apart).await.unwrap();
     stores.events.append(&[view("1")]).await.unwrap();
     drop(stores);
-    assert_eq!(crate::open(&apart).await.unwrap().events.backlog().await.unwrap(), 1);
-    assert_eq!(crate::open(&locations(state.path())).await.unwrap().events.backlog().await.unwrap(), 0);
+    assert_eq!(crate::open(&apart).await.unwrap().events.backlog().await.unwrap(), Some(1));
+    assert_eq!(crate::open(&Locations::in_dir(state.path())).await.unwrap().events.backlog().await.unwrap(), Some(0));
 }
 
 #[tokio::test]
 async fn unusable_urls_are_explained() {
     let dir = tempfile::tempdir().unwrap();
-    let good = locations(dir.path());
-    for url in
-        ["bigtable://project/instance", "nonsense", "file:", "file://", "", "sqlite:x", "C:\\data", "/data", "FILE:x"]
-    {
+    let good = Locations::in_dir(dir.path());
+    for url in ["nonsense", "file:", "file://", "", "sqlite:x", "C:\\data", "/data", "FILE:x"] {
         let line = refused(&Locations { state: url.into(), ..good.clone() }).await;
         assert!(line.starts_with("state = ") && line.contains("it may be 'file:DIR'"), "{line}");
         let line = refused(&Locations { events: url.into(), ..good.clone() }).await;
         assert!(line.starts_with("events = ") && line.contains("it may be 'file:DIR'"), "{line}");
+    }
+    for url in [
+        "bigtable:",
+        "bigtable://",
+        "bigtable://p",
+        "bigtable://p/",
+        "bigtable:///i",
+        "bigtable://p/i/t",
+        "bigtable://p/i?x",
+    ] {
+        let line = refused(&Locations { state: url.into(), ..good.clone() }).await;
+        assert!(line.starts_with("state = ") && line.contains("'bigtable://PROJECT/INSTANCE'"), "{line}");
+        let url = url.replace("bigtable", "pubsub");
+        let line = refused(&Locations { events: url, ..good.clone() }).await;
+        assert!(line.starts_with("events = ") && line.contains("'pubsub://PROJECT/TOPIC'"), "{line}");
     }
     for url in ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite://:memory:", "file:x", "mysql://h/d", "x\ny"] {
         let line = refused(&Locations { database: url.into(), ..good.clone() }).await;
@@ -94,15 +106,26 @@ async fn foreign_urls_are_named_without_their_passwords() {
             format!("postgresql:{secret}@db.example"),
             format!("postgress://user:{secret}@db.example/croupier"),
         ] {
-            let line = refused(&Locations { database: url.clone(), ..locations(dir.path()) }).await;
+            let line = refused(&Locations { database: url.clone(), ..Locations::in_dir(dir.path()) }).await;
             assert!(!line.contains(secret), "{line}");
             assert!(line.contains(url.split(':').next().unwrap()), "{line}");
         }
     }
-    let line = refused(&Locations { database: "postgres://db/croupier".into(), ..locations(dir.path()) }).await;
-    let expected = "database = 'postgres://db/croupier': this build has no 'postgres' backend; here it may be \
-                    'sqlite:FILE', as sqlite:./data/croupier.db";
-    assert_eq!(line, expected);
+}
+
+/// A newcomer's build is small: it says what it lacks.
+#[cfg(not(feature = "cloud"))]
+#[tokio::test]
+async fn a_build_without_clients_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    for (state, events, expected) in [
+        ("bigtable://p/i", "file:x", "state = 'bigtable://p/i': this build has no Bigtable client"),
+        ("file:x", "pubsub://p/t", "events = 'pubsub://p/t': this build has no Pub/Sub client"),
+    ] {
+        let at = |url: &str| url.replace("file:x", &format!("file:{}", dir.path().display()));
+        let line = refused(&Locations { state: at(state), events: at(events), ..Locations::in_dir(dir.path()) }).await;
+        assert!(line.starts_with(expected) && line.contains("--features cloud"), "{line}");
+    }
 }
 
 #[tokio::test]
@@ -111,10 +134,10 @@ async fn a_directory_that_cannot_be_written_is_named() {
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
     for bad in [file.clone(), file.join("data")] {
-        let line = refused(&locations(&bad)).await;
+        let line = refused(&Locations::in_dir(&bad)).await;
         assert!(line.contains(&bad.display().to_string()) && line.starts_with("state = "), "{line}");
-        let database = locations(&file.join("x")).database;
-        let line = refused(&Locations { database, ..locations(dir.path()) }).await;
+        let database = Locations::in_dir(&file.join("x")).database;
+        let line = refused(&Locations { database, ..Locations::in_dir(dir.path()) }).await;
         assert!(line.starts_with("database = "), "{line}");
     }
 }
@@ -128,13 +151,15 @@ async fn a_read_only_directory_is_named() {
     let may_write = std::fs::write(dir.path().join("probe"), "").is_ok();
     if may_write {
         // Permissions do not bind the superuser.
-        crate::open(&locations(dir.path())).await.unwrap();
+        crate::open(&Locations::in_dir(dir.path())).await.unwrap();
         return;
     }
-    let line = refused(&locations(dir.path())).await;
+    let line = refused(&Locations::in_dir(dir.path())).await;
     assert!(line.starts_with("state = ") && line.contains("cannot be opened"), "{line}");
     let writable = tempfile::tempdir().unwrap();
-    let line = refused(&Locations { database: locations(dir.path()).database, ..locations(writable.path()) }).await;
+    let line =
+        refused(&Locations { database: Locations::in_dir(dir.path()).database, ..Locations::in_dir(writable.path()) })
+            .await;
     assert!(line.starts_with("database = ") && line.contains("cannot be opened"), "{line}");
 }
 
@@ -171,7 +196,7 @@ async fn a_record_that_is_no_event_comes_as_such() {
     assert!(later.reason.contains("format 2") && later.body.contains("{\"x\":1}"), "{later:?}");
     assert!(rubbish.reason.contains("format 255") && !rubbish.body.is_empty(), "{rubbish:?}");
     store.acknowledge(delivery.receipt.unwrap()).await.unwrap();
-    assert_eq!(store.backlog().await.unwrap(), 0);
+    assert_eq!(store.backlog().await.unwrap(), Some(0));
 }
 
 /// The space of acknowledged records is given back, and nothing else goes with it.
@@ -192,7 +217,7 @@ async fn acknowledged_records_leave_the_disk() {
     assert!(store.log.disk_space() < full / 2, "{} of {full} bytes are left", store.log.disk_space());
     drop(store);
     let store = embedded(dir.path());
-    assert_eq!(store.backlog().await.unwrap(), 5_000);
+    assert_eq!(store.backlog().await.unwrap(), Some(5_000));
     let rest = store.pull(10_000).await.unwrap();
     assert_eq!(rest.events.into_iter().map(Result::unwrap).collect::<Vec<_>>(), batch);
     store.acknowledge(rest.receipt.unwrap()).await.unwrap();
@@ -213,7 +238,7 @@ async fn an_empty_log_goes_on_behind_its_mark() {
     store.writer.with(|pending| pending.add([mark])).unwrap().wait().await.unwrap();
     drop(store);
     let store = embedded(dir.path());
-    assert_eq!(store.backlog().await.unwrap(), 0);
+    assert_eq!(store.backlog().await.unwrap(), Some(0));
     store.append(&[view("1")]).await.unwrap();
     assert_eq!(store.pull(10).await.unwrap().events, [Ok(view("1"))]);
 }

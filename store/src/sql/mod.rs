@@ -9,8 +9,7 @@ mod outcomes;
 mod runs;
 mod settle;
 
-use crate::open::Durability;
-use crate::{Result, StoreError};
+use crate::{Durability, Result, StoreError};
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool, Transaction};

@@ -7,6 +7,7 @@ use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Resul
 use async_trait::async_trait;
 use bandit::HourOutcome;
 use futures::TryStreamExt;
+use jiff::civil::Date;
 use sqlx::{AssertSqlSafe, Row};
 use std::collections::{BTreeMap, HashMap};
 
@@ -98,6 +99,10 @@ impl Outcomes for Sqlite {
         batches: &mut (dyn Iterator<Item = std::result::Result<Ingest, String>> + Send),
     ) -> Result<ImportOutcome> {
         self.import_batches(import, batches).await
+    }
+
+    async fn forget(&self, _before: Date) -> Result<()> {
+        Ok(())
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {

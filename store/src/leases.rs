@@ -1,0 +1,15 @@
+//! Who may do what only one process at a time may do.
+
+use crate::Result;
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Leases by name. The database's clock counts, so that replicas whose clocks differ agree.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Takes or renews a lease from now on; false while another holds it.
+    async fn hold(&self, lease: &str, holder: &str, length: Duration) -> Result<bool>;
+
+    /// Gives a lease back; nothing happens if another holds it.
+    async fn release(&self, lease: &str, holder: &str) -> Result<()>;
+}
