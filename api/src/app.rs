@@ -37,14 +37,16 @@ pub struct App {
     pub(crate) assignments: Cache<DecisionId, Arc<Assignment>>,
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
-    fresh: AtomicBool,
+    /// Whether the last look at experiments and keys, and at posteriors and assignments, succeeded.
+    database: AtomicBool,
+    state: AtomicBool,
 }
 
 impl App {
     /// Loads the first snapshot.
     ///
     /// # Errors
-    /// When experiments or posteriors cannot be read.
+    /// When experiments cannot be read. Posteriors may come later: until then it is not ready.
     pub async fn new(
         stores: Stores,
         clock: Arc<dyn Clock>,
@@ -56,13 +58,19 @@ impl App {
             metrics: Metrics::new(),
             snapshot: ArcSwap::default(),
             refreshing: Mutex::new(()),
-            fresh: AtomicBool::new(true),
+            database: AtomicBool::new(true),
+            state: AtomicBool::new(true),
             stores,
             clock,
             config,
             recorder,
         };
-        app.refresh().await?;
+        if let Err(e) = app.refresh().await {
+            if !app.database.load(Ordering::Relaxed) {
+                return Err(e);
+            }
+            tracing::error!("not ready to decide yet: {e}");
+        }
         Ok(Arc::new(app))
     }
 
@@ -70,9 +78,14 @@ impl App {
         self.snapshot.load()
     }
 
-    /// Whether the last look for changes succeeded.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.fresh.load(Ordering::Relaxed)
+    /// Whether experiments and keys could be read when they were last looked at.
+    pub(crate) fn reads_database(&self) -> bool {
+        self.database.load(Ordering::Relaxed)
+    }
+
+    /// Whether posteriors and assignments could be.
+    pub(crate) fn reads_state(&self) -> bool {
+        self.state.load(Ordering::Relaxed)
     }
 
     /// Takes in changes of experiments, posteriors and keys.
@@ -81,28 +94,37 @@ impl App {
     /// When a store cannot be read; what was known before stays.
     pub async fn refresh(&self) -> Result<()> {
         let _alone = self.refreshing.lock().await;
-        let now = self.snapshot.load_full();
-        if let Some(next) = now.next(&self.stores).await? {
+        let look = self.snapshot.load_full().next(&self.stores).await;
+        let keys = self.config.access.refresh(&*self.stores.keys).await;
+        self.database.store(look.is_ok() && keys.is_ok(), Ordering::Relaxed);
+        let look = look?;
+        if let Some(next) = look.next {
             #[expect(clippy::cast_precision_loss, reason = "a count for people")]
             self.metrics.experiments.set(next.len() as f64);
             self.snapshot.store(Arc::new(next));
         }
-        self.config.access.refresh(&*self.stores.keys).await
+        let state = match look.trouble {
+            Some(trouble) => Err(trouble),
+            None => self.stores.assignments.check().await,
+        };
+        self.state.store(state.is_ok(), Ordering::Relaxed);
+        keys.and(state)
     }
 
     /// Looks for changes until the future is dropped.
     pub async fn keep_fresh(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(REFRESH);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut well = true;
         loop {
             ticks.tick().await;
             let result = self.refresh().await;
-            let was_fresh = self.fresh.swap(result.is_ok(), Ordering::Relaxed);
-            if let Err(e) = result
-                && was_fresh
-            {
-                tracing::error!("cannot look for changes, deciding from what is known: {e}");
+            match &result {
+                Err(e) if well => tracing::error!("cannot look for changes, deciding from what is known: {e}"),
+                Ok(()) if !well => tracing::info!("changes can be looked for again"),
+                _ => {}
             }
+            well = result.is_ok();
         }
     }
 }

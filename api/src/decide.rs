@@ -154,10 +154,13 @@ fn respond(answer: &impl Serialize) -> Result<Response> {
 
 async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
     request.check().map_err(Problem::fields)?;
-    let decider = match app.snapshot().get(&request.experiment) {
+    let snapshot = app.snapshot();
+    let decider = match snapshot.get(&request.experiment) {
         Some(decider) => decider.clone(),
-        None => return Err(Problem::unknown_experiment(&request.experiment)),
+        None if snapshot.is_complete() => return Err(Problem::unknown_experiment(&request.experiment)),
+        None => return Err(Problem::not_ready()),
     };
+    drop(snapshot);
     let now = app.clock.now();
     if let Some(deal) = decider.settled(&request, now) {
         app.metrics.decided(deal.assignment.source);

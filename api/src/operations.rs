@@ -16,7 +16,7 @@ pub(crate) struct Alive {
     status: &'static str,
 }
 
-/// Whether it can decide, and what keeps it from it.
+/// Whether it can decide, and how its stores are.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Ready {
     ready: bool,
@@ -43,17 +43,25 @@ pub(crate) async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, Json<Al
     }
 }
 
-/// It can decide.
+/// It can decide. A store that went away does not take a replica out of service: all would go at once, and they decide
+/// from what they know. A replica that has not read everything once, or whose log takes no more, is not ready.
 #[utoipa::path(get, path = "/readyz", tag = "operations",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     let part = |name, ok, wrong| Part { name, ok, detail: if ok { "ok" } else { wrong } };
     let log = app.stores.events.check().await.is_ok();
+    let complete = app.snapshot().is_complete();
+    let wrong = if complete {
+        "cannot be read, assignments fall back; see the log"
+    } else {
+        "posteriors were never read; see the log"
+    };
     let parts = vec![
-        part("database", app.is_fresh(), "experiments, keys or posteriors cannot be read; see the log"),
+        part("database", app.reads_database(), "experiments or keys cannot be read, those known stay; see the log"),
+        part("state", app.reads_state() && complete, wrong),
         part("events", log, "decisions and events cannot be written; see the log"),
     ];
-    let ready = parts.iter().all(|p| p.ok);
+    let ready = complete && log;
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(Ready { ready, parts }))
 }
 

@@ -64,6 +64,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, format!("there is no experiment '{}'", id.escape_debug()))
     }
 
+    pub(crate) fn not_ready() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "posteriors could not be read yet: try again in a second")
+    }
+
     pub(crate) fn overloaded() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting: try again in a second")
     }
