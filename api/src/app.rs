@@ -19,7 +19,7 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// Settings of the API.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Assignments kept in memory, about 250 bytes each.
+    /// Assignments kept in memory, about 250 bytes each; a tenth as many that could not be kept in the store.
     pub cached_assignments: usize,
     /// How long a decision waits for its stores before it falls back to its draw.
     pub store_timeout: Duration,
@@ -35,11 +35,16 @@ pub struct App {
     pub(crate) metrics: Metrics,
     pub(crate) recorder: PrometheusHandle,
     pub(crate) assignments: Cache<DecisionId, Arc<Assignment>>,
+    /// Draws that were told while they could not be kept: whoever asks again is dealt the same, though the posteriors
+    /// have moved.
+    pub(crate) told: Cache<DecisionId, Arc<Assignment>>,
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
     /// Whether the last look at experiments and keys, and at posteriors and assignments, succeeded.
     database: AtomicBool,
     state: AtomicBool,
+    /// Whether everything was read once.
+    complete: AtomicBool,
 }
 
 impl App {
@@ -55,11 +60,13 @@ impl App {
     ) -> Result<Arc<Self>> {
         let app = Self {
             assignments: Cache::new(config.cached_assignments),
+            told: Cache::new(config.cached_assignments / 10),
             metrics: Metrics::new(),
             snapshot: ArcSwap::default(),
             refreshing: Mutex::new(()),
             database: AtomicBool::new(true),
             state: AtomicBool::new(true),
+            complete: AtomicBool::new(false),
             stores,
             clock,
             config,
@@ -88,6 +95,11 @@ impl App {
         self.state.load(Ordering::Relaxed)
     }
 
+    /// Whether everything could be read once: from then on it can decide.
+    pub(crate) fn has_read_all(&self) -> bool {
+        self.complete.load(Ordering::Relaxed)
+    }
+
     /// Takes in changes of experiments, posteriors and keys.
     ///
     /// # Errors
@@ -101,6 +113,7 @@ impl App {
         if let Some(next) = look.next {
             #[expect(clippy::cast_precision_loss, reason = "a count for people")]
             self.metrics.experiments.set(next.len() as f64);
+            self.complete.fetch_or(next.is_complete(), Ordering::Relaxed);
             self.snapshot.store(Arc::new(next));
         }
         let state = match look.trouble {
@@ -109,6 +122,14 @@ impl App {
         };
         self.state.store(state.is_ok(), Ordering::Relaxed);
         keys.and(state)
+    }
+
+    /// Takes in a change that this process made, so that whoever made it sees it at once. It is made whether or not this
+    /// succeeds, which is tried again in a moment.
+    pub(crate) async fn take_in_change(&self) {
+        if let Err(e) = self.refresh().await {
+            tracing::warn!("a change is made, and not seen here yet: {e}");
+        }
     }
 
     /// Looks for changes until the future is dropped.

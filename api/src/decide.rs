@@ -173,7 +173,10 @@ async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
         return Ok(answer(&decider, &request, &known, day, false));
     }
     let began = std::time::Instant::now();
-    let fresh = decider.deal(&request, now);
+    let fresh = match app.told.get(&key.id) {
+        Some(told) => Deal { assignment: (*told).clone(), day },
+        None => decider.deal(&request, now),
+    };
     // The control of who is outside, or came in a pause, is kept for the day; where nothing ends with the day, keeping it
     // would exclude them for good.
     let passing = key.day.is_none() && !fresh.assignment.source.is_trial();
@@ -211,8 +214,13 @@ async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
     let end = tokio::time::Instant::now() + app.config.store_timeout;
     let put = match tokio::time::timeout_at(end, app.stores.assignments.put_if_absent(&fresh.assignment)).await {
         Ok(Ok(put)) => put,
-        // The draw is a function of key and version: replicas agree on it.
-        failed => return fallback(app, fresh.assignment, true, failed.ok().and_then(std::result::Result::err)),
+        // The draw is a function of key and version: replicas agree on it, and this one remembers it.
+        failed => {
+            let told = Arc::new(fresh.assignment.clone());
+            let kept = fallback(app, fresh.assignment, true, failed.ok().and_then(std::result::Result::err))?;
+            app.told.insert(told.key.id, told);
+            return Ok(kept);
+        }
     };
     let (durable, first) = (put.durable, put.won);
     let standing = Deal { assignment: put.standing, day: fresh.day };
@@ -220,7 +228,12 @@ async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
     // Both writes are on their way before either is waited for, so that one synchronisation serves both.
     let writes = futures::future::join(durable.wait(), app.stores.events.append(&record));
     match tokio::time::timeout_at(end, writes).await {
-        Ok((Ok(()), Ok(()))) => Ok(Kept { assignment: standing.assignment, first }),
+        Ok((Ok(()), Ok(()))) => {
+            if app.told.len() > 0 {
+                app.told.remove(&standing.assignment.key.id);
+            }
+            Ok(Kept { assignment: standing.assignment, first })
+        }
         // Whoever asks again is told the same: it stands, only its safety is in doubt.
         Ok((kept, logged)) => fallback(app, standing.assignment, first, kept.and(logged).err()),
         Err(_) => fallback(app, standing.assignment, first, None),

@@ -96,7 +96,7 @@ pub(crate) async fn create(
     let definition: Experiment = json(&body)?;
     validate(&definition).map_err(Problem::fields)?;
     let record = app.stores.experiments.create(&definition, &change(&app, caller, &uri)?).await?;
-    app.refresh().await?;
+    app.take_in_change().await;
     Ok((StatusCode::CREATED, [(LOCATION, format!("/v1/experiments/{}", definition.id))], Json(record)))
 }
 
@@ -146,7 +146,7 @@ pub(crate) async fn put(
     let change = change(&app, caller, &uri)?;
     let record =
         app.stores.experiments.replace(&definition, expected.unwrap_or(now.revision), now.status, &change).await?;
-    app.refresh().await?;
+    app.take_in_change().await;
     Ok(Json(record))
 }
 
@@ -161,7 +161,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode> {
     existing(&app, &id).await?;
     app.stores.experiments.delete(&id, &change(&app, caller, &uri)?).await?;
-    app.refresh().await?;
+    app.take_in_change().await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -228,6 +228,6 @@ async fn transition(
         return Err(Problem::new(StatusCode::CONFLICT, why));
     }
     let record = app.stores.experiments.set_status(id, now.status, to, winner, change).await?;
-    app.refresh().await?;
+    app.take_in_change().await;
     Ok(Json(record))
 }

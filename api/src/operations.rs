@@ -50,7 +50,7 @@ pub(crate) async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, Json<Al
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     let part = |name, ok, wrong| Part { name, ok, detail: if ok { "ok" } else { wrong } };
     let log = app.stores.events.check().await.is_ok();
-    let complete = app.snapshot().is_complete();
+    let complete = app.has_read_all();
     let wrong = if complete {
         "cannot be read, assignments fall back; see the log"
     } else {
@@ -58,7 +58,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Rea
     };
     let parts = vec![
         part("database", app.reads_database(), "experiments or keys cannot be read, those known stay; see the log"),
-        part("state", app.reads_state() && complete, wrong),
+        part("state", app.reads_state(), wrong),
         part("events", log, "decisions and events cannot be written; see the log"),
     ];
     let ready = complete && log;

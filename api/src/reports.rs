@@ -84,7 +84,7 @@ pub(crate) async fn update(State(app): State<Arc<App>>, Path(id): Path<String>) 
     loop {
         let run = find().await?;
         if matches!(run.status, RunStatus::Done | RunStatus::Failed) {
-            app.refresh().await?;
+            app.take_in_change().await;
             return Ok((StatusCode::OK, Json(run)));
         }
         if began.elapsed() > PATIENCE {

@@ -107,7 +107,11 @@ fn same(now: &Decider, record: &ExperimentRecord, version: Option<u64>) -> bool 
 }
 
 async fn compile(stores: &Stores, record: ExperimentRecord) -> Result<Arc<Decider>> {
-    let set = stores.posteriors.latest(&record.definition.id).await?;
+    let set = match stores.posteriors.latest(&record.definition.id).await {
+        // Only a draw needs posteriors: a pause must not wait for them.
+        Err(_) if record.status != Status::Running => None,
+        read => read?,
+    };
     // Propensities that were not published with the set take quadrature: not on a thread that answers others.
     let compiled = tokio::task::spawn_blocking(move || {
         let ExperimentRecord { definition, status, winner, revision, .. } = record;

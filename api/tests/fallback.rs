@@ -4,11 +4,12 @@
 mod support;
 
 use async_trait::async_trait;
-use bandit::Event;
+use bandit::{Assignment, AssignmentKey, Event, PosteriorSet};
+use jiff::civil::Date;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{Delivery, EventLog, Receipt, Result, StoreError};
+use store::{Assignments, Delivery, EventLog, PosteriorSets, Put, Receipt, Result, StoreError};
 use support::start_on;
 
 /// A log that stops answering.
@@ -80,4 +81,136 @@ async fn while_the_log_is_stuck_what_stands_is_told_as_fallback() {
     for (user, arm) in &others {
         assert_eq!(decide(user).await, (arm.clone(), "policy".into(), false));
     }
+}
+
+/// State that goes away and comes back.
+struct Away {
+    assignments: Arc<dyn Assignments>,
+    posteriors: Arc<dyn PosteriorSets>,
+    away: AtomicBool,
+}
+
+impl Away {
+    fn reach(&self) -> Result<()> {
+        let refused = || StoreError::Remote { service: "state", why: "away".into() };
+        if self.away.load(Ordering::Relaxed) { Err(refused()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Assignments for Away {
+    async fn get(&self, key: &AssignmentKey) -> Result<Option<Assignment>> {
+        self.reach()?;
+        self.assignments.get(key).await
+    }
+    async fn put_if_absent(&self, new: &Assignment) -> Result<Put> {
+        self.reach()?;
+        self.assignments.put_if_absent(new).await
+    }
+    async fn expire(&self, day: Date) -> Result<()> {
+        self.assignments.expire(day).await
+    }
+    async fn check(&self) -> Result<()> {
+        self.reach()
+    }
+}
+
+#[async_trait]
+impl PosteriorSets for Away {
+    async fn latest_version(&self, experiment: &str) -> Result<u64> {
+        self.reach()?;
+        self.posteriors.latest_version(experiment).await
+    }
+    async fn latest(&self, experiment: &str) -> Result<Option<PosteriorSet>> {
+        self.reach()?;
+        self.posteriors.latest(experiment).await
+    }
+    async fn at(&self, experiment: &str, version: u64) -> Result<Option<PosteriorSet>> {
+        self.posteriors.at(experiment, version).await
+    }
+    async fn since(&self, experiment: &str, version: u64, limit: usize) -> Result<Vec<PosteriorSet>> {
+        self.posteriors.since(experiment, version, limit).await
+    }
+    async fn publish(&self, set: &PosteriorSet) -> Result<()> {
+        self.posteriors.publish(set).await
+    }
+}
+
+async fn start_away() -> (support::Api, Arc<Away>) {
+    let mut state = None;
+    let api = start_on(|stores| {
+        let (assignments, posteriors) = (stores.assignments.clone(), stores.posteriors.clone());
+        let away = Arc::new(Away { assignments, posteriors, away: AtomicBool::new(false) });
+        (stores.assignments, stores.posteriors) = (away.clone(), away.clone());
+        state = Some(away);
+    })
+    .await;
+    (api, state.unwrap())
+}
+
+/// What was told while the state was away stands afterwards, though the posteriors have moved.
+#[tokio::test]
+async fn a_fallback_that_was_told_is_dealt_again() {
+    let (api, state) = start_away().await;
+    let arms: Vec<_> = ["a", "b", "c", "d", "e"].map(|id| json!({"id": id})).into();
+    api.run(&json!({"id": "page", "arms": arms, "reward": {"event": "buy"}})).await;
+    let decide = async |n: u32| {
+        let (status, d) = api.post("/v1/decide", &json!({"experiment": "page", "user": format!("u{n}")})).await;
+        assert_eq!(status, 200, "{d}");
+        (
+            d["arm"].as_str().unwrap().to_owned(),
+            d["source"].as_str().unwrap().to_owned(),
+            d["posterior_version"].clone(),
+        )
+    };
+    state.away.store(true, Ordering::Relaxed);
+    let mut told = Vec::new();
+    for n in 0..100 {
+        let (arm, source, _) = decide(n).await;
+        assert_eq!(source, "fallback");
+        told.push(arm);
+    }
+    state.away.store(false, Ordering::Relaxed);
+    let posterior = bandit::ArmPosterior { alpha: 1.0, beta: 1.0, propensity: 0.2 };
+    let at = bandit::Clock::now(&*api.clock);
+    let names = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+    let set = PosteriorSet::new("page", 1, 1, at, names, [("all".into(), vec![posterior; 5])].into());
+    state.publish(&set).await.unwrap();
+    api.app.refresh().await.unwrap();
+    for (n, arm) in (0..).zip(told) {
+        assert_eq!(decide(n).await, (arm, "policy".into(), json!(0)), "of version 0, though version 1 is out");
+    }
+    assert_eq!(decide(1_000).await.2, json!(1));
+}
+
+/// Posteriors that cannot be read hold up nothing else.
+#[tokio::test]
+async fn while_the_state_is_away_experiments_can_be_paused() {
+    let (api, state) = start_away().await;
+    let page = json!({"id": "page", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "buy"}});
+    api.run(&page).await;
+    state.away.store(true, Ordering::Relaxed);
+    assert_eq!(api.call("POST", "/v1/experiments/page/pause", "").await.0, 200);
+    assert!(api.app.refresh().await.is_err());
+    let (status, ready) = api.call_plain("GET", "/readyz").await;
+    let parts: Vec<_> = ready["parts"].as_array().unwrap().iter().map(|p| (&p["name"], &p["ok"])).collect();
+    assert_eq!(status, 200, "it can decide: {ready}");
+    assert_eq!(parts[0], (&json!("database"), &json!(true)));
+    assert_eq!(parts[1], (&json!("state"), &json!(false)));
+    let (_, d) = api.post("/v1/decide", &json!({"experiment": "page", "user": "u"})).await;
+    assert_eq!(d["arm"], "a", "the control");
+    // What is started now serves its control until its posteriors can be read.
+    let mut other = page.clone();
+    other["id"] = json!("other");
+    api.run(&other).await;
+    let ask = json!({"experiment": "other", "user": "u"});
+    let (status, d) = api.post("/v1/decide", &ask).await;
+    assert_eq!((status, &d["source"]), (200, &json!("paused")));
+    assert_eq!(api.call_plain("GET", "/readyz").await.0, 200);
+    state.away.store(false, Ordering::Relaxed);
+    api.app.refresh().await.unwrap();
+    let ask = json!({"experiment": "other", "user": "another"});
+    assert_eq!(api.post("/v1/decide", &ask).await.1["source"], "policy");
+    let (status, ready) = api.call_plain("GET", "/readyz").await;
+    assert_eq!((status, &ready["parts"][1]["ok"]), (200, &json!(true)));
 }
