@@ -10,9 +10,11 @@ DENY  := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny
 run:
 	$(CARGO) run --release -- demo
 
-## Every test, in short form where there is a long one.
+## Every test, in short form where there is a long one; then what a build without the cloud's clients says of them.
 test:
-	$(CARGO) test --workspace --locked
+	.ci/services
+	$(CARGO) test --workspace --locked --features cloud
+	$(CARGO) test --locked -p store --lib -- embedded
 
 ## Format, warnings, licences, sources and bans.
 lint: $(DENY)
@@ -31,9 +33,11 @@ audit: $(DENY)
 bench:
 	$(CARGO) bench -p croupier --bench bench
 
-## The long forms: ten minutes of load, twenty kills, a million decides.
+## The long forms: ten minutes of load, twenty kills, a million decides, Pub/Sub away for a minute.
 soak:
-	SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 $(CARGO) test --release -p croupier --locked -- --nocapture
+	.ci/services
+	SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
+	    $(CARGO) test --release -p croupier --locked --features cloud -- --nocapture
 
 ## Ten minutes for each parser; needs cargo-fuzz.
 fuzz:
