@@ -1,9 +1,9 @@
 //! The one place where a URL becomes a backend.
 
 use crate::embedded::Embedded;
-use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, public, same};
-use crate::sql::Sqlite;
-use crate::{Assignments, EventLog, Experiments, Keys, Outcomes, PosteriorSets, Result, Runs, StoreError};
+use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
+use crate::sql::Database;
+use crate::{Assignments, EventLog, Experiments, Keys, Leases, Outcomes, PosteriorSets, Result, Runs, StoreError};
 use std::sync::Arc;
 
 /// Everything that is kept.
@@ -23,6 +23,8 @@ pub struct Stores {
     pub runs: Arc<dyn Runs>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
+    /// Who may do what one process at a time may do.
+    pub leases: Arc<dyn Leases>,
 }
 
 /// Opens every store.
@@ -55,7 +57,8 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         experiments: database.clone(),
         outcomes: database.clone(),
         runs: database.clone(),
-        keys: database,
+        keys: database.clone(),
+        leases: database,
     })
 }
 
@@ -79,13 +82,11 @@ pub async fn open_database(locations: &Locations) -> Result<DatabaseStores> {
     Ok(DatabaseStores { experiments: database.clone(), outcomes: database.clone(), keys: database })
 }
 
-async fn database(at: &DatabaseAt, locations: &Locations) -> Result<Arc<Sqlite>> {
-    match at {
-        DatabaseAt::Sqlite(file) => Ok(Arc::new(Sqlite::open(file, locations.durability).await?)),
-        DatabaseAt::Postgres(url) => {
-            Err(StoreError::Setting { setting: "database", value: public(url), reason: "not there yet".into() })
-        }
-    }
+async fn database(at: &DatabaseAt, locations: &Locations) -> Result<Arc<Database>> {
+    Ok(Arc::new(match at {
+        DatabaseAt::Sqlite(file) => Database::sqlite(file, locations.durability).await?,
+        DatabaseAt::Postgres(url) => Database::postgres(url).await?,
+    }))
 }
 
 /// The services of Google Cloud.
@@ -128,6 +129,6 @@ mod cloud {
     fn lacking(setting: &'static str, url: &str, service: &str) -> StoreError {
         let reason =
             format!("this build has no {service} client: take a released one, or build with '--features cloud'");
-        StoreError::Setting { setting, value: super::public(url), reason }
+        StoreError::Setting { setting, value: crate::locations::public(url), reason }
     }
 }

@@ -26,3 +26,4 @@ crate::conformance!(experiments: Directory);
 crate::conformance!(outcomes: Directory);
 crate::conformance!(runs: Directory);
 crate::conformance!(keys: Directory);
+crate::conformance!(leases: Directory);

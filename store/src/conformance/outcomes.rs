@@ -1,5 +1,6 @@
 //! Outcomes: counts that depend on what arrived, and not on how.
 
+pub use super::outcomes_days::*;
 use super::outcomes_model::{Model, Reported, decision, event, history};
 use super::{Place, change, experiment, moment};
 use crate::{Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores};

@@ -1,56 +1,69 @@
 //! Experiments and audit.
 
-use super::{Sqlite, damaged, moment, moments, signed, unsigned};
+use super::{Database, Either, Turn, Tx, damaged, moment, moments, postgres, signed, storable, unsigned};
 use crate::{AuditEntry, Change, ExperimentRecord, Experiments, Result, StoreError};
 use async_trait::async_trait;
 use bandit::{Experiment, Status};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::AssertSqlSafe;
 
 const COLUMNS: &str = "id, definition, status, winner, revision, created_at, updated_at, started_at, stopped_at";
 
-fn record(row: &SqliteRow) -> Result<ExperimentRecord> {
-    let id: String = row.try_get("id")?;
-    let definition: String = row.try_get("definition")?;
-    let status: String = row.try_get("status")?;
+#[derive(sqlx::FromRow)]
+struct ExperimentRow {
+    id: String,
+    definition: String,
+    status: String,
+    winner: Option<String>,
+    revision: i64,
+    created_at: i64,
+    updated_at: i64,
+    started_at: Option<i64>,
+    stopped_at: Option<i64>,
+}
+
+fn record(row: ExperimentRow) -> Result<ExperimentRecord> {
+    let ExperimentRow { id, definition, status, .. } = row;
     Ok(ExperimentRecord {
         definition: serde_json::from_str(&definition).map_err(damaged(&format!("experiment '{id}'")))?,
         status: Status::parse(&status).ok_or_else(|| StoreError::Damaged(format!("status '{status}' of '{id}'")))?,
-        winner: row.try_get("winner")?,
-        revision: unsigned(row.try_get("revision")?),
-        created_at: moment(row.try_get("created_at")?)?,
-        updated_at: moment(row.try_get("updated_at")?)?,
-        started_at: moments(row.try_get("started_at")?)?,
-        stopped_at: moments(row.try_get("stopped_at")?)?,
+        winner: row.winner,
+        revision: unsigned(row.revision),
+        created_at: moment(row.created_at)?,
+        updated_at: moment(row.updated_at)?,
+        started_at: moments(row.started_at)?,
+        stopped_at: moments(row.stopped_at)?,
     })
 }
 
-async fn find(db: &mut SqliteConnection, id: &str) -> Result<Option<ExperimentRecord>> {
-    let sql = format!("SELECT {COLUMNS} FROM experiments WHERE id = $1 AND deleted_at IS NULL");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(db).await?;
-    row.as_ref().map(record).transpose()
+fn by_id() -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("SELECT {COLUMNS} FROM experiments WHERE id = $1 AND deleted_at IS NULL"))
 }
 
-async fn existing(db: &mut SqliteConnection, id: &str) -> Result<ExperimentRecord> {
-    find(db, id).await?.ok_or_else(|| StoreError::Missing(format!("experiment '{id}'")))
+async fn find(tx: &mut Tx, id: &str) -> Result<Option<ExperimentRecord>> {
+    on!(tx, db => sqlx::query_as(by_id()).bind(&*storable(id)).fetch_optional(&mut **db).await?).map(record).transpose()
 }
 
-pub(super) async fn audit(
-    db: &mut SqliteConnection,
-    action: &str,
-    experiment: &str,
-    document: &str,
-    change: &Change,
-) -> Result<()> {
-    sqlx::query("INSERT INTO audit (at, who, why, action, experiment, document) VALUES ($1, $2, $3, $4, $5, $6)")
-        .bind(change.at.as_millisecond())
-        .bind(&change.who)
-        .bind(&change.why)
-        .bind(action)
-        .bind(experiment)
-        .bind(document)
-        .execute(db)
-        .await?;
+async fn existing(tx: &mut Tx, id: &str) -> Result<ExperimentRecord> {
+    find(tx, id).await?.ok_or_else(|| StoreError::Missing(format!("experiment '{id}'")))
+}
+
+pub(super) async fn audit(tx: &mut Tx, action: &str, experiment: &str, document: &str, change: &Change) -> Result<()> {
+    if let Either::Postgres(db) = tx {
+        // Entries are numbered as they are inserted: one that became visible after a later one would be a change
+        // that nobody notices.
+        postgres::wait_for(db, Turn::Small).await?;
+    }
+    on!(tx, db => {
+        sqlx::query("INSERT INTO audit (at, who, why, action, experiment, document) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(change.at.as_millisecond())
+            .bind(&*storable(&change.who))
+            .bind(&*storable(&change.why))
+            .bind(action)
+            .bind(experiment)
+            .bind(document)
+            .execute(&mut **db)
+            .await?;
+    });
     Ok(())
 }
 
@@ -59,20 +72,23 @@ fn json(definition: &Experiment) -> Result<String> {
 }
 
 #[async_trait]
-impl Experiments for Sqlite {
+impl Experiments for Database {
     async fn create(&self, definition: &Experiment, change: &Change) -> Result<ExperimentRecord> {
         let document = json(definition)?;
-        let mut tx = self.write().await?;
-        let inserted = sqlx::query(
-            "INSERT INTO experiments (id, definition, status, revision, created_at, updated_at)
-             VALUES ($1, $2, 'draft', 1, $3, $3) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(&definition.id)
-        .bind(&document)
-        .bind(change.at.as_millisecond())
-        .execute(&mut *tx)
-        .await?;
-        if inserted.rows_affected() == 0 {
+        let mut tx = self.write(Turn::Small).await?;
+        let inserted = on!(&mut tx, db => {
+            sqlx::query(
+                "INSERT INTO experiments (id, definition, status, revision, created_at, updated_at)
+                 VALUES ($1, $2, 'draft', 1, $3, $3) ON CONFLICT (id) DO NOTHING",
+            )
+            .bind(&definition.id)
+            .bind(&document)
+            .bind(change.at.as_millisecond())
+            .execute(&mut **db)
+            .await?
+            .rows_affected()
+        });
+        if inserted == 0 {
             let gone = find(&mut tx, &definition.id).await?.is_none();
             let why = if gone {
                 "belonged to a deleted experiment whose decisions live on: choose another id"
@@ -88,18 +104,22 @@ impl Experiments for Sqlite {
     }
 
     async fn get(&self, id: &str) -> Result<Option<ExperimentRecord>> {
-        find(&mut *self.pool.acquire().await?, id).await
+        on!(self.pool(), db => sqlx::query_as(by_id()).bind(&*storable(id)).fetch_optional(db).await?)
+            .map(record)
+            .transpose()
     }
 
     async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<ExperimentRecord>> {
         let sql =
             format!("SELECT {COLUMNS} FROM experiments WHERE deleted_at IS NULL AND id > $1 ORDER BY id LIMIT $2");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(after.unwrap_or_default())
-            .bind(signed(limit as u64))
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(record).collect()
+        let rows = on!(self.pool(), db => {
+            sqlx::query_as(AssertSqlSafe(sql))
+                .bind(&*storable(after.unwrap_or_default()))
+                .bind(signed(limit as u64))
+                .fetch_all(db)
+                .await?
+        });
+        rows.into_iter().map(record).collect()
     }
 
     async fn replace(
@@ -110,7 +130,7 @@ impl Experiments for Sqlite {
         change: &Change,
     ) -> Result<ExperimentRecord> {
         let document = json(definition)?;
-        let mut tx = self.write().await?;
+        let mut tx = self.write(Turn::Small).await?;
         let now = existing(&mut tx, &definition.id).await?;
         if now.revision != revision {
             return Err(StoreError::Conflict(format!(
@@ -122,12 +142,16 @@ impl Experiments for Sqlite {
             let why = format!("experiment '{}' is {}, no longer {status}", definition.id, now.status);
             return Err(StoreError::Conflict(why));
         }
-        sqlx::query("UPDATE experiments SET definition = $2, revision = revision + 1, updated_at = $3 WHERE id = $1")
+        on!(&mut tx, db => {
+            sqlx::query(
+                "UPDATE experiments SET definition = $2, revision = revision + 1, updated_at = $3 WHERE id = $1",
+            )
             .bind(&definition.id)
             .bind(&document)
             .bind(change.at.as_millisecond())
-            .execute(&mut *tx)
+            .execute(&mut **db)
             .await?;
+        });
         audit(&mut tx, "replace", &definition.id, &document, change).await?;
         let record = existing(&mut tx, &definition.id).await?;
         tx.commit().await?;
@@ -142,7 +166,7 @@ impl Experiments for Sqlite {
         winner: Option<&str>,
         change: &Change,
     ) -> Result<ExperimentRecord> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write(Turn::Small).await?;
         let now = existing(&mut tx, id).await?;
         if now.status != from {
             return Err(StoreError::Conflict(format!("experiment '{id}' is {}, not {from}", now.status)));
@@ -150,18 +174,20 @@ impl Experiments for Sqlite {
         if !from.may_become(to) {
             return Err(StoreError::Conflict(format!("experiment '{id}' is {from} and cannot become {to}")));
         }
-        sqlx::query(
-            "UPDATE experiments SET status = $2, winner = $3, updated_at = $4,
-                 started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, $4) ELSE started_at END,
-                 stopped_at = CASE WHEN $2 = 'stopped' THEN $4 END
-             WHERE id = $1",
-        )
-        .bind(id)
-        .bind(to.as_str())
-        .bind(winner)
-        .bind(change.at.as_millisecond())
-        .execute(&mut *tx)
-        .await?;
+        on!(&mut tx, db => {
+            sqlx::query(
+                "UPDATE experiments SET status = $2, winner = $3, updated_at = $4,
+                     started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, $4) ELSE started_at END,
+                     stopped_at = CASE WHEN $2 = 'stopped' THEN $4 END
+                 WHERE id = $1",
+            )
+            .bind(id)
+            .bind(to.as_str())
+            .bind(winner)
+            .bind(change.at.as_millisecond())
+            .execute(&mut **db)
+            .await?;
+        });
         let document = serde_json::json!({ "from": from, "to": to, "winner": winner }).to_string();
         audit(&mut tx, to.as_str(), id, &document, change).await?;
         let record = existing(&mut tx, id).await?;
@@ -170,17 +196,23 @@ impl Experiments for Sqlite {
     }
 
     async fn delete(&self, id: &str, change: &Change) -> Result<()> {
-        let mut tx = self.write().await?;
+        // No batch may bring it outcomes meanwhile.
+        let mut tx = self.write(Turn::Batch).await?;
+        if let Either::Postgres(db) = &mut tx {
+            postgres::wait_for(db, Turn::Small).await?;
+        }
         let now = existing(&mut tx, id).await?;
         // A draft may have outcomes, of a log that was loaded into it.
-        let has_outcomes: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM experiments e WHERE e.id = $1 AND (
-                 EXISTS (SELECT 1 FROM segments s WHERE s.experiment = e.num)
-                 OR EXISTS (SELECT 1 FROM imports i WHERE i.experiment = e.num)))",
-        )
-        .bind(id)
-        .fetch_one(&mut *tx)
-        .await?;
+        let has_outcomes: bool = on!(&mut tx, db => {
+            sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM experiments e WHERE e.id = $1 AND (
+                     EXISTS (SELECT 1 FROM segments s WHERE s.experiment = e.num)
+                     OR EXISTS (SELECT 1 FROM imports i WHERE i.experiment = e.num)))",
+            )
+            .bind(id)
+            .fetch_one(&mut **db)
+            .await?
+        });
         let sql = match now.status {
             Status::Draft if !has_outcomes => "DELETE FROM experiments WHERE id = $1 AND $2 = $2",
             Status::Draft | Status::Stopped => "UPDATE experiments SET deleted_at = $2 WHERE id = $1",
@@ -188,39 +220,57 @@ impl Experiments for Sqlite {
                 return Err(StoreError::Conflict(format!("experiment '{id}' is {}: stop it first", now.status)));
             }
         };
-        sqlx::query(sql).bind(id).bind(change.at.as_millisecond()).execute(&mut *tx).await?;
+        on!(&mut tx, db => {
+            sqlx::query(sql).bind(id).bind(change.at.as_millisecond()).execute(&mut **db).await?;
+        });
         audit(&mut tx, "delete", id, "null", change).await?;
         tx.commit().await?;
         Ok(())
     }
 
     async fn changes(&self) -> Result<u64> {
-        let newest: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM audit").fetch_one(&self.pool).await?;
+        let newest: Option<i64> =
+            on!(self.pool(), db => sqlx::query_scalar("SELECT max(id) FROM audit").fetch_one(db).await?);
         Ok(newest.map_or(0, unsigned))
     }
 
     async fn audit(&self, experiment: Option<&str>, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>> {
-        let rows = sqlx::query(
+        // Two queries, each with its index.
+        let which = if experiment.is_some() { "experiment = $1" } else { "$1 IS NULL" };
+        let sql = format!(
             "SELECT id, at, who, why, action, experiment, document FROM audit
-             WHERE ($1 IS NULL OR experiment = $1) AND id < $2 ORDER BY id DESC LIMIT $3",
-        )
-        .bind(experiment)
-        .bind(before.unwrap_or(i64::MAX))
-        .bind(signed(limit as u64))
-        .fetch_all(&self.pool)
-        .await?;
-        let entry = |row: &SqliteRow| -> Result<AuditEntry> {
-            let document: String = row.try_get("document")?;
+             WHERE {which} AND id < $2 ORDER BY id DESC LIMIT $3"
+        );
+        let rows: Vec<AuditRow> = on!(self.pool(), db => {
+            sqlx::query_as(AssertSqlSafe(sql))
+                .bind(experiment.map(storable))
+                .bind(before.unwrap_or(i64::MAX))
+                .bind(signed(limit as u64))
+                .fetch_all(db)
+                .await?
+        });
+        let entry = |row: AuditRow| -> Result<AuditEntry> {
             Ok(AuditEntry {
-                id: row.try_get("id")?,
-                at: moment(row.try_get("at")?)?,
-                who: row.try_get("who")?,
-                why: row.try_get("why")?,
-                action: row.try_get("action")?,
-                experiment: row.try_get("experiment")?,
-                document: serde_json::from_str(&document).map_err(damaged("audit"))?,
+                id: row.id,
+                at: moment(row.at)?,
+                who: row.who,
+                why: row.why,
+                action: row.action,
+                experiment: row.experiment,
+                document: serde_json::from_str(&row.document).map_err(damaged("audit"))?,
             })
         };
-        rows.iter().map(entry).collect()
+        rows.into_iter().map(entry).collect()
     }
+}
+
+#[derive(sqlx::FromRow)]
+struct AuditRow {
+    id: i64,
+    at: i64,
+    who: String,
+    why: String,
+    action: String,
+    experiment: String,
+    document: String,
 }

@@ -1,23 +1,14 @@
 //! Taking in a batch: insert what is new, find which decisions that concerns, and move the counts by what changed.
 
-use super::evaluate::source_number;
-use super::settle::{move_counts, settle};
-use super::{Sqlite, damaged, signed};
-use crate::{Ingest, Ingested, Result, StoreError};
-use bandit::{DecisionId, DecisionRecord, Experiment, Exposure, UserEvent, hour_of};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite as Db, SqliteConnection};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use super::bulk::{Aside, Bulk, Cell, DecisionRow, EventRow, Id, Move};
+use super::settle::settle;
+use super::{Database, Either, Turn, Tx, damaged, signed, storable};
+use crate::{Ingest, Ingested, Result};
+use bandit::{DecisionRecord, Experiment, Exposure};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Rows of one statement: SQLite takes 32,766 values.
-pub(super) const ROWS: usize = 2_000;
 /// Longest text of a record that is set aside, in bytes.
 const LONGEST_BODY: usize = 4_096;
-
-pub(super) type Id = [u8; 16];
-
-/// Where a decision is counted: experiment, hour, segment, arm, holdout.
-pub(super) type Cell = (i64, i64, i64, i64, bool);
 
 /// An experiment as rows refer to it.
 pub(super) struct Known {
@@ -25,31 +16,39 @@ pub(super) struct Known {
     pub(super) definition: Experiment,
 }
 
-impl Sqlite {
+impl Database {
     pub(super) async fn ingest_batch(&self, batch: &Ingest) -> Result<Ingested> {
-        let mut tx = self.write().await?;
+        if let Either::Postgres(server) = &self.0 {
+            server.prepare_days(batch).await?;
+        }
+        let mut tx = self.write(Turn::Batch).await?;
         let ingested = ingest(&mut tx, batch).await?;
         tx.commit().await?;
-        self.empty_wal().await;
+        self.tidy().await;
         Ok(ingested)
     }
 }
 
 /// Finds an experiment, deleted ones too: their last decisions may still arrive.
-pub(super) async fn known(db: &mut SqliteConnection, id: &str) -> Result<Option<Known>> {
-    let row = sqlx::query("SELECT num, definition FROM experiments WHERE id = $1").bind(id).fetch_optional(db).await?;
-    row.map(|row| {
-        let text: String = row.try_get("definition")?;
-        Ok(Known { num: row.try_get("num")?, definition: serde_json::from_str(&text).map_err(damaged("definition"))? })
-    })
-    .transpose()
+pub(super) const KNOWN: &str = "SELECT num, definition FROM experiments WHERE id = $1";
+
+/// What [`KNOWN`] finds.
+pub(super) fn known_of(row: Option<(i64, String)>) -> Result<Option<Known>> {
+    let known = |(num, text): (i64, String)| {
+        Ok(Known { num, definition: serde_json::from_str(&text).map_err(damaged("definition"))? })
+    };
+    row.map(known).transpose()
 }
 
-pub(super) async fn ingest(db: &mut SqliteConnection, batch: &Ingest) -> Result<Ingested> {
+pub(super) async fn known(tx: &mut Tx, id: &str) -> Result<Option<Known>> {
+    known_of(on!(tx, db => sqlx::query_as(KNOWN).bind(&*storable(id)).fetch_optional(&mut **db).await?))
+}
+
+pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest) -> Result<Ingested> {
     let mut experiments: BTreeMap<&str, Option<Known>> = BTreeMap::new();
     for decision in &batch.decisions {
         if !experiments.contains_key(decision.experiment.as_str()) {
-            experiments.insert(&decision.experiment, known(db, &decision.experiment).await?);
+            experiments.insert(&decision.experiment, known(tx, &decision.experiment).await?);
         }
     }
     let mut set_aside = batch.set_aside.clone();
@@ -69,23 +68,29 @@ pub(super) async fn ingest(db: &mut SqliteConnection, batch: &Ingest) -> Result<
         let segment = match segments.get(&place) {
             Some(&num) => num,
             None => {
-                let num = segment(db, place.0, place.1).await?;
+                let num = segment(tx, place.0, place.1).await?;
                 segments.insert(place, num);
                 num
             }
         };
-        rows.push(DecisionRow { experiment, segment, arm: signed(arm as u64), decision });
+        let trial = experiment.definition.exposure == Exposure::Decide && decision.source.is_trial();
+        rows.push(DecisionRow { experiment: experiment.num, segment, arm: signed(arm as u64), trial, decision });
     }
 
-    let mut moved: BTreeMap<Cell, (i64, i64)> = BTreeMap::new();
-    let fresh = insert_decisions(db, rows, &mut moved).await?;
-    let (events, claimed) = insert_events(db, batch).await?;
+    let mut moved: BTreeMap<Cell, Move> = BTreeMap::new();
+    let fresh = insert_decisions(tx, rows, &mut moved).await?;
+    let (events, claimed) = insert_events(tx, batch).await?;
     let mut affected: BTreeSet<Id> = claimed;
     // Events may have arrived before their decisions.
-    affected.extend(found(db, "SELECT DISTINCT decision FROM claims WHERE decision IN ", &fresh).await?);
-    settle(db, &affected, &mut moved).await?;
-    move_counts(db, &moved).await?;
-    let set_aside = set_records_aside(db, batch, &set_aside).await?;
+    affected.extend(on!(&mut *tx, db => db.claimed(&fresh).await?));
+    settle(tx, &affected, &mut moved).await?;
+    let moved: Vec<(Cell, Move)> = moved.into_iter().filter(|(_, delta)| *delta != (0, 0)).collect();
+    on!(&mut *tx, db => db.move_counts(&moved).await?);
+    let records: Vec<Aside<'_>> = set_aside
+        .iter()
+        .map(|(reason, body)| Aside { reason, body: &body[..body.floor_char_boundary(LONGEST_BODY)] })
+        .collect();
+    let set_aside = on!(tx, db => db.set_aside(batch.at.as_millisecond(), &records).await?);
     Ok(Ingested { decisions: fresh.len() as u64, events, set_aside })
 }
 
@@ -93,161 +98,51 @@ fn body(decision: &DecisionRecord) -> String {
     serde_json::to_string(decision).unwrap_or_default()
 }
 
-async fn segment(db: &mut SqliteConnection, experiment: i64, segment: &str) -> Result<i64> {
-    sqlx::query("INSERT INTO segments (experiment, segment) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(experiment)
-        .bind(segment)
-        .execute(&mut *db)
-        .await?;
-    Ok(sqlx::query_scalar("SELECT num FROM segments WHERE experiment = $1 AND segment = $2")
-        .bind(experiment)
-        .bind(segment)
-        .fetch_one(db)
-        .await?)
-}
-
-struct DecisionRow<'a> {
-    experiment: &'a Known,
-    segment: i64,
-    arm: i64,
-    decision: &'a DecisionRecord,
-}
-
-impl DecisionRow<'_> {
-    fn id(&self) -> Id {
-        self.decision.decision_id.0
+/// The number of a segment, which is given if it has none.
+async fn segment(tx: &mut Tx, experiment: i64, segment: &str) -> Result<i64> {
+    let segment = storable(segment);
+    let known: Option<i64> = on!(&mut *tx, db => {
+        sqlx::query_scalar("SELECT num FROM segments WHERE experiment = $1 AND segment = $2")
+            .bind(experiment)
+            .bind(&*segment)
+            .fetch_optional(&mut **db)
+            .await?
+    });
+    if let Some(num) = known {
+        return Ok(num);
     }
-
-    /// What it counts for before any event.
-    fn trial(&self) -> bool {
-        self.experiment.definition.exposure == Exposure::Decide && self.decision.source.is_trial()
-    }
-
-    fn cell(&self) -> Cell {
-        let d = self.decision;
-        (self.experiment.num, hour_of(d.at), self.segment, self.arm, d.source == bandit::Source::Holdout)
-    }
+    Ok(on!(tx, db => {
+        sqlx::query_scalar("INSERT INTO segments (experiment, segment) VALUES ($1, $2) RETURNING num")
+            .bind(experiment)
+            .bind(&*segment)
+            .fetch_one(&mut **db)
+            .await?
+    }))
 }
 
 /// Inserts decisions that are new and counts them; returns their ids.
 async fn insert_decisions(
-    db: &mut SqliteConnection,
+    tx: &mut Tx,
     mut rows: Vec<DecisionRow<'_>>,
-    moved: &mut BTreeMap<Cell, (i64, i64)>,
+    moved: &mut BTreeMap<Cell, Move>,
 ) -> Result<Vec<Id>> {
     // In the order of the table, so that a page is touched once. The sort is stable: of an id that comes twice the
     // first stays, as it does across batches.
     rows.sort_by_key(DecisionRow::id);
     rows.dedup_by_key(|row| row.id());
-    let ids: Vec<Id> = rows.iter().map(DecisionRow::id).collect();
-    let old = found(db, "SELECT id FROM decisions WHERE id IN ", &ids).await?;
-    rows.retain(|row| !old.contains(&row.id()));
-    for chunk in rows.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> = QueryBuilder::new(
-            "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, item, \
-             at, counted_trial) ",
-        );
-        sql.push_values(chunk, |mut row, r| {
-            let d = r.decision;
-            row.push_bind(&d.decision_id.0[..])
-                .push_bind(r.experiment.num)
-                .push_bind(r.segment)
-                .push_bind(r.arm)
-                .push_bind(source_number(d.source))
-                .push_bind(d.propensity)
-                .push_bind(signed(d.posterior_version))
-                .push_bind(signed(d.revision))
-                .push_bind(&d.user)
-                .push_bind(&d.item)
-                .push_bind(d.at.as_millisecond())
-                .push_bind(i64::from(r.trial()));
-        });
-        sql.build().execute(&mut *db).await?;
-    }
-    for row in rows.iter().filter(|row| row.trial()) {
+    let fresh = on!(tx, db => db.insert_decisions(rows).await?);
+    for row in fresh.iter().filter(|row| row.trial) {
         moved.entry(row.cell()).or_default().0 += 1;
     }
-    Ok(rows.iter().map(DecisionRow::id).collect())
+    Ok(fresh.iter().map(DecisionRow::id).collect())
 }
 
 /// Inserts events that are new, and their claims; returns how many there were and which decisions they claim.
-async fn insert_events(db: &mut SqliteConnection, batch: &Ingest) -> Result<(u64, BTreeSet<Id>)> {
-    let mut rows: Vec<(Id, &UserEvent, &[DecisionId])> =
-        batch.events.iter().map(|(event, decisions)| (event.key(), event, &decisions[..])).collect();
-    rows.sort_by_key(|row| row.0);
-    rows.dedup_by_key(|row| row.0);
-    let keys: Vec<Id> = rows.iter().map(|row| row.0).collect();
-    let old = found(db, "SELECT key FROM events WHERE key IN ", &keys).await?;
-    rows.retain(|row| !old.contains(&row.0));
-    for chunk in rows.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> =
-            QueryBuilder::new("INSERT INTO events (key, kind, name, visitor, item, experiment, value, at) ");
-        sql.push_values(chunk, |mut row, (key, e, _)| {
-            row.push_bind(&key[..])
-                .push_bind(e.kind.as_str())
-                .push_bind(&e.name)
-                .push_bind(&e.user)
-                .push_bind(&e.item)
-                .push_bind(&e.experiment)
-                .push_bind(e.value)
-                .push_bind(e.at.as_millisecond());
-        });
-        sql.build().execute(&mut *db).await?;
-    }
-    let claims: BTreeSet<(Id, Id)> =
-        rows.iter().flat_map(|(key, _, decisions)| decisions.iter().map(|d| (d.0, *key))).collect();
-    let claims: Vec<(Id, Id)> = claims.into_iter().collect();
-    for chunk in claims.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> = QueryBuilder::new("INSERT INTO claims (decision, event) ");
-        sql.push_values(chunk, |mut row, (decision, event)| {
-            row.push_bind(&decision[..]).push_bind(&event[..]);
-        });
-        sql.build().execute(&mut *db).await?;
-    }
-    Ok((rows.len() as u64, claims.into_iter().map(|(decision, _)| decision).collect()))
-}
-
-/// Those of `ids` that a query finds.
-async fn found(db: &mut SqliteConnection, query: &'static str, ids: &[Id]) -> Result<HashSet<Id>> {
-    let mut found = HashSet::new();
-    for chunk in ids.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> = QueryBuilder::new(query);
-        list(&mut sql, chunk);
-        for row in sql.build().fetch_all(&mut *db).await? {
-            found.insert(id(&row, 0)?);
-        }
-    }
-    Ok(found)
-}
-
-/// Keeps what cannot be taken; returns how many records were new.
-async fn set_records_aside(db: &mut SqliteConnection, batch: &Ingest, records: &[(String, String)]) -> Result<u64> {
-    let mut new = 0;
-    for chunk in records.chunks(ROWS) {
-        let mut sql: QueryBuilder<Db> = QueryBuilder::new("INSERT INTO dead_letters (at, reason, body) ");
-        sql.push_values(chunk, |mut row, (reason, body)| {
-            row.push_bind(batch.at.as_millisecond())
-                .push_bind(reason)
-                .push_bind(&body[..body.floor_char_boundary(LONGEST_BODY)]);
-        });
-        // A record that is delivered again is the same record.
-        sql.push(" ON CONFLICT DO NOTHING");
-        new += sql.build().execute(&mut *db).await?.rows_affected();
-    }
-    Ok(new)
-}
-
-pub(super) fn id(row: &SqliteRow, column: usize) -> Result<Id> {
-    let bytes: &[u8] = row.try_get(column)?;
-    bytes.try_into().map_err(|_| StoreError::Damaged("an id of a decision or event is not 16 bytes".into()))
-}
-
-/// Pushes `($1, $2, …)`.
-pub(super) fn list(sql: &mut QueryBuilder<Db>, ids: &[Id]) {
-    sql.push("(");
-    let mut separated = sql.separated(", ");
-    for id in ids {
-        separated.push_bind(id.to_vec());
-    }
-    sql.push(")");
+async fn insert_events(tx: &mut Tx, batch: &Ingest) -> Result<(u64, BTreeSet<Id>)> {
+    let mut rows: Vec<EventRow<'_>> =
+        batch.events.iter().map(|(event, decisions)| EventRow { key: event.key(), event, decisions }).collect();
+    rows.sort_by_key(|row| row.key);
+    rows.dedup_by_key(|row| row.key);
+    let fresh = on!(tx, db => db.insert_events(rows).await?);
+    Ok((fresh.len() as u64, fresh.iter().flat_map(|row| row.decisions.iter().map(|d| d.0)).collect()))
 }

@@ -1,92 +1,102 @@
-//! What is kept in SQL.
+//! What is kept in SQL: in a file of SQLite, or in PostgreSQL.
+//!
+//! Queries that both understand are written once, and run by [`on`] on whichever it is; their rows are read by name
+//! into structs. What they do differently has a module each: [`sqlite`], [`postgres`], and behind [`bulk::Bulk`] the
+//! statements that take in thousands of rows.
 
+/// Does the same with either database: `on!(pool, p => query.fetch_all(p).await?)`.
+macro_rules! on {
+    ($either:expr, $it:ident => $body:expr) => {
+        match $either {
+            $crate::sql::Either::Sqlite($it) => $body,
+            $crate::sql::Either::Postgres($it) => $body,
+        }
+    };
+}
+
+mod bulk;
 mod evaluate;
 mod experiments;
 mod import;
 mod ingest;
 mod keys;
+mod leases;
 mod outcomes;
+mod postgres;
 mod runs;
 mod settle;
+mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use crate::{Durability, Result, StoreError};
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, SqlitePool, Transaction};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
 /// Writers take turns; this is how long one waits for another, an import included.
 const BUSY: Duration = Duration::from_secs(120);
 
-/// A transaction that may write takes the write lock at once, so that two cannot wait for each other.
-const WRITE: &str = "BEGIN IMMEDIATE";
-
-/// The database in one file.
-pub(crate) struct Sqlite {
-    pool: SqlitePool,
-    /// One connection for transactions that write: those that wait for it leave the others to readers.
-    writer: SqlitePool,
-    /// One connection that waits for nobody.
-    impatient: SqlitePool,
+/// A thing of one of the two.
+enum Either<S, P> {
+    Sqlite(S),
+    Postgres(P),
 }
 
-impl Sqlite {
-    pub(crate) async fn open(path: &Path, durability: Durability) -> Result<Self> {
-        let unusable = |reason: String| StoreError::Setting {
-            setting: "database",
-            value: format!("sqlite:{}", path.display()),
-            reason,
-        };
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(|e| unusable(format!("its directory cannot be made: {e}")))?;
+/// A transaction. Dropped before it is committed, it changes nothing.
+type Tx = Either<Transaction<'static, Sqlite>, Transaction<'static, Postgres>>;
+
+impl Tx {
+    async fn commit(self) -> Result<()> {
+        on!(self, tx => Ok(tx.commit().await?))
+    }
+}
+
+/// Who waits for whom. SQLite has one writer at a time, whatever it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Experiments, their audit, runs: what people do.
+    Small,
+    /// Decisions and events of a batch.
+    Batch,
+    /// The same of a whole log.
+    Import,
+}
+
+/// The database.
+pub(crate) struct Database(Either<sqlite::File, postgres::Server>);
+
+impl Database {
+    pub(crate) async fn sqlite(path: &Path, durability: Durability) -> Result<Self> {
+        Ok(Self(Either::Sqlite(sqlite::File::open(path, durability).await?)))
+    }
+
+    pub(crate) async fn postgres(url: &str) -> Result<Self> {
+        Ok(Self(Either::Postgres(postgres::Server::open(url).await?)))
+    }
+
+    /// For queries, and for writes of one statement.
+    fn pool(&self) -> Either<&SqlitePool, &PgPool> {
+        match &self.0 {
+            Either::Sqlite(file) => Either::Sqlite(&file.pool),
+            Either::Postgres(server) => Either::Postgres(&server.pool),
         }
-        // The log forgets what the database acknowledged, so the database must be as durable as the log.
-        let synchronous = match durability {
-            Durability::Sync => SqliteSynchronous::Full,
-            Durability::Os => SqliteSynchronous::Normal,
-        };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            .busy_timeout(BUSY)
-            .pragma("cache_size", "-65536");
-        let impatient =
-            SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options.clone().busy_timeout(Duration::ZERO));
-        // A transaction that could not even be rolled back, on a full disk say, must not be met by the next one.
-        let sound = || {
-            SqlitePoolOptions::new()
-                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-        };
-        // Its thread starts with the first who writes and has that one's priority, so it is kept.
-        let writer = sound()
-            .max_connections(1)
-            .acquire_timeout(BUSY)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options.clone());
-        let pool = sound()
-            .max_connections(4)
-            .connect_with(options)
-            .await
-            .map_err(|e| unusable(format!("it cannot be opened: {e}")))?;
-        sqlx::migrate!("../migrations/sqlite").run(&pool).await?;
-        Ok(Self { pool, writer, impatient })
     }
 
-    /// A transaction that may write.
-    async fn write(&self) -> Result<Transaction<'static, sqlx::Sqlite>> {
-        Ok(self.writer.begin_with(WRITE).await?)
+    /// A transaction that may write: what it reads stays so until its end.
+    async fn write(&self, turn: Turn) -> Result<Tx> {
+        Ok(match &self.0 {
+            Either::Sqlite(file) => Either::Sqlite(file.write().await?),
+            Either::Postgres(server) => Either::Postgres(server.write(turn).await?),
+        })
     }
 
-    /// Empties the write-ahead log after much was written: ids are in random order, so a batch rewrites a page for
-    /// nearly every row, and SQLite keeps the file as long as it ever was. If somebody is reading, the next batch
-    /// does it.
-    async fn empty_wal(&self) {
-        if let Err(e) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.impatient).await {
-            tracing::warn!("cannot empty the write-ahead log of the database: {e}");
+    /// Tidies up after much was written.
+    async fn tidy(&self) {
+        if let Either::Sqlite(file) = &self.0 {
+            file.empty_wal().await;
         }
     }
 }
@@ -108,40 +118,12 @@ fn unsigned(n: i64) -> u64 {
     n.max(0) as u64
 }
 
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
+/// A text as both databases keep it, and as it is looked for: PostgreSQL has no NUL, and a batch must not fail by one
+/// for ever.
+fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Sqlite;
-    use crate::conformance::outcomes_model::decision;
-    use crate::{Change, Durability, Experiments, Ingest, Outcomes};
-    use bandit::Experiment;
-
-    /// The write-ahead log is emptied after a batch, and a reader neither waits for that nor makes it fail.
-    #[tokio::test]
-    async fn the_write_ahead_log_is_emptied() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("croupier.db");
-        let wal = || std::fs::metadata(dir.path().join("croupier.db-wal")).unwrap().len();
-        let database = Sqlite::open(&path, Durability::Sync).await.unwrap();
-        let json = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"buy"}}"#;
-        let e: Experiment = serde_json::from_str(json).unwrap();
-        let change = Change { who: String::new(), why: String::new(), at: jiff::Timestamp::UNIX_EPOCH };
-        database.create(&e, &change).await.unwrap();
-        let batch = |n| Ingest { decisions: vec![decision(&e, n, 0)], ..Default::default() };
-        database.ingest(&batch(1)).await.unwrap();
-        assert_eq!(wal(), 0);
-
-        let mut reader = database.pool.begin().await.unwrap();
-        let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM decisions").fetch_one(&mut *reader).await.unwrap();
-        database.ingest(&batch(2)).await.unwrap();
-        assert!(wal() > 0, "the reader still needs it");
-        let still: i64 = sqlx::query_scalar("SELECT count(*) FROM decisions").fetch_one(&mut *reader).await.unwrap();
-        assert_eq!((seen, still), (1, 1));
-        reader.rollback().await.unwrap();
-        database.ingest(&batch(3)).await.unwrap();
-        assert_eq!(wal(), 0);
-    }
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -1,0 +1,11 @@
+DROP TABLE imports;
+DROP TABLE keys;
+DROP TABLE update_runs;
+DROP TABLE dead_letters;
+DROP TABLE outcomes;
+DROP TABLE claims;
+DROP TABLE events;
+DROP TABLE decisions;
+DROP TABLE segments;
+DROP TABLE audit;
+DROP TABLE experiments;

@@ -1,0 +1,104 @@
+//! What takes in thousands of rows, which each database does in its own way.
+
+use super::evaluate::Counts;
+use crate::{Result, StoreError};
+use bandit::{DecisionId, DecisionRecord, UserEvent, hour_of};
+
+pub(super) type Id = [u8; 16];
+
+/// Where a decision is counted: experiment, hour, segment, arm, holdout.
+pub(super) type Cell = (i64, i64, i64, i64, bool);
+
+/// By how much trials and rewards of a cell move.
+pub(super) type Move = (i64, i64);
+
+/// A decision on its way into its table.
+pub(super) struct DecisionRow<'a> {
+    pub(super) experiment: i64,
+    pub(super) segment: i64,
+    pub(super) arm: i64,
+    /// What it counts for before any event.
+    pub(super) trial: bool,
+    pub(super) decision: &'a DecisionRecord,
+}
+
+impl DecisionRow<'_> {
+    pub(super) fn id(&self) -> Id {
+        self.decision.decision_id.0
+    }
+
+    pub(super) fn cell(&self) -> Cell {
+        let d = self.decision;
+        (self.experiment, hour_of(d.at), self.segment, self.arm, d.source == bandit::Source::Holdout)
+    }
+}
+
+/// An event on its way into its table, with the decisions that it claims.
+pub(super) struct EventRow<'a> {
+    pub(super) key: Id,
+    pub(super) event: &'a UserEvent,
+    pub(super) decisions: &'a [DecisionId],
+}
+
+/// A decision with one of the events that claim it, or none.
+#[derive(sqlx::FromRow)]
+pub(super) struct ClaimedRow {
+    pub(super) id: Vec<u8>,
+    pub(super) experiment: i64,
+    pub(super) segment: i64,
+    pub(super) arm: i64,
+    pub(super) source: i64,
+    pub(super) at: i64,
+    pub(super) counted_trial: bool,
+    pub(super) counted_reward: bool,
+    pub(super) kind: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) only: Option<String>,
+    pub(super) value: Option<f64>,
+    pub(super) event_at: Option<i64>,
+}
+
+/// What a decision counts for from now on.
+pub(super) struct Settled {
+    pub(super) id: Id,
+    /// Moment of the decision, in milliseconds.
+    pub(super) at: i64,
+    pub(super) counts: Counts,
+}
+
+/// A record that is set aside.
+pub(super) struct Aside<'a> {
+    pub(super) reason: &'a str,
+    pub(super) body: &'a str,
+}
+
+/// Statements on many rows, on a connection inside a transaction.
+pub(super) trait Bulk {
+    /// Inserts the decisions whose ids are new, and returns them. `rows` have an id each, and are in its order.
+    async fn insert_decisions<'a>(&mut self, rows: Vec<DecisionRow<'a>>) -> Result<Vec<DecisionRow<'a>>>;
+
+    /// Inserts the events whose keys are new with their claims, and returns them. `rows` have a key each, and are in
+    /// its order.
+    async fn insert_events<'a>(&mut self, rows: Vec<EventRow<'a>>) -> Result<Vec<EventRow<'a>>>;
+
+    /// Those of `ids` that an event claims.
+    async fn claimed(&mut self, ids: &[Id]) -> Result<Vec<Id>>;
+
+    /// Those of `ids` that are decisions and may yet count for more, with their events. Rows of one decision stand
+    /// together.
+    async fn read_claimed(&mut self, ids: &[Id]) -> Result<Vec<ClaimedRow>>;
+
+    /// Notes what decisions count for.
+    async fn mark(&mut self, settled: &[Settled]) -> Result<()>;
+
+    /// Moves counts.
+    async fn move_counts(&mut self, moved: &[(Cell, Move)]) -> Result<()>;
+
+    /// Sets records aside at a moment in milliseconds; returns how many were new.
+    async fn set_aside(&mut self, at: i64, records: &[Aside<'_>]) -> Result<u64>;
+}
+
+/// An id as it was written.
+pub(super) fn id(bytes: &[u8]) -> Result<Id> {
+    bytes.try_into().map_err(|_| StoreError::Damaged("an id of a decision or event is not 16 bytes".into()))
+}

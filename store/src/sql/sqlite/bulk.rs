@@ -1,0 +1,177 @@
+//! Many rows into one file: statements of many values, since each costs a message to the connection's thread.
+
+use crate::Result;
+use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id, Move, Settled, id};
+use crate::sql::evaluate::source_number;
+use crate::sql::signed;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Rows of one statement: SQLite takes 32,766 values.
+const ROWS: usize = 2_000;
+
+/// Decisions with the events that claim them, one row per event.
+pub(in crate::sql) const CLAIMED: &str =
+    "SELECT d.id, d.experiment, d.segment, d.arm, d.source, d.at, d.counted_trial, d.counted_reward,
+        e.kind, e.name, e.experiment AS only, e.value, e.at AS event_at
+     FROM decisions d LEFT JOIN claims c ON c.decision = d.id LEFT JOIN events e ON e.key = c.event";
+
+impl Bulk for SqliteConnection {
+    async fn insert_decisions<'a>(&mut self, mut rows: Vec<DecisionRow<'a>>) -> Result<Vec<DecisionRow<'a>>> {
+        let ids: Vec<Id> = rows.iter().map(DecisionRow::id).collect();
+        let old = found(self, "SELECT id FROM decisions WHERE id IN ", &ids).await?;
+        rows.retain(|row| !old.contains(&row.id()));
+        for chunk in rows.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
+                "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, \
+                 item, at, counted_trial) ",
+            );
+            sql.push_values(chunk, |mut row, r| {
+                let d = r.decision;
+                row.push_bind(&d.decision_id.0[..])
+                    .push_bind(r.experiment)
+                    .push_bind(r.segment)
+                    .push_bind(r.arm)
+                    .push_bind(source_number(d.source))
+                    .push_bind(d.propensity)
+                    .push_bind(signed(d.posterior_version))
+                    .push_bind(signed(d.revision))
+                    .push_bind(&d.user)
+                    .push_bind(&d.item)
+                    .push_bind(d.at.as_millisecond())
+                    .push_bind(i64::from(r.trial));
+            });
+            sql.build().execute(&mut *self).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn insert_events<'a>(&mut self, mut rows: Vec<EventRow<'a>>) -> Result<Vec<EventRow<'a>>> {
+        let keys: Vec<Id> = rows.iter().map(|row| row.key).collect();
+        let old = found(self, "SELECT key FROM events WHERE key IN ", &keys).await?;
+        rows.retain(|row| !old.contains(&row.key));
+        for chunk in rows.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> =
+                QueryBuilder::new("INSERT INTO events (key, kind, name, visitor, item, experiment, value, at) ");
+            sql.push_values(chunk, |mut row, EventRow { key, event: e, .. }| {
+                row.push_bind(&key[..])
+                    .push_bind(e.kind.as_str())
+                    .push_bind(&e.name)
+                    .push_bind(&e.user)
+                    .push_bind(&e.item)
+                    .push_bind(&e.experiment)
+                    .push_bind(e.value)
+                    .push_bind(e.at.as_millisecond());
+            });
+            sql.build().execute(&mut *self).await?;
+        }
+        // In the order of the table, so that a page is touched once.
+        let claims: BTreeSet<(Id, Id)> =
+            rows.iter().flat_map(|row| row.decisions.iter().map(|d| (d.0, row.key))).collect();
+        let claims: Vec<(Id, Id)> = claims.into_iter().collect();
+        for chunk in claims.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO claims (decision, event) ");
+            sql.push_values(chunk, |mut row, (decision, event)| {
+                row.push_bind(&decision[..]).push_bind(&event[..]);
+            });
+            sql.build().execute(&mut *self).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn claimed(&mut self, ids: &[Id]) -> Result<Vec<Id>> {
+        let found = found(self, "SELECT DISTINCT decision FROM claims WHERE decision IN ", ids).await?;
+        Ok(found.into_iter().collect())
+    }
+
+    async fn read_claimed(&mut self, ids: &[Id]) -> Result<Vec<ClaimedRow>> {
+        let mut rows = Vec::new();
+        for chunk in ids.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(CLAIMED);
+            sql.push(" WHERE d.id IN ");
+            list(&mut sql, chunk);
+            // What is counted in full stays so, however many events claim it.
+            sql.push(" AND NOT (d.counted_trial = 1 AND d.counted_reward = 1) ORDER BY d.id");
+            rows.append(&mut sql.build_query_as().fetch_all(&mut *self).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn mark(&mut self, settled: &[Settled]) -> Result<()> {
+        let mut alike: BTreeMap<(bool, bool), Vec<Id>> = BTreeMap::new();
+        for s in settled {
+            alike.entry((s.counts.trial, s.counts.reward)).or_default().push(s.id);
+        }
+        for ((trial, reward), ids) in &alike {
+            for chunk in ids.chunks(ROWS) {
+                let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new("UPDATE decisions SET counted_trial = ");
+                sql.push_bind(i64::from(*trial))
+                    .push(", counted_reward = ")
+                    .push_bind(i64::from(*reward))
+                    .push(" WHERE id IN ");
+                list(&mut sql, chunk);
+                sql.build().execute(&mut *self).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn move_counts(&mut self, moved: &[(Cell, Move)]) -> Result<()> {
+        for chunk in moved.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> =
+                QueryBuilder::new("INSERT INTO outcomes (experiment, hour, segment, arm, holdout, trials, rewards) ");
+            sql.push_values(chunk, |mut row, ((experiment, hour, segment, arm, holdout), (trials, rewards))| {
+                row.push_bind(*experiment)
+                    .push_bind(*hour)
+                    .push_bind(*segment)
+                    .push_bind(*arm)
+                    .push_bind(i64::from(*holdout))
+                    .push_bind(*trials)
+                    .push_bind(*rewards);
+            });
+            sql.push(
+                " ON CONFLICT (experiment, hour, segment, arm, holdout) DO UPDATE
+                  SET trials = outcomes.trials + excluded.trials, rewards = outcomes.rewards + excluded.rewards",
+            );
+            sql.build().execute(&mut *self).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_aside(&mut self, at: i64, records: &[Aside<'_>]) -> Result<u64> {
+        let mut new = 0;
+        for chunk in records.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO dead_letters (at, reason, body) ");
+            sql.push_values(chunk, |mut row, record| {
+                row.push_bind(at).push_bind(record.reason).push_bind(record.body);
+            });
+            // A record that is delivered again is the same record.
+            sql.push(" ON CONFLICT DO NOTHING");
+            new += sql.build().execute(&mut *self).await?.rows_affected();
+        }
+        Ok(new)
+    }
+}
+
+/// Those of `ids` that a query finds.
+async fn found(db: &mut SqliteConnection, query: &'static str, ids: &[Id]) -> Result<HashSet<Id>> {
+    let mut found = HashSet::new();
+    for chunk in ids.chunks(ROWS) {
+        let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(query);
+        list(&mut sql, chunk);
+        for bytes in sql.build_query_scalar::<Vec<u8>>().fetch_all(&mut *db).await? {
+            found.insert(id(&bytes)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Pushes `($1, $2, …)`.
+fn list(sql: &mut QueryBuilder<Sqlite>, ids: &[Id]) {
+    sql.push("(");
+    let mut separated = sql.separated(", ");
+    for id in ids {
+        separated.push_bind(id.to_vec());
+    }
+    sql.push(")");
+}

@@ -1,0 +1,90 @@
+//! The database in one file.
+
+mod bulk;
+mod forget;
+#[cfg(test)]
+mod tests;
+
+pub(super) use bulk::CLAIMED;
+
+use super::BUSY;
+use crate::{Durability, Result, StoreError};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqlitePool, Transaction};
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+
+/// A transaction that may write takes the write lock at once, so that two cannot wait for each other.
+const WRITE: &str = "BEGIN IMMEDIATE";
+
+/// The file and its connections.
+pub(super) struct File {
+    pub(super) pool: SqlitePool,
+    /// One connection for transactions that write: those that wait for it leave the others to readers.
+    writer: SqlitePool,
+    /// One connection that waits for nobody.
+    impatient: SqlitePool,
+}
+
+impl File {
+    pub(super) async fn open(path: &Path, durability: Durability) -> Result<Self> {
+        let unusable = |reason: String| StoreError::Setting {
+            setting: "database",
+            value: format!("sqlite:{}", path.display()),
+            reason,
+        };
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir).map_err(|e| unusable(format!("its directory cannot be made: {e}")))?;
+        }
+        // The log forgets what the database acknowledged, so the database must be as durable as the log.
+        let synchronous = match durability {
+            Durability::Sync => SqliteSynchronous::Full,
+            Durability::Os => SqliteSynchronous::Normal,
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .busy_timeout(BUSY)
+            .pragma("cache_size", "-65536");
+        let impatient =
+            SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options.clone().busy_timeout(Duration::ZERO));
+        // A transaction that could not even be rolled back, on a full disk say, must not be met by the next one.
+        let sound = || {
+            SqlitePoolOptions::new()
+                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+        };
+        // Its thread starts with the first who writes and has that one's priority, so it is kept.
+        let writer = sound()
+            .max_connections(1)
+            .acquire_timeout(BUSY)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.clone());
+        let pool = sound()
+            .max_connections(4)
+            .connect_with(options)
+            .await
+            .map_err(|e| unusable(format!("it cannot be opened: {e}")))?;
+        MIGRATIONS.run(&pool).await?;
+        Ok(Self { pool, writer, impatient })
+    }
+
+    /// A transaction that may write.
+    pub(super) async fn write(&self) -> Result<Transaction<'static, sqlx::Sqlite>> {
+        Ok(self.writer.begin_with(WRITE).await?)
+    }
+
+    /// Empties the write-ahead log after much was written: ids are in random order, so a batch rewrites a page for
+    /// nearly every row, and SQLite keeps the file as long as it ever was. If somebody is reading, the next batch
+    /// does it.
+    pub(super) async fn empty_wal(&self) {
+        if let Err(e) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.impatient).await {
+            tracing::warn!("cannot empty the write-ahead log of the database: {e}");
+        }
+    }
+}
