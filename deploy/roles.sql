@@ -1,0 +1,43 @@
+-- What each role may do in the database. Run it as croupier_setup after every migration: it may be repeated, and what a
+-- role is not given here it does not have. cloud-run.md makes the roles themselves, with SQL and not with
+-- `gcloud sql users create`, because that makes every user a cloudsqlsuperuser.
+
+\set ON_ERROR_STOP on
+BEGIN;
+
+GRANT USAGE ON SCHEMA public TO croupier_api, croupier_updater, croupier_dashboard;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM croupier_api, croupier_dashboard;
+
+-- The API changes experiments and says who did, asks for updates, and checks keys. It never sees decisions or events:
+-- those go through Pub/Sub, so that somebody who breaks into it cannot read visitors' histories here.
+GRANT SELECT ON experiments, audit, segments, outcomes, imports, update_runs, keys, _sqlx_migrations TO croupier_api;
+GRANT INSERT ON experiments, audit, update_runs TO croupier_api;
+GRANT UPDATE, DELETE ON experiments TO croupier_api;
+
+-- The dashboard only looks; keys is where it finds the hash of the password it is given.
+GRANT SELECT ON experiments, audit, segments, outcomes, update_runs, keys, _sqlx_migrations
+    TO croupier_dashboard;
+
+-- The updater fills the large tables. Only a table's owner may make and drop its partitions, so it owns those that are
+-- partitioned, and makes new ones in the schema. It does not change experiments, the audit log or keys.
+GRANT CREATE ON SCHEMA public TO croupier_updater;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO croupier_updater;
+GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO croupier_updater;
+REVOKE INSERT, UPDATE, DELETE ON experiments, audit, keys, imports, _sqlx_migrations
+    FROM croupier_updater;
+
+DO $$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN
+        SELECT oid FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND (relkind = 'p' OR relkind = 'r' AND relispartition)
+          AND relowner = 'croupier_setup'::regrole
+    LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO croupier_updater', part);
+    END LOOP;
+END
+$$;
+
+COMMIT;
