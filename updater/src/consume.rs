@@ -4,10 +4,13 @@ use crate::Updater;
 use bandit::{Event, Experiment, Status, UserEvent, UserEventKind, candidate_decisions, seen_decisions};
 use metrics::{counter, describe_counter};
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 use store::{Ingest, Poison, Result, Stores};
 
 /// Events of one transaction: ids are in random order, so that larger batches share more pages of the database.
 const BATCH: usize = 20_000;
+/// Longest that a log is consumed that cannot count what is in it and never comes to an end: runs are due as well.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Experiments read at a time.
 const PAGE: usize = 500;
 
@@ -77,11 +80,12 @@ impl Updater {
     /// Consumes what is in the log now. What is appended meanwhile waits for the next time: under load there is always more.
     pub(crate) async fn consume(&mut self) -> Result<()> {
         let mut directory: Option<Directory> = None;
-        let mut left = self.stores.events.backlog().await?.unwrap_or(u64::MAX);
-        while left > 0 {
+        let mut left = self.stores.events.backlog().await?;
+        let begun = Instant::now();
+        while left.map_or_else(|| begun.elapsed() < LONGEST, |left| left > 0) {
             let delivery = self.stores.events.pull(BATCH).await?;
             let Some(receipt) = delivery.receipt else { return Ok(()) };
-            left = left.saturating_sub(delivery.events.len() as u64);
+            left = left.map(|left| left.saturating_sub(delivery.events.len() as u64));
             // An experiment is in the database before its first decision is in the log: read after pulling, the
             // directory has every experiment that the batch may speak of.
             let changes = self.stores.experiments.changes().await?;

@@ -3,6 +3,7 @@
 //! The log is consumed as it grows; posteriors are recomputed on the clock, or when asked.
 
 mod consume;
+mod lease;
 mod schedule;
 mod update;
 
@@ -11,6 +12,7 @@ pub use schedule::boundary;
 
 use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
+use lease::Lease;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Result, RunReport, Stores, Trigger};
@@ -20,14 +22,25 @@ use tokio::sync::watch;
 const TICK: Duration = Duration::from_millis(100);
 /// How often it consumes the log. More often would make many small transactions, on the disk that decisions wait for.
 const PACE: Duration = Duration::from_millis(500);
-/// How long it leaves a store alone that failed.
+/// How long it leaves a store alone that failed, or a lease that another holds.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// Consumes the log and publishes posteriors.
+/// Settings of the updater.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Runs are at multiples of it since 1970-01-01T00:00Z.
+    pub interval: SignedDuration,
+    /// Days after which decisions and events are let go of; 0 keeps them.
+    pub retention_days: u32,
+    /// What this process is called among updaters: no two are called the same.
+    pub name: String,
+}
+
+/// Consumes the log and publishes posteriors. Of several, one works; the others stand by.
 pub struct Updater {
     stores: Stores,
     clock: Arc<dyn Clock>,
-    interval: SignedDuration,
+    config: Config,
     /// What was consumed since the last run.
     since: RunReport,
     /// When the log was last consumed.
@@ -35,31 +48,44 @@ pub struct Updater {
 }
 
 impl Updater {
-    /// An updater that runs at multiples of `interval` since 1970-01-01T00:00Z.
+    /// An updater of these stores.
     #[must_use]
-    pub fn new(stores: Stores, clock: Arc<dyn Clock>, interval: SignedDuration) -> Self {
-        Self { stores, clock, interval, since: RunReport::default(), consumed: None }
+    pub fn new(stores: Stores, clock: Arc<dyn Clock>, config: Config) -> Self {
+        Self { stores, clock, config, since: RunReport::default(), consumed: None }
     }
 
     /// Works until `stop` becomes true, then finishes what it is at.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut lease = Lease::new(self.stores.leases.clone(), self.config.name.clone());
         let mut last = None;
         while !*stop.borrow() {
-            if let Err(e) = self.step(&mut last).await {
-                tracing::error!("the updater failed and goes on in a second: {e}");
-                metrics::counter!("croupier_updater_failures_total").increment(1);
-                tokio::select! { () = tokio::time::sleep(RECOVERY) => {}, _ = stop.changed() => {} }
-                continue;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(TICK) => {}
-                _ = stop.changed() => {}
-            }
+            let pause = match self.turn(&mut lease, &mut last).await {
+                Ok(true) => TICK,
+                Ok(false) => RECOVERY,
+                Err(e) => {
+                    tracing::error!("the updater failed and goes on in a second: {e}");
+                    metrics::counter!("croupier_updater_failures_total").increment(1);
+                    RECOVERY
+                }
+            };
+            tokio::select! { () = tokio::time::sleep(pause) => {}, _ = stop.changed() => {} }
         }
+        lease.release().await;
     }
 
-    /// One round: consume what is there; run if a run is due or asked for. `last` is the boundary of the last run, once
-    /// it is known.
+    /// One round if this is the updater that works; false if another is. `last` is the boundary of the last run, once it
+    /// is known.
+    async fn turn(&mut self, lease: &mut Lease, last: &mut Option<Timestamp>) -> Result<bool> {
+        if !lease.hold().await? {
+            // What it knew of runs is of the past when its turn comes again.
+            *last = None;
+            return Ok(false);
+        }
+        lease.during(self.step(last)).await?;
+        Ok(true)
+    }
+
+    /// Consumes what is there; runs if a run is due or asked for.
     async fn step(&mut self, last: &mut Option<Timestamp>) -> Result<()> {
         let last = match last {
             Some(last) => last,
@@ -78,7 +104,7 @@ impl Updater {
         if let Some(run) = self.stores.runs.take_requested(self.clock.now()).await? {
             self.run_as(run).await?;
         }
-        let due = boundary(self.clock.now(), self.interval);
+        let due = boundary(self.clock.now(), self.config.interval);
         // A clock that was set back is due as well.
         if due != *last {
             let run = self.stores.runs.start_run(Trigger::Schedule, self.clock.now()).await?;
@@ -92,14 +118,22 @@ impl Updater {
     async fn last_boundary(&self) -> Result<Timestamp> {
         let runs = self.stores.runs.latest_runs(100).await?;
         let as_of = runs.into_iter().find_map(|r| r.report.as_of);
-        Ok(as_of.map_or(Timestamp::MIN, |t| boundary(t, self.interval)))
+        Ok(as_of.map_or(Timestamp::MIN, |t| boundary(t, self.config.interval)))
     }
 
     /// One pass of what is due, recorded as asked for by hand.
     ///
     /// # Errors
-    /// When a store fails; what was done until then stands.
+    /// When a store fails, or another updater is at work; what was done until then stands.
     pub async fn once(mut self) -> Result<RunReport> {
+        let mut lease = Lease::new(self.stores.leases.clone(), self.config.name.clone());
+        lease.wait().await?;
+        let report = lease.during(self.pass()).await;
+        lease.release().await;
+        report
+    }
+
+    async fn pass(&mut self) -> Result<RunReport> {
         self.stores.runs.abandon_runs(self.clock.now()).await?;
         let run = self.stores.runs.start_run(Trigger::Once, self.clock.now()).await?;
         self.run_as(run).await

@@ -37,8 +37,13 @@ impl Updater {
 
     async fn work(&mut self) -> Result<(Timestamp, u64, u64)> {
         self.consume().await?;
+        let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        if self.config.retention_days > 0 {
+            let before = today.saturating_sub(jiff::Span::new().days(self.config.retention_days));
+            self.stores.outcomes.forget(before).await?;
+        }
         // Ages count to the last boundary, not to this moment: a second run before the next one changes nothing.
-        let as_of = boundary(self.clock.now(), self.interval);
+        let as_of = boundary(self.clock.now(), self.config.interval);
         let (mut recomputed, mut published, mut failure) = (0, 0, None);
         let mut after: Option<String> = None;
         loop {
@@ -48,7 +53,7 @@ impl Updater {
             for record in page.into_iter().filter(|r| r.status != Status::Draft) {
                 recomputed += 1;
                 // Evidence of an experiment that has ended does not fade; late rewards still count.
-                let as_of = record.stopped_at.map_or(as_of, |t| as_of.min(boundary(t, self.interval)));
+                let as_of = record.stopped_at.map_or(as_of, |t| as_of.min(boundary(t, self.config.interval)));
                 let id = record.definition.id.clone();
                 match self.publish(record, as_of).await {
                     Ok(new) => published += u64::from(new),
@@ -60,7 +65,6 @@ impl Updater {
                 }
             }
         }
-        let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let oldest = today.saturating_sub(jiff::Span::new().days(DAYS_KEPT));
         self.stores.assignments.expire(oldest).await?;
         failure.map_or(Ok((as_of, recomputed, published)), Err)

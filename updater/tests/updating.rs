@@ -4,9 +4,9 @@
 use bandit::{Clock, DecisionRecord, Event, Experiment, Source, Status, UserEvent, UserEventKind, candidate_decisions};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex};
-use store::{Change, Durability, Locations, RunStatus, Stores, Trigger};
+use store::{Change, Durability, Locations, Run, RunStatus, Stores, Trigger};
 use tokio::sync::watch;
-use updater::Updater;
+use updater::{Config, Updater};
 
 struct SetClock(Mutex<Timestamp>);
 
@@ -48,7 +48,24 @@ impl World {
     }
 
     fn updater(&self) -> Updater {
-        Updater::new(self.stores.clone(), self.clock.clone(), SignedDuration::from_hours(1))
+        self.updater_that("updater", 0)
+    }
+
+    /// One of this name that keeps events for so many days.
+    fn updater_that(&self, name: &str, retention_days: u32) -> Updater {
+        let config = Config { interval: SignedDuration::from_hours(1), retention_days, name: name.into() };
+        Updater::new(self.stores.clone(), self.clock.clone(), config)
+    }
+
+    /// Waits for a run that satisfies `is`.
+    async fn run_that(&self, is: impl Fn(&Run) -> bool) -> Run {
+        loop {
+            let runs = self.stores.runs.latest_runs(10).await.unwrap();
+            if let Some(run) = runs.into_iter().find(&is) {
+                return run;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     fn decision(&self, user: &str, when: &str) -> Event {
@@ -99,13 +116,7 @@ async fn what_was_missed_while_down_is_made_up_for_at_once() {
     world.set("2026-11-21T14:20:00Z");
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(world.updater().run(stopped));
-    let run = loop {
-        let runs = world.stores.runs.latest_runs(1).await.unwrap();
-        match runs.into_iter().next() {
-            Some(run) if run.trigger == Trigger::Schedule && run.status == RunStatus::Done => break run,
-            _ => tokio::task::yield_now().await,
-        }
-    };
+    let run = world.run_that(|r| r.trigger == Trigger::Schedule && r.status == RunStatus::Done).await;
     assert_eq!((run.report.as_of, run.report.events), (Some(at("2026-11-21T14:00:00Z")), 1));
     assert_eq!(world.arm_b().await, (2, 2.0, 1.0));
     // The next hour has its own run, without being asked.
@@ -220,4 +231,50 @@ async fn assignments_of_past_days_are_let_go() {
     world.updater().once().await.unwrap();
     assert!(world.stores.assignments.get(&old).await.unwrap().is_none());
     assert!(world.stores.assignments.get(&young).await.unwrap().is_some(), "it is still that day somewhere");
+}
+
+#[tokio::test]
+async fn of_two_updaters_one_works_and_the_other_takes_over() {
+    let world = World::new("").await;
+    let (stop_first, stopped) = watch::channel(false);
+    let first = tokio::spawn(world.updater_that("first", 0).run(stopped));
+    let scheduled = world.run_that(|r| r.status == RunStatus::Done).await;
+    let (stop_second, stopped) = watch::channel(false);
+    let second = tokio::spawn(world.updater_that("second", 0).run(stopped));
+    let done = |number| move |r: &Run| r.id == number && r.status == RunStatus::Done;
+    for _ in 0..3 {
+        let number = world.stores.runs.request_run(world.clock.now()).await.unwrap();
+        world.run_that(done(number)).await;
+    }
+    assert!(
+        !world.stores.leases.hold("updater", "second", std::time::Duration::ZERO).await.unwrap(),
+        "the first has it"
+    );
+    stop_first.send(true).unwrap();
+    first.await.unwrap();
+    let number = world.stores.runs.request_run(world.clock.now()).await.unwrap();
+    world.run_that(done(number)).await;
+    assert!(
+        !world.stores.leases.hold("updater", "first", std::time::Duration::ZERO).await.unwrap(),
+        "the second has it"
+    );
+    stop_second.send(true).unwrap();
+    second.await.unwrap();
+    let runs = world.stores.runs.latest_runs(10).await.unwrap();
+    let began_on_time = runs.iter().filter(|r| r.trigger == Trigger::Schedule).collect::<Vec<_>>();
+    assert_eq!(began_on_time, [&scheduled], "the second did not do again what was done");
+}
+
+#[tokio::test]
+async fn days_past_retention_are_let_go() {
+    let world = World::new("").await;
+    let decisions = [world.decision("u1", "2026-11-11T23:00:00Z"), world.decision("u2", "2026-11-12T01:00:00Z")];
+    world.stores.events.append(&decisions).await.unwrap();
+    world.updater().once().await.unwrap();
+    assert_eq!(world.arm_b().await, (1, 1.0, 3.0), "nothing is let go of unless asked for");
+    world.updater_that("updater", 9).once().await.unwrap();
+    let hours: Vec<_> = world.stores.outcomes.outcomes("e").await.unwrap().iter().map(|o| (o.hour, o.trials)).collect();
+    assert_eq!(hours, [(bandit::hour_of(at("2026-11-12T01:00:00Z")), 1)]);
+    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.outcomes("e").await.unwrap());
+    assert_eq!(world.arm_b().await, (2, 1.0, 2.0), "posteriors follow");
 }

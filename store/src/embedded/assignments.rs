@@ -58,6 +58,9 @@ impl Assignments for Embedded {
                 self.db.delete_keyspace(keyspace)?;
             }
         }
-        Ok(())
+        self.writer.with(|pending| {
+            pending.forget_written();
+            Ok(())
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::assignments::{Durable, Group, Put};
 use crate::{Result, StoreError};
-use bandit::{Assignment, AssignmentKey, DecisionId};
+use bandit::{Assignment, AssignmentKey};
 use fjall::{Database, Keyspace, PersistMode};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -31,12 +31,12 @@ pub(crate) struct Pending {
     ops: Vec<Op>,
     group: Arc<Group>,
     /// Keys put in this group.
-    keys: Vec<DecisionId>,
+    keys: Vec<AssignmentKey>,
     /// Keys of the group that was written last.
-    written: Vec<DecisionId>,
+    written: Vec<AssignmentKey>,
     /// All that are on their way, the group at the disk included, and those of the group that was written last.
-    assignments: HashMap<DecisionId, (Assignment, Arc<Group>)>,
-    /// How many groups came to an end.
+    assignments: HashMap<AssignmentKey, (Assignment, Arc<Group>)>,
+    /// Grows with every group that came to an end.
     ended: u64,
     /// Why the last group was not written.
     pub(crate) failure: Option<String>,
@@ -53,9 +53,17 @@ impl Pending {
         Ok(Durable::with(self.group.clone()))
     }
 
+    /// Forgets what was written last, so that only the database is asked for it; whoever has read it must read it again.
+    pub(crate) fn forget_written(&mut self) {
+        for key in std::mem::take(&mut self.written) {
+            self.assignments.remove(&key);
+        }
+        self.ended += 2;
+    }
+
     /// Who stands, if that is not or only just in the database; else how many groups have ended, for [`Self::put`].
     pub(crate) fn standing(&self, key: &AssignmentKey) -> std::result::Result<Put, u64> {
-        let (standing, group) = self.assignments.get(&key.id).ok_or(self.ended)?;
+        let (standing, group) = self.assignments.get(key).ok_or(self.ended)?;
         Ok(Put { standing: standing.clone(), won: false, durable: Durable::with(group.clone()) })
     }
 
@@ -68,8 +76,8 @@ impl Pending {
             return Ok(standing);
         }
         let durable = self.add([op])?;
-        self.keys.push(new.key.id);
-        self.assignments.insert(new.key.id, (new.clone(), self.group.clone()));
+        self.keys.push(new.key);
+        self.assignments.insert(new.key, (new.clone(), self.group.clone()));
         Ok(Ok(Put { standing: new.clone(), won: true, durable }))
     }
 }
