@@ -14,6 +14,7 @@ pub mod keys;
 pub mod outcomes;
 pub mod outcomes_model;
 pub mod posterior_sets;
+pub mod proxy;
 pub mod runs;
 #[cfg(feature = "cloud")]
 pub mod services;
@@ -27,6 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a backend keeps things during one test: made empty for each, and gone with it.
 pub trait Place: Default + Send + Sync {
+    /// Whether days are gone once `expire` returns. Where they go by themselves, some time later, that is not tested.
+    const EXPIRES_AT_ONCE: bool = true;
+
+    /// Whether there can be one: a service may not be installed, which was said then.
+    #[must_use]
+    fn available() -> bool {
+        true
+    }
+
     /// Opens what is kept here. Called again once all that it gave was dropped, it finds everything as it was.
     fn open(&self) -> impl Future<Output = Stores> + Send;
 }
@@ -70,6 +80,9 @@ macro_rules! conformance {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
+                    if !<$place as $crate::conformance::Place>::available() {
+                        return;
+                    }
                     $crate::conformance::$suite::$case(<$place as Default>::default()).await;
                 }
             )*
@@ -78,7 +91,7 @@ macro_rules! conformance {
 }
 
 /// Fails a test that hangs.
-async fn soon<F: Future>(future: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
 }
 
