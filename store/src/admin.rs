@@ -1,7 +1,7 @@
 //! What an operator does once, before anything runs: making what a backend needs, and finding out what it lacks.
 
-use crate::locations::{Locations, StateAt};
 use crate::Result;
+use crate::locations::{Locations, StateAt};
 
 /// What was found out about one part of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use super::{Bigtable, failure, setting};
 use crate::Result;
 use crate::admin::Finding;
 use crate::locations::{InProject, Locations};
-use googleapis_tonic_google_bigtable_admin_v2::google::bigtable::admin::v2 as api;
 use api::bigtable_table_admin_client::BigtableTableAdminClient;
 use api::gc_rule::Rule;
 use api::modify_column_families_request::{Modification, modification::Mod};
+use googleapis_tonic_google_bigtable_admin_v2::google::bigtable::admin::v2 as api;
 use std::collections::HashMap;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -100,8 +100,7 @@ impl<'a> Admin<'a> {
             return Ok(format!("table '{id}' exists"));
         }
         let name = Table::new(self.instance, spec).name().to_owned();
-        let message =
-            api::ModifyColumnFamiliesRequest { name: name.clone(), modifications, ignore_warnings: false };
+        let message = api::ModifyColumnFamiliesRequest { name: name.clone(), modifications, ignore_warnings: false };
         let (message, routing) = (&message, &routing(&[("name", &name)]));
         until_done(PATIENCE, |_, deadline| async move {
             let request = self.channels.request(message.clone(), routing, deadline).await?;

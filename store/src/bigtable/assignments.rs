@@ -50,8 +50,9 @@ impl Assignments for Bigtable {
         if changed == Changed::Yes {
             return Ok(Put { standing: new.clone(), won: true, durable: Durable::already() });
         }
-        let standing = self.get(&new.key).await?.ok_or_else(|| {
-            StoreError::Remote { service: "Bigtable", why: "an assignment vanished while it was read".into() }
+        let standing = self.get(&new.key).await?.ok_or_else(|| StoreError::Remote {
+            service: "Bigtable",
+            why: "an assignment vanished while it was read".into(),
         })?;
         let same = encode_assignment(&standing)? == encode_assignment(new)?;
         Ok(Put { won: same && changed == Changed::Unclear, ..lost(standing) })

@@ -6,11 +6,11 @@ use super::schema::{self, HEAD, PART_BYTES, PARTS, SET_BYTES, posterior_key};
 use super::{Bigtable, failure};
 use crate::posteriors::PosteriorSets;
 use crate::{Result, StoreError};
+use api::row_filter::Filter;
+use api::row_range::{EndKey, StartKey};
 use async_trait::async_trait;
 use bandit::PosteriorSet;
 use googleapis_tonic_google_bigtable_v2::google::bigtable::v2 as api;
-use api::row_filter::Filter;
-use api::row_range::{EndKey, StartKey};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -79,7 +79,8 @@ impl PosteriorSets for Bigtable {
         }
         let bytes = set.encode().map_err(|e| StoreError::Damaged(e.to_string()))?;
         if bytes.len() > SET_BYTES {
-            let why = format!("a posterior set of {} bytes is larger than {SET_BYTES}: use fewer segments", bytes.len());
+            let why =
+                format!("a posterior set of {} bytes is larger than {SET_BYTES}: use fewer segments", bytes.len());
             return Err(StoreError::Remote { service: "Bigtable", why });
         }
         // A fresh hasher has a random key: nobody else has this number.

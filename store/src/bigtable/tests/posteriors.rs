@@ -28,7 +28,10 @@ async fn large_sets_come_back() {
         assert!(bigtable.latest("e").await.unwrap().as_ref() == Some(&set), "version {version}");
     }
     let all = bigtable.since("e", 0, 10).await.unwrap();
-    assert_eq!(all.iter().map(|s| (s.version, s.segments.len())).collect::<Vec<_>>(), [(1, 1), (2, 40_000), (3, 100_000)]);
+    assert_eq!(
+        all.iter().map(|s| (s.version, s.segments.len())).collect::<Vec<_>>(),
+        [(1, 1), (2, 40_000), (3, 100_000)]
+    );
 }
 
 #[tokio::test]
