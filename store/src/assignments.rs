@@ -16,7 +16,7 @@ pub trait Assignments: Send + Sync {
     /// Atomically keeps `new` unless its key has an assignment already, and returns the one that stands.
     async fn put_if_absent(&self, new: &Assignment) -> Result<Put>;
 
-    /// Lets go of assignments of days before `day`.
+    /// Lets go of assignments of days before `day`; or does nothing, where they go by themselves.
     async fn expire(&self, day: Date) -> Result<()>;
 
     /// Fails if assignments cannot be read, without changing any.

@@ -3,6 +3,7 @@
 //! State (assignments, posterior sets) and the event log are embedded in a data directory; experiments,
 //! outcomes, update runs, audit and keys are in SQL.
 
+pub mod admin;
 mod assignments;
 #[cfg(feature = "cloud")]
 mod bigtable;
@@ -12,6 +13,7 @@ mod embedded;
 mod error;
 mod events;
 mod experiments;
+mod format;
 mod keys;
 mod leases;
 mod locations;

@@ -113,7 +113,7 @@ mod cloud {
 #[cfg(not(feature = "cloud"))]
 #[expect(clippy::unused_async, reason = "as where they are")]
 mod cloud {
-    use super::{Arc, Assignments, EventLog, InProject, Locations, PosteriorSets, Result, StoreError};
+    use super::{Arc, Assignments, EventLog, InProject, Locations, PosteriorSets, Result, lacking};
 
     pub(super) async fn state(
         _: &InProject,
@@ -125,10 +125,11 @@ mod cloud {
     pub(super) async fn events(_: &InProject, locations: &Locations) -> Result<Arc<dyn EventLog>> {
         Err(lacking("events", &locations.events, "Pub/Sub"))
     }
+}
 
-    fn lacking(setting: &'static str, url: &str, service: &str) -> StoreError {
-        let reason =
-            format!("this build has no {service} client: take a released one, or build with '--features cloud'");
-        StoreError::Setting { setting, value: crate::locations::public(url), reason }
-    }
+/// Why a build without cloud backends cannot use one.
+#[cfg(not(feature = "cloud"))]
+pub(crate) fn lacking(setting: &'static str, url: &str, service: &str) -> StoreError {
+    let reason = format!("this build has no {service} client: take a released one, or build with '--features cloud'");
+    StoreError::Setting { setting, value: crate::locations::public(url), reason }
 }

@@ -1,55 +1,83 @@
-//! State in Bigtable.
+//! State in Bigtable: assignments and posterior sets, in the tables that `schema` describes.
 
-use crate::locations::{InProject, Locations};
-use crate::{Assignments, PosteriorSets, Put, Result};
-use async_trait::async_trait;
-use bandit::{Assignment, AssignmentKey, PosteriorSet};
-use jiff::civil::Date;
+pub(crate) mod admin;
+mod assignments;
+mod channels;
+mod client;
+mod failure;
+mod posteriors;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use crate::locations::{InProject, Locations, public};
+use crate::{Result, StoreError};
+use channels::Channels;
+use client::{Client, Patience, Table, harmless, row};
+use googleapis_tonic_google_bigtable_v2::google::bigtable::v2::row_filter::Filter;
+use std::time::Duration;
+use tonic::Status;
+
+const HOST: &str = "bigtable.googleapis.com";
+
+/// Connections: 400 calls at once.
+const CHANNELS: usize = 4;
+
+/// How long starting waits to learn whether the settings are right.
+const PROBE: Patience = Patience { each: Duration::from_secs(3), all: Duration::from_secs(5) };
 
 /// State of one instance.
-pub(crate) struct Bigtable;
-
-fn stub<T>() -> Result<T> {
-    Err(crate::StoreError::Remote { service: "Bigtable", why: "not there yet".into() })
+pub(crate) struct Bigtable {
+    client: Client,
+    assignments: Table,
+    posteriors: Table,
 }
 
 impl Bigtable {
-    pub(crate) async fn open(_instance: &InProject, _locations: &Locations) -> Result<Self> {
-        stub()
+    /// Opens the state of an instance. If Bigtable is away it opens all the same, so that replicas can start meanwhile and
+    /// answer from what they know.
+    ///
+    /// # Errors
+    /// [`StoreError::Setting`] for what no waiting mends: no credentials, no such instance, missing tables or permissions.
+    pub(crate) async fn open(instance: &InProject, locations: &Locations) -> Result<Self> {
+        let bigtable = Self::connect(instance, locations).map_err(|e| setting(locations, &e))?;
+        match bigtable.probe().await {
+            Ok(()) => {}
+            Err(status) if failure::remedy(&status).is_some() => return Err(setting(locations, &status)),
+            Err(status) => {
+                let line = failure::line(&status);
+                tracing::warn!("Bigtable cannot be reached yet: starting without it: {line}");
+            }
+        }
+        Ok(bigtable)
+    }
+
+    fn connect(instance: &InProject, locations: &Locations) -> std::result::Result<Self, Status> {
+        let channels = Channels::new(HOST, locations.bigtable_emulator.as_deref(), CHANNELS)?;
+        Ok(Self {
+            client: Client::new(channels),
+            assignments: Table::new(instance, &schema::ASSIGNMENTS),
+            posteriors: Table::new(instance, &schema::POSTERIORS),
+        })
+    }
+
+    /// Whether everything is there that will be needed, by doing all of it to no effect; which warms every connection, too.
+    async fn probe(&self) -> std::result::Result<(), Status> {
+        let tables = [(&self.assignments, &schema::ASSIGNMENTS), (&self.posteriors, &schema::POSTERIORS)];
+        let probes = tables.map(|(table, spec)| async move {
+            let (reads, writes) = futures::future::join(
+                self.client.read(table, PROBE, row(b"probe"), Filter::CellsPerColumnLimitFilter(1), 1),
+                self.client.change_unless(table, PROBE, harmless(spec)),
+            )
+            .await;
+            reads.and(writes).map(|_| ())
+        });
+        futures::future::join_all(probes).await.into_iter().collect()
     }
 }
 
-#[async_trait]
-impl Assignments for Bigtable {
-    async fn get(&self, _key: &AssignmentKey) -> Result<Option<Assignment>> {
-        stub()
-    }
-    async fn put_if_absent(&self, _new: &Assignment) -> Result<Put> {
-        stub()
-    }
-    async fn expire(&self, _day: Date) -> Result<()> {
-        stub()
-    }
-    async fn check(&self) -> Result<()> {
-        stub()
-    }
-}
-
-#[async_trait]
-impl PosteriorSets for Bigtable {
-    async fn latest_version(&self, _experiment: &str) -> Result<u64> {
-        stub()
-    }
-    async fn latest(&self, _experiment: &str) -> Result<Option<PosteriorSet>> {
-        stub()
-    }
-    async fn at(&self, _experiment: &str, _version: u64) -> Result<Option<PosteriorSet>> {
-        stub()
-    }
-    async fn since(&self, _experiment: &str, _version: u64, _limit: usize) -> Result<Vec<PosteriorSet>> {
-        stub()
-    }
-    async fn publish(&self, _set: &PosteriorSet) -> Result<()> {
-        stub()
-    }
+/// A setting that cannot be used, and what to do about it.
+fn setting(locations: &Locations, status: &Status) -> StoreError {
+    StoreError::Setting { setting: "state", value: public(&locations.state), reason: failure::line_and_remedy(status) }
 }

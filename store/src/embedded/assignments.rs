@@ -1,9 +1,9 @@
 //! Assignments: one keyspace for each day, so that a past day is let go whole.
 
 use super::Embedded;
-use super::format::{decode_assignment, encode_assignment};
 use super::writer::Op;
 use crate::assignments::{Assignments, Durable, Put};
+use crate::format::{decode_assignment, encode_assignment};
 use crate::{EventLog, Result};
 use async_trait::async_trait;
 use bandit::{Assignment, AssignmentKey};

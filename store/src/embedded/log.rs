@@ -1,9 +1,9 @@
 //! The event log: records under consecutive numbers, behind a mark that acknowledging moves.
 
 use super::Embedded;
-use super::format::{decode_event, encode_event};
 use super::writer::Op;
 use crate::events::{Delivery, EventLog, Poison, Receipt};
+use crate::format::{decode_event, encode_event};
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use bandit::Event;

@@ -5,7 +5,6 @@
 //! written while the previous group is on its way to the disk (group commit).
 
 mod assignments;
-mod format;
 mod lock;
 mod log;
 mod posteriors;

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn version_1_is_read_and_written() {
         let key = AssignmentKey { id: DecisionId([7; 16]), day: None };
-        let bytes = include_bytes!("../../fixtures/assignment.v1");
+        let bytes = include_bytes!("../fixtures/assignment.v1");
         let a = decode_assignment(key, bytes.trim_ascii_end()).unwrap();
         assert_eq!((&*a.arm, &*a.segment, a.propensity, a.source), ("b", "device=mobile", 0.3712, Source::Policy));
         assert_eq!(encode_assignment(&a).unwrap(), bytes.trim_ascii_end());

@@ -1,0 +1,213 @@
+//! Calls of Bigtable's data service: one attempt, and attempts until one succeeds or time is up.
+
+use super::channels::{Channels, routing};
+use super::failure::transient;
+use super::rows::{Row, Rows};
+use super::schema::{FamilySpec, TableSpec};
+use crate::locations::InProject;
+use api::bigtable_client::BigtableClient;
+use api::column_range::{EndQualifier, StartQualifier};
+use api::mutation::{DeleteFromColumn, Mutation, SetCell};
+use api::row_filter::Filter;
+use googleapis_tonic_google_bigtable_v2::google::bigtable::v2 as api;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Status;
+use tonic::metadata::{Ascii, MetadataValue};
+
+/// Largest answer: a row has 256 MB at most.
+const LARGEST: usize = 256 << 20;
+
+/// How long to wait for one attempt, and for all of them together.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) each: Duration,
+    pub(super) all: Duration,
+}
+
+/// A table as calls name it.
+pub(super) struct Table {
+    name: String,
+    routing: MetadataValue<Ascii>,
+}
+
+impl Table {
+    pub(super) fn new(instance: &InProject, spec: &TableSpec) -> Self {
+        let name = format!("projects/{}/instances/{}/tables/{}", instance.project, instance.name, spec.id);
+        // The empty profile is the instance's default.
+        let routing = routing(&[("table_name", &name), ("app_profile_id", "")]);
+        Self { name, routing }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A change of a row that is made only if no cell matches the predicate.
+pub(super) struct Unless {
+    pub(super) row_key: Vec<u8>,
+    pub(super) exists: Filter,
+    pub(super) mutations: Vec<api::Mutation>,
+}
+
+/// What became of a conditional change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// It was made.
+    Yes,
+    /// A cell matched: another's.
+    No,
+    /// A cell matched when it was repeated: another's, or that of an earlier attempt whose answer was lost.
+    Unclear,
+}
+
+/// The client.
+pub(super) struct Client {
+    channels: Channels,
+    round_trips: AtomicU64,
+}
+
+impl Client {
+    pub(super) fn new(channels: Channels) -> Self {
+        Self { channels, round_trips: AtomicU64::new(0) }
+    }
+
+    /// Requests sent so far, repeated ones included.
+    #[cfg(test)]
+    pub(super) fn round_trips(&self) -> u64 {
+        self.round_trips.load(Relaxed)
+    }
+
+    /// Rows in order of their keys. Reading may be repeated.
+    pub(super) async fn read(
+        &self,
+        table: &Table,
+        patience: Patience,
+        rows: api::RowSet,
+        filter: Filter,
+        limit: i64,
+    ) -> Result<Vec<Row>, Status> {
+        let message = api::ReadRowsRequest {
+            table_name: table.name.clone(),
+            rows: Some(rows),
+            filter: Some(api::RowFilter { filter: Some(filter) }),
+            rows_limit: limit,
+            ..api::ReadRowsRequest::default()
+        };
+        let message = &message;
+        until_done(patience, |_, deadline| async move {
+            let request = self.channels.request(message.clone(), &table.routing, deadline).await?;
+            let mut answers = self.bigtable().read_rows(request).await?.into_inner();
+            let mut rows = Rows::default();
+            while let Some(answer) = answers.message().await? {
+                answer.chunks.into_iter().try_for_each(|chunk| rows.push(chunk))?;
+            }
+            rows.finish()
+        })
+        .await
+    }
+
+    /// Changes a row unless a cell matches.
+    ///
+    /// It may be repeated although an earlier attempt may have been carried out after all, since the attempt's own cells
+    /// then match: nothing is written twice, and whoever is told "unclear" looks whose cell it is.
+    pub(super) async fn change_unless(
+        &self,
+        table: &Table,
+        patience: Patience,
+        change: Unless,
+    ) -> Result<Changed, Status> {
+        let message = api::CheckAndMutateRowRequest {
+            table_name: table.name.clone(),
+            row_key: change.row_key,
+            predicate_filter: Some(api::RowFilter { filter: Some(change.exists) }),
+            false_mutations: change.mutations,
+            ..api::CheckAndMutateRowRequest::default()
+        };
+        let message = &message;
+        until_done(patience, |failures, deadline| async move {
+            let request = self.channels.request(message.clone(), &table.routing, deadline).await?;
+            let matched = self.bigtable().check_and_mutate_row(request).await?.into_inner().predicate_matched;
+            Ok(match (matched, failures) {
+                (false, _) => Changed::Yes,
+                (true, 0) => Changed::No,
+                (true, 1..) => Changed::Unclear,
+            })
+        })
+        .await
+    }
+
+    fn bigtable(&self) -> BigtableClient<tonic::transport::Channel> {
+        self.round_trips.fetch_add(1, Relaxed);
+        BigtableClient::new(self.channels.next()).max_decoding_message_size(LARGEST)
+    }
+}
+
+/// Attempts, each told how many failed and how long it has, until one succeeds, fails for good, or no time is left for
+/// another. Dropping the future ends it at any point: each
+/// attempt stands alone.
+pub(super) async fn until_done<T, F: Future<Output = Result<T, Status>>>(
+    patience: Patience,
+    attempt: impl Fn(u32, Duration) -> F,
+) -> Result<T, Status> {
+    let end = Instant::now() + patience.all;
+    let mut failures = 0;
+    loop {
+        let deadline = patience.each.min(end - Instant::now());
+        let failed = match timeout(deadline, attempt(failures, deadline)).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(status)) => status,
+            Err(_) => Status::deadline_exceeded(format!("no answer within {} ms", deadline.as_millis())),
+        };
+        let pause = pause(failures);
+        if !transient(&failed) || Instant::now() + pause >= end {
+            return Err(failed);
+        }
+        sleep(pause).await;
+        failures += 1;
+    }
+}
+
+/// Up to 20 ms after the first failure, twice that after the next and so on to 1.28 s; anything from nothing up to it, so
+/// that replicas that failed together do not come back together.
+fn pause(failures: u32) -> Duration {
+    let most = 20_000 << failures.min(6);
+    // A fresh hasher has a random key.
+    Duration::from_micros(RandomState::new().hash_one(failures) % most)
+}
+
+/// The cells of a family's qualifier. A range, not a pattern: it fails where the family is missing, and does not find nothing.
+pub(super) fn cells_of(family: FamilySpec) -> Filter {
+    Filter::ColumnRangeFilter(api::ColumnRange {
+        family_name: family.id.into(),
+        start_qualifier: Some(StartQualifier::StartQualifierClosed(family.qualifier.into())),
+        end_qualifier: Some(EndQualifier::EndQualifierClosed(family.qualifier.into())),
+    })
+}
+
+pub(super) fn row(key: &[u8]) -> api::RowSet {
+    api::RowSet { row_keys: vec![key.into()], row_ranges: Vec::new() }
+}
+
+/// Sets a cell, stamped by the server.
+pub(super) fn set_cell(family: FamilySpec, qualifier: &[u8], value: Vec<u8>) -> api::Mutation {
+    let cell =
+        SetCell { family_name: family.id.into(), column_qualifier: qualifier.into(), timestamp_micros: -1, value };
+    api::Mutation { mutation: Some(Mutation::SetCell(cell)) }
+}
+
+/// A change of a row that has no cells, which needs every family and every permission that a real one needs and changes nothing.
+pub(super) fn harmless(spec: &TableSpec) -> Unless {
+    let nothing = |family: &FamilySpec| api::Mutation {
+        mutation: Some(Mutation::DeleteFromColumn(DeleteFromColumn {
+            family_name: family.id.into(),
+            column_qualifier: family.qualifier.into(),
+            time_range: None,
+        })),
+    };
+    let mutations = spec.families.iter().map(nothing).collect();
+    Unless { row_key: b"probe".into(), exists: Filter::BlockAllFilter(true), mutations }
+}
