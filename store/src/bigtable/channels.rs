@@ -29,8 +29,8 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    /// To `host` (over TLS, with Application Default Credentials), or to the emulator at `HOST:PORT`. Nothing is connected
-    /// before the first call.
+    /// To `host` (over TLS, with Application Default Credentials), or to the emulator at `HOST:PORT`. Nothing is
+    /// connected before the first call.
     pub(super) fn new(host: &str, emulator: Option<&str>, count: usize) -> Result<Self, Status> {
         let (endpoint, credentials) = match emulator {
             Some(address) => (Endpoint::from_shared(format!("http://{address}")), None),
@@ -52,7 +52,8 @@ impl Channels {
         self.channels[turn % self.channels.len()].clone()
     }
 
-    /// The headers that prove who we are; none for an emulator. The library keeps the token and renews it before it ends.
+    /// The headers that prove who we are; none for an emulator. The library keeps the token and renews it before it
+    /// ends.
     pub(super) async fn token(&self) -> Result<MetadataMap, Status> {
         let Some(credentials) = &self.credentials else { return Ok(MetadataMap::new()) };
         match credentials.headers(Default::default()).await.map_err(|e| refused(&e, e.is_transient()))? {
@@ -102,8 +103,8 @@ fn credentials() -> Result<Credentials, Status> {
 /// A token that could not be had.
 fn refused(error: &(dyn Error + 'static), transient: bool) -> Status {
     let why = chain(error);
-    // With no file of credentials, the library asks the machine for its own, and when there is no such service either it
-    // calls that transient and gives this advice.
+    // With no file of credentials, the library asks the machine for its own, and when there is no such service either
+    // it calls that transient and gives this advice.
     if why.contains("application-default login") {
         return Status::unauthenticated("there are no Google credentials");
     }
