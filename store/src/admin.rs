@@ -14,11 +14,12 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// Makes what the state's backend needs and does not have; what is there already stays. Returns a line for each part, made or
-/// found.
+/// Makes what the state's backend needs and does not have; what is there already stays. Returns a line for each part,
+/// made or found.
 ///
 /// # Errors
-/// [`crate::StoreError::Setting`] when the setting or what it names cannot be used, [`crate::StoreError::Remote`] when the service fails.
+/// [`crate::StoreError::Setting`] when the setting or what it names cannot be used, [`crate::StoreError::Remote`] when
+/// the service fails.
 pub async fn create_tables(locations: &Locations) -> Result<Vec<String>> {
     match StateAt::parse(&locations.state)? {
         StateAt::Dir(dir) => Ok(vec![format!("state is the directory {}: there is nothing to make", dir.display())]),

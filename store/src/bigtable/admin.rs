@@ -3,7 +3,7 @@
 use super::channels::{Channels, routing};
 use super::client::{Patience, Table, until_done};
 use super::schema::{FamilySpec, Kept, TABLES, TableSpec};
-use super::{Bigtable, failure, setting};
+use super::{Bigtable, PROBE, failure, setting};
 use crate::Result;
 use crate::admin::Finding;
 use crate::locations::{InProject, Locations};
@@ -36,14 +36,19 @@ pub(crate) async fn create_tables(instance: &InProject, locations: &Locations) -
 
 /// Looks at credentials, tables, families and their rules, and whether data can be read and written.
 pub(crate) async fn check_state(instance: &InProject, locations: &Locations) -> Result<Vec<Finding>> {
-    let connected = Admin::connect(instance, locations).and_then(|a| Ok((a, Bigtable::connect(instance, locations)?)));
+    let connected = async {
+        let (admin, data) = (Admin::connect(instance, locations)?, Bigtable::connect(instance, locations)?);
+        until_done(PROBE, |_, _| admin.channels.token()).await?;
+        Ok((admin, data))
+    };
+    let (admin, data) = match connected.await {
+        Ok(connected) => connected,
+        // Without them nothing else can be seen.
+        Err(status) => return Ok(vec![finding("credentials", Err(status))]),
+    };
     let credentials = match &locations.bigtable_emulator {
         Some(address) => format!("none are needed for the emulator at {address}"),
-        None => "Application Default Credentials".into(),
-    };
-    let (admin, data) = match connected {
-        Ok(connected) => connected,
-        Err(status) => return Ok(vec![finding("credentials", Err(status))]),
+        None => "Application Default Credentials give a token".into(),
     };
     let mut findings = vec![finding("credentials", Ok(credentials))];
     for spec in TABLES {

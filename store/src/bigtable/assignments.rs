@@ -32,8 +32,8 @@ impl Assignments for Bigtable {
         self.standing(key, PATIENCE).await
     }
 
-    /// Reads first: on a miss of the replica's memory the key is known to Bigtable more often than not, and reading tells in
-    /// one round trip. A new key takes two.
+    /// Reads first: on a miss of the replica's memory the key is known to Bigtable more often than not, and reading
+    /// tells in one round trip. A new key takes two.
     async fn put_if_absent(&self, new: &Assignment) -> Result<Put> {
         let lost = |standing| Put { standing, won: false, durable: Durable::already() };
         if let Some(standing) = self.get(&new.key).await? {

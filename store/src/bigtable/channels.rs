@@ -29,8 +29,8 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    /// To `host` (over TLS, with Application Default Credentials), or to the emulator at `HOST:PORT`. Nothing is connected
-    /// before the first call.
+    /// To `host` (over TLS, with Application Default Credentials), or to the emulator at `HOST:PORT`. Nothing is
+    /// connected before the first call.
     pub(super) fn new(host: &str, emulator: Option<&str>, count: usize) -> Result<Self, Status> {
         let (endpoint, credentials) = match emulator {
             Some(address) => (Endpoint::from_shared(format!("http://{address}")), None),
@@ -52,6 +52,16 @@ impl Channels {
         self.channels[turn % self.channels.len()].clone()
     }
 
+    /// The headers that prove who we are; none for an emulator. The library keeps the token and renews it before it
+    /// ends.
+    pub(super) async fn token(&self) -> Result<MetadataMap, Status> {
+        let Some(credentials) = &self.credentials else { return Ok(MetadataMap::new()) };
+        match credentials.headers(Default::default()).await.map_err(|e| refused(&e, e.is_transient()))? {
+            CacheableResource::New { data, .. } => Ok(MetadataMap::from_headers(data)),
+            CacheableResource::NotModified => Err(Status::internal("a token was kept back")),
+        }
+    }
+
     /// `message` with our token and the header that routes it; it tells the service to give up after `deadline`.
     pub(super) async fn request<M>(
         &self,
@@ -60,13 +70,7 @@ impl Channels {
         deadline: Duration,
     ) -> Result<Request<M>, Status> {
         let mut request = Request::new(message);
-        if let Some(credentials) = &self.credentials {
-            // Cached by the library, and renewed before it ends.
-            match credentials.headers(Default::default()).await.map_err(|e| refused(&e, e.is_transient()))? {
-                CacheableResource::New { data, .. } => *request.metadata_mut() = MetadataMap::from_headers(data),
-                CacheableResource::NotModified => return Err(Status::internal("a token that was not asked for")),
-            }
-        }
+        *request.metadata_mut() = self.token().await?;
         request.metadata_mut().insert("x-goog-request-params", routing.clone());
         request.set_timeout(deadline);
         Ok(request)
@@ -99,8 +103,8 @@ fn credentials() -> Result<Credentials, Status> {
 /// A token that could not be had.
 fn refused(error: &(dyn Error + 'static), transient: bool) -> Status {
     let why = chain(error);
-    // With no file of credentials, the library asks the machine for its own, and when there is no such service either it
-    // calls that transient and gives this advice.
+    // With no file of credentials, the library asks the machine for its own, and when there is no such service either
+    // it calls that transient and gives this advice.
     if why.contains("application-default login") {
         return Status::unauthenticated("there are no Google credentials");
     }
@@ -108,10 +112,15 @@ fn refused(error: &(dyn Error + 'static), transient: bool) -> Status {
     if transient { Status::unavailable(why) } else { Status::unauthenticated(why) }
 }
 
-/// An error and its causes.
+/// An error and its causes, each said once.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<_> = std::iter::successors(Some(error), |&e| e.source()).map(ToString::to_string).collect();
-    causes.join(": ")
+    std::iter::successors(Some(error), |&e| e.source()).map(ToString::to_string).fold(String::new(), |said, cause| {
+        match said.as_str() {
+            "" => cause,
+            _ if said.contains(&cause) => said,
+            _ => format!("{said}: {cause}"),
+        }
+    })
 }
 
 /// The header that routes a call by what it names. Nothing that is percent-encoded is not a header.

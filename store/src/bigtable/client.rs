@@ -112,8 +112,8 @@ impl Client {
 
     /// Changes a row unless a cell matches.
     ///
-    /// It may be repeated although an earlier attempt may have been carried out after all, since the attempt's own cells
-    /// then match: nothing is written twice, and whoever is told "unclear" looks whose cell it is.
+    /// It may be repeated although an earlier attempt may have been carried out after all, since the attempt's own
+    /// cells then match: nothing is written twice, and whoever is told "unclear" looks whose cell it is.
     pub(super) async fn change_unless(
         &self,
         table: &Table,
@@ -147,8 +147,7 @@ impl Client {
 }
 
 /// Attempts, each told how many failed and how long it has, until one succeeds, fails for good, or no time is left for
-/// another. Dropping the future ends it at any point: each
-/// attempt stands alone.
+/// another. Dropping the future ends it at any point: each attempt stands alone.
 pub(super) async fn until_done<T, F: Future<Output = Result<T, Status>>>(
     patience: Patience,
     attempt: impl Fn(u32, Duration) -> F,
@@ -171,15 +170,16 @@ pub(super) async fn until_done<T, F: Future<Output = Result<T, Status>>>(
     }
 }
 
-/// Up to 20 ms after the first failure, twice that after the next and so on to 1.28 s; anything from nothing up to it, so
-/// that replicas that failed together do not come back together.
+/// Up to 20 ms after the first failure, twice that after the next and so on to 1.28 s; anything from nothing up to it,
+/// so that replicas that failed together do not come back together.
 fn pause(failures: u32) -> Duration {
     let most = 20_000 << failures.min(6);
     // A fresh hasher has a random key.
     Duration::from_micros(RandomState::new().hash_one(failures) % most)
 }
 
-/// The cells of a family's qualifier. A range, not a pattern: it fails where the family is missing, and does not find nothing.
+/// The cells of a family's qualifier. A range, not a pattern: it fails where the family is missing, and does not find
+/// nothing.
 pub(super) fn cells_of(family: FamilySpec) -> Filter {
     Filter::ColumnRangeFilter(api::ColumnRange {
         family_name: family.id.into(),
@@ -199,7 +199,8 @@ pub(super) fn set_cell(family: FamilySpec, qualifier: &[u8], value: Vec<u8>) -> 
     api::Mutation { mutation: Some(Mutation::SetCell(cell)) }
 }
 
-/// A change of a row that has no cells, which needs every family and every permission that a real one needs and changes nothing.
+/// A change of a row that has no cells, which needs every family and every permission that a real one needs and changes
+/// nothing.
 pub(super) fn harmless(spec: &TableSpec) -> Unless {
     let nothing = |family: &FamilySpec| api::Mutation {
         mutation: Some(Mutation::DeleteFromColumn(DeleteFromColumn {

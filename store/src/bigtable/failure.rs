@@ -36,7 +36,7 @@ pub(super) fn remedy(status: &Status) -> Option<&'static str> {
             "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS to the file of a \
              service account",
         ),
-        Code::InvalidArgument => Some("it may be 'bigtable://PROJECT/INSTANCE'"),
+        Code::InvalidArgument => Some("check project, instance and BIGTABLE_EMULATOR_HOST"),
         Code::FailedPrecondition => Some(
             "the instance's app profile 'default' must route to a single cluster and allow single-row transactions",
         ),
@@ -98,7 +98,7 @@ mod tests {
             (Status::unknown("unknown family \"day\""), "create-tables"),
             (Status::permission_denied("x"), "roles/bigtable.user"),
             (Status::unauthenticated("x"), "gcloud auth"),
-            (Status::invalid_argument("x"), "PROJECT/INSTANCE"),
+            (Status::invalid_argument("x"), "check project"),
             (Status::failed_precondition("x"), "single cluster"),
             (Status::unimplemented("x"), "BIGTABLE_EMULATOR_HOST"),
         ] {

@@ -35,11 +35,12 @@ pub(crate) struct Bigtable {
 }
 
 impl Bigtable {
-    /// Opens the state of an instance. If Bigtable is away it opens all the same, so that replicas can start meanwhile and
-    /// answer from what they know.
+    /// Opens the state of an instance. If Bigtable is away it opens all the same, so that replicas can start meanwhile
+    /// and answer from what they know.
     ///
     /// # Errors
-    /// [`StoreError::Setting`] for what no waiting mends: no credentials, no such instance, missing tables or permissions.
+    /// [`StoreError::Setting`] for what no waiting mends: no credentials, no such instance, missing tables or
+    /// permissions.
     pub(crate) async fn open(instance: &InProject, locations: &Locations) -> Result<Self> {
         let bigtable = Self::connect(instance, locations).map_err(|e| setting(locations, &e))?;
         match bigtable.probe().await {
@@ -62,7 +63,8 @@ impl Bigtable {
         })
     }
 
-    /// Whether everything is there that will be needed, by doing all of it to no effect; which warms every connection, too.
+    /// Whether everything is there that will be needed, by doing all of it to no effect; which warms every connection,
+    /// too.
     async fn probe(&self) -> std::result::Result<(), Status> {
         let tables = [(&self.assignments, &schema::ASSIGNMENTS), (&self.posteriors, &schema::POSTERIORS)];
         let probes = tables.map(|(table, spec)| async move {

@@ -66,8 +66,8 @@ impl PosteriorSets for Bigtable {
         Ok(sets)
     }
 
-    /// Looks whether the latest is the one before, then writes the row unless it is there. Versions are never removed, so
-    /// what was latest can only have been followed in between, and then the row is there.
+    /// Looks whether the latest is the one before, then writes the row unless it is there. Versions are never removed,
+    /// so what was latest can only have been followed in between, and then the row is there.
     async fn publish(&self, set: &PosteriorSet) -> Result<()> {
         let latest = self.latest_version(&set.experiment).await?;
         let conflict = |latest: u64| {

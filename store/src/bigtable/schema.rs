@@ -4,30 +4,31 @@
 //! | --- | --- | --- | --- |
 //! | `croupier-assignments` | decision id, 16 bytes | `day`, gone after [`DAY_KEPT`] | `a`: the assignment |
 //! | | | `lasting`, kept | `a`: the assignment |
-//! | `croupier-posteriors` | hash of the experiment, its id, 0, inverted version | `head`, kept | `h`: length and publisher |
+//! | `croupier-posteriors` | hash of experiment, its id, 0, inverted version | `head`, kept | `h`: length, publisher |
 //! | | | `parts`, kept | 0, 1, 2 …: the set's bytes, cut |
 //!
-//! **Load.** Bigtable keeps rows in order and splits the order among servers, so keys that grow with time, or that begin
-//! with an experiment, send all writes of the moment to one server. A decision id is the first half of a SHA-256 over
-//! experiment, user, item and day (`bandit/src/key.rs`): uniform already, so it is the key as it is. Posterior sets are
-//! few; the hash before the id spreads experiments, and the versions of one lie together because they are read together.
+//! **Load.** Bigtable keeps rows in order and splits the order among servers, so keys that grow with time, or that
+//! begin with an experiment, send all writes of the moment to one server. A decision id is the first half of a SHA-256
+//! over experiment, user, item and day (`bandit/src/key.rs`): uniform already, so it is the key as it is. Posterior
+//! sets are few; the hash before the id spreads experiments, and the versions of one lie together because they are read
+//! together.
 //!
-//! **Expiry.** A daily assignment is asked for on its day only: rewards find decisions by recomputing ids, not by reading
-//! assignments. The cell is stamped by the server when it is written, which is within that day, so a day of 25 hours and
-//! any clock's error fit into [`DAY_KEPT`] twice over. Collection is lazy, for days: reads need no filter by time all the
-//! same, because the day is part of the id, and what is left of a past day answers for that day alone.
+//! **Expiry.** A daily assignment is asked for on its day only: rewards find decisions by recomputing ids, not by
+//! reading assignments. The cell is stamped by the server when it is written, which is within that day, so a day of 25
+//! hours and any clock's error fit into [`DAY_KEPT`] twice over. Collection is lazy, for days: reads need no filter by
+//! time all the same, because the day is part of the id, and what is left of a past day answers for that day alone.
 //!
-//! **Versions** are stored inverted, so that the newest comes first and reading it is a scan that ends at one row. Versions
-//! are consecutive and never removed, so "after v, at most n" is a range of keys.
+//! **Versions** are stored inverted, so that the newest comes first and reading it is a scan that ends at one row.
+//! Versions are consecutive and never removed, so "after v, at most n" is a range of keys.
 //!
 //! **A set is one row**, written by one conditional mutation: Bigtable changes a row whole or not at all, so there is
-//! nothing half-published to hide and nothing abandoned to clean up. Cells are recommended to stay below 10 MB, rows below
-//! 100 MB; hence parts of [`PART_BYTES`], at most [`SET_BYTES`] together. The `head` is a family of its own, because polling for
-//! a version must not touch the parts.
+//! nothing half-published to hide and nothing abandoned to clean up. Cells are recommended to stay below 10 MB, rows
+//! below 100 MB; hence parts of [`PART_BYTES`], at most [`SET_BYTES`] together. The `head` is a family of its own,
+//! because polling for a version must not touch the parts.
 //!
-//! **To come.** View histories, items and lists are tables of their own: they are read in other shapes and at other rates,
-//! and are dropped and sized apart. A history is a row under a hash of its user, one cell for each view, collected down
-//! to the last N; add its [`TableSpec`] to [`TABLES`] and `create-tables` makes it.
+//! **To come.** View histories, items and lists are tables of their own: they are read in other shapes and at other
+//! rates, and are dropped and sized apart. A history is a row under a hash of its user, one cell for each view,
+//! collected down to the last N; add its [`TableSpec`] to [`TABLES`] and `create-tables` makes it.
 
 use super::rows::Row;
 use crate::{Result, StoreError};
