@@ -43,7 +43,7 @@ pub enum StoreError {
         why: String,
     },
     /// The database failed.
-    #[error("database: {0}")]
+    #[error("database: {}", of_sql(.0))]
     Sql(#[from] sqlx::Error),
     /// The database's migrations failed.
     #[error("database migration: {0}")]
@@ -54,4 +54,21 @@ impl From<fjall::Error> for StoreError {
     fn from(e: fjall::Error) -> Self {
         Self::Embedded(e.to_string())
     }
+}
+
+/// What the database said, in one line. Neither it nor its client repeats values or passwords in messages.
+fn of_sql(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::PoolTimedOut => "it does not answer, or all connections to it are busy".into(),
+        sqlx::Error::Database(e) => match e.code().as_deref() {
+            Some("57014") => "it took too long, and was cancelled".into(),
+            _ => one_line(e.message()),
+        },
+        other => one_line(&other.to_string()),
+    }
+}
+
+/// Text on one line, since logs and terminals take an error for one.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

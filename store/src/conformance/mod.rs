@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// Longest that anything awaited here may take: a hang fails instead.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a backend keeps things during one test: made empty for each, and gone with it.
 pub trait Place: Default + Send + Sync {

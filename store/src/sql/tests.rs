@@ -123,6 +123,13 @@ pub(super) mod server {
         }
     }
 
+    impl OwnDatabase {
+        /// Takes the database of `other` for its own.
+        pub(in crate::sql) async fn share(&self, other: &Self) {
+            self.url.set(other.url().await.to_owned()).unwrap();
+        }
+    }
+
     /// Creates a database without anything; returns its URL.
     pub(in crate::sql) async fn create_database(server: &Service) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -1,6 +1,7 @@
 //! Why a server does not take us, in one line that says what to do, without the password.
 
 use crate::StoreError;
+use crate::error::one_line;
 use crate::locations::public;
 use sqlx::Error;
 use sqlx::migrate::MigrateError;
@@ -54,6 +55,26 @@ pub(super) fn not_migrated(url: &str, error: MigrateError) -> StoreError {
     }
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "postgres://croupier:hunter2@db.example/croupier?sslmode=require";
+
+    #[test]
+    fn a_refusal_is_one_line_without_the_password() {
+        let errors = [
+            Error::Tls("TLS upgrade required\nby connect options".into()),
+            Error::Configuration("invalid port 'hunter2'".into()),
+            Error::PoolTimedOut,
+            Error::Protocol("two\nlines".into()),
+        ];
+        for error in errors {
+            let text = refused(URL, &error).to_string();
+            assert!(text.starts_with("database = 'postgres://…': "), "{text}");
+            assert!(!text.contains('\n') && !text.contains("hunter2"), "{text}");
+        }
+        let text = refused(URL, &Error::Tls("TLS upgrade required".into())).to_string();
+        assert_eq!(text.contains("--features cloud"), cfg!(not(feature = "cloud")), "{text}");
+    }
 }
