@@ -36,5 +36,7 @@ pub use locations::{Durability, Locations};
 pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes};
 pub use posteriors::PosteriorSets;
+#[cfg(feature = "cloud")]
+pub use pubsub::{check_topics, create_topics, describe_metrics};
 pub use results::{Detail, Group, Health, Holdout, Results, SegmentResult, results};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
