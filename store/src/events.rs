@@ -22,6 +22,15 @@ pub trait EventLog: Send + Sync {
 
     /// Events that wait to be acknowledged; none if the log cannot count them.
     async fn backlog(&self) -> Result<Option<u64>>;
+
+    /// What is wrong although appends succeed, in one line for whoever looks after it. Asks nobody.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Ends what goes on behind calls: what was acknowledged is told to whom it concerns. A process that consumes calls it
+    /// before it ends, or what it acknowledged last may be delivered again.
+    async fn close(&self) {}
 }
 
 /// A batch of events to work on.

@@ -40,3 +40,9 @@ pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes
 pub use posteriors::PosteriorSets;
 pub use results::{Detail, Group, Health, Holdout, Results, SegmentResult, results};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
+
+/// Tells the recorder what each metric of the stores means.
+pub fn describe_metrics() {
+    #[cfg(feature = "cloud")]
+    pubsub::describe_metrics();
+}

@@ -78,7 +78,7 @@ impl Channels {
 }
 
 fn secured(endpoint: Endpoint) -> Result<Endpoint, tonic::transport::Error> {
-    install_cryptography();
+    crate::open::one_cryptography();
     // As Google's own clients do, to notice a connection that died silently.
     let endpoint = endpoint
         .http2_keep_alive_interval(Duration::from_secs(30))
@@ -87,16 +87,8 @@ fn secured(endpoint: Endpoint) -> Result<Endpoint, tonic::transport::Error> {
     endpoint.tls_config(ClientTlsConfig::new().with_native_roots())
 }
 
-/// One provider for the process; another client may have installed it.
-fn install_cryptography() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Whoever was faster installed the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-}
-
 fn credentials() -> Result<Credentials, Status> {
-    install_cryptography();
+    crate::open::one_cryptography();
     Builder::default().with_scopes(SCOPES).build().map_err(|e| refused(&e, false))
 }
 

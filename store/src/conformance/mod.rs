@@ -33,6 +33,10 @@ pub trait Place: Default + Send + Sync {
     /// Whether days are gone once `expire` returns. Where they go by themselves, some time later, that is not tested.
     const EXPIRES_AT_ONCE: bool = true;
 
+    /// Whether its event log has one order, counts what waits, and gives at once whatever was appended; else it keeps the
+    /// order of each user, and gives what has come so far.
+    const ONE_ORDER: bool = true;
+
     /// Whether there can be one: a service may not be installed, which was said then.
     #[must_use]
     fn available() -> bool {

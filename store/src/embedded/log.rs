@@ -42,6 +42,13 @@ impl Embedded {
     fn log_state(&self) -> MutexGuard<'_, LogState> {
         self.log_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Bytes of the records that wait to be acknowledged. Reads them all.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn waiting_bytes(&self) -> Result<u64> {
+        let from = self.log_state().acknowledged + 1;
+        self.log.range(from.to_be_bytes()..).try_fold(0, |sum, guard| Ok(sum + u64::from(guard.size()?)))
+    }
 }
 
 /// Gives back the space of records up to `last`, file by file. Tombstones would keep the bytes of what they hide until
