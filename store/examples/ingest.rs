@@ -2,7 +2,8 @@
 //!
 //! Batches come from memory: three decisions to one reward, which claims a decision of its own or an earlier batch. Into
 //! SQLite always, into PostgreSQL when it is installed; both run on this machine, with the source. Processor time is of
-//! this process, and with PostgreSQL of its server's too.
+//! this process, and with PostgreSQL of its server's too. With `WAIT` in the environment PostgreSQL stays until a line is
+//! read, for a look at its plans.
 
 use bandit::{AssignmentKey, DecisionId, DecisionRecord, Experiment, Source, Sticky, UserEvent, UserEventKind};
 use jiff::{Timestamp, civil::date};
