@@ -42,7 +42,7 @@ CREATE TABLE segments (
 -- A partition's key can only be unique within it, but an id counts once, on whatever day it is sent again: an event
 -- without a moment is stamped on arrival, so that its repetition after midnight is of another day. Ids are therefore
 -- unique in narrow tables of their own, which also tell in which partition to look. They are cleaned as days are
--- forgotten.
+-- forgotten: from then on nobody knows the id, and what was counted for it is gone too.
 --
 -- References to experiments and segments are not checked row by row: ingest reads both in the same transaction, and
 -- neither is deleted once it has a segment.

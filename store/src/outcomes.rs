@@ -28,7 +28,16 @@ pub trait Outcomes: Send + Sync {
         batches: &mut (dyn Iterator<Item = std::result::Result<Ingest, String>> + Send),
     ) -> Result<ImportOutcome>;
 
-    /// Lets go of decisions and events from before a day (UTC), and of what they counted for.
+    /// Lets go of decisions from before a day (UTC) with what they counted for, and of events from before the day
+    /// before, since a reward may be stamped shortly before its decision.
+    ///
+    /// Posteriors that are computed afterwards know nothing of those hours, and counts and recount agree. A late reward
+    /// of a forgotten decision counts for nothing; a decision that is delivered again after it was forgotten is a new
+    /// one, so keep days for longer than the log delivers.
+    ///
+    /// # Errors
+    /// In PostgreSQL also when somebody reads for so long that a partition cannot be dropped: what was done stays so,
+    /// and the next time does the rest.
     async fn forget(&self, before: Date) -> Result<()>;
 
     /// Records that were set aside, newest first.

@@ -4,7 +4,8 @@ mod bulk;
 mod days;
 mod forget;
 mod refusal;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(test)]
+#[cfg(feature = "cloud")]
 mod tests;
 
 pub(super) use bulk::CLAIMED;
