@@ -56,10 +56,15 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Rea
     } else {
         "posteriors were never read; see the log"
     };
+    let wrong_events = if log {
+        "the log is away, decisions and events wait on this disk; see the log of this process"
+    } else {
+        "decisions and events cannot be written; see the log of this process"
+    };
     let parts = vec![
         part("database", app.reads_database(), "experiments or keys cannot be read, those known stay; see the log"),
         part("state", app.reads_state(), wrong),
-        part("events", log, "decisions and events cannot be written; see the log"),
+        part("events", log && app.stores.events.trouble().is_none(), wrong_events),
     ];
     let ready = complete && log;
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(Ready { ready, parts }))

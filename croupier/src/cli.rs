@@ -2,7 +2,7 @@
 
 use crate::import::{ImportArgs, ImportError};
 use crate::settings::{SettingArgs, Settings};
-use crate::{demo, import, keys, serve};
+use crate::{admin, demo, import, keys, serve};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -43,6 +43,9 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Load a historic log of decisions and rewards
     Import(ImportArgs),
+    /// Make and verify tables, topics and subscriptions; ask a server whether it is ready
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
 }
 
 /// Why a command did not do its work.
@@ -121,6 +124,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Updater { once: true } => serve::update_once(&settings).await,
         Command::Dashboard => serve::run(&settings, serve::Roles::DASHBOARD).await,
         Command::Keys(command) => keys::run(command, &settings).await,
+        Command::Admin(command) => admin::run(command, &settings).await,
         Command::Import(args) => {
             let stores = store::open_database(&settings.locations).await?;
             let now = bandit::Clock::now(&crate::clock::SystemClock);

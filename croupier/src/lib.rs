@@ -1,5 +1,6 @@
 //! The binary's parts: settings, roles and commands, composed of the other crates.
 
+mod admin;
 pub mod cli;
 mod clock;
 mod demo;

@@ -12,6 +12,8 @@ use axum::serve::ListenerExt;
 use bandit::Clock;
 use jiff::SignedDuration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use rand::TryRng;
+use rand::rngs::SysRng;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +59,7 @@ pub(crate) struct Server {
     app: Option<Arc<App>>,
     listener: Option<TcpListener>,
     recorder: PrometheusHandle,
-    interval: SignedDuration,
+    updater: updater::Config,
     access: Access,
 }
 
@@ -92,8 +94,8 @@ impl Server {
             router = router.merge(pages.layer(from_fn_with_state(access.clone(), api::people)));
         }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };
-        let interval = SignedDuration::from_mins(i64::from(settings.interval_minutes));
-        Ok(Self { stores, clock, roles, router, app, listener, recorder, interval, access })
+        let updater = updater_config(settings)?;
+        Ok(Self { stores, clock, roles, router, app, listener, recorder, updater, access })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
@@ -114,7 +116,7 @@ impl Server {
         );
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
-        let updater = Updater::new(self.stores.clone(), self.clock, self.interval);
+        let updater = Updater::new(self.stores.clone(), self.clock, self.updater);
         let updates = self.roles.updater;
         // On a thread of its own: decoding a batch takes longer than a request may wait for a worker.
         let work = move || {
@@ -157,6 +159,7 @@ impl Server {
         }
         refreshing.abort();
         upkeep.abort();
+        self.stores.events.close().await;
         Ok(())
     }
 }
@@ -180,8 +183,9 @@ pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure
 /// One pass of what is due.
 pub(crate) async fn update_once(settings: &Settings) -> Result<(), Failure> {
     let stores = store::open(&settings.locations).await?;
-    let interval = SignedDuration::from_mins(i64::from(settings.interval_minutes));
-    let report = Updater::new(stores, Arc::new(SystemClock), interval).once().await?;
+    let report = Updater::new(stores.clone(), Arc::new(SystemClock), updater_config(settings)?).once().await;
+    stores.events.close().await;
+    let report = report?;
     println!(
         "{} events read ({} new decisions, {} new events, {} set aside); {} experiments recomputed, {} published; {} ms",
         report.events_read,
@@ -193,6 +197,17 @@ pub(crate) async fn update_once(settings: &Settings) -> Result<(), Failure> {
         report.duration_ms
     );
     Ok(())
+}
+
+fn updater_config(settings: &Settings) -> Result<updater::Config, Failure> {
+    let mut number = [0; 8];
+    SysRng.try_fill_bytes(&mut number).map_err(|e| Failure::Failed(format!("no random numbers: {e}")))?;
+    Ok(updater::Config {
+        interval: SignedDuration::from_mins(i64::from(settings.interval_minutes)),
+        retention_days: settings.retention_days,
+        // Process numbers repeat across machines and containers.
+        name: format!("{}-{:016x}", std::process::id(), u64::from_le_bytes(number)),
+    })
 }
 
 /// Being told to stop. Made before the process says that it listens, so that from then on it ends in order.
@@ -244,6 +259,7 @@ fn recorder() -> Result<PrometheusHandle, Failure> {
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| Failure::Failed(format!("metrics cannot be recorded: {e}")))?;
     api::describe_metrics();
+    store::describe_metrics();
     updater::describe_metrics();
     Ok(handle)
 }

@@ -13,7 +13,7 @@ const DEFAULTS: &str = include_str!("config.default.toml");
 /// Read if it is there and no other is named.
 const FILE: &str = "croupier.toml";
 /// Settings whose defaults follow from `data`.
-const DERIVED: [&str; 3] = ["state", "events", "database"];
+const DERIVED: [&str; 4] = ["state", "events", "database", "spool"];
 
 /// Settings as given on the command line or in variables.
 #[derive(Debug, Clone, Default, Args)]
@@ -25,15 +25,24 @@ pub(crate) struct SettingArgs {
     /// Directory of the embedded stores [default: ./data]
     #[arg(long, global = true, env = "CROUPIER_DATA", value_name = "DIR")]
     data: Option<String>,
-    /// Assignments and posteriors [default: file:DATA]
+    /// Assignments and posteriors: file:DIR or bigtable://PROJECT/INSTANCE [default: file:DATA]
     #[arg(long, global = true, env = "CROUPIER_STATE", value_name = "URL")]
     state: Option<String>,
-    /// Decisions and events [default: file:DATA]
+    /// Decisions and events: file:DIR or pubsub://PROJECT/TOPIC [default: file:DATA]
     #[arg(long, global = true, env = "CROUPIER_EVENTS", value_name = "URL")]
     events: Option<String>,
-    /// Experiments, outcomes, keys, audit [default: sqlite:DATA/croupier.db]
+    /// Experiments, outcomes, keys, audit: sqlite:FILE or postgres://… [default: sqlite:DATA/croupier.db]
     #[arg(long, global = true, env = "CROUPIER_DATABASE", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// Directory where events wait while Pub/Sub is away [default: DATA/spool]
+    #[arg(long, global = true, env = "CROUPIER_SPOOL", value_name = "DIR")]
+    spool: Option<String>,
+    /// Most megabytes that wait there [default: 1024]
+    #[arg(long, global = true, env = "CROUPIER_SPOOL_MB", value_name = "MB")]
+    spool_mb: Option<String>,
+    /// Days after which decisions and events are let go of; 0 keeps them [default: 0]
+    #[arg(long, global = true, env = "CROUPIER_RETENTION_DAYS", value_name = "DAYS")]
+    retention_days: Option<String>,
     /// What an acknowledged write survives: sync (a power cut) or os (the process) [default: sync]
     #[arg(long, global = true, env = "CROUPIER_DURABILITY", value_name = "HOW")]
     durability: Option<String>,
@@ -55,12 +64,15 @@ pub(crate) struct SettingArgs {
 }
 
 impl SettingArgs {
-    fn given(&self) -> [(&'static str, &Option<String>); 10] {
+    fn given(&self) -> [(&'static str, &Option<String>); 13] {
         [
             ("data", &self.data),
             ("state", &self.state),
             ("events", &self.events),
             ("database", &self.database),
+            ("spool", &self.spool),
+            ("spool_mb", &self.spool_mb),
+            ("retention_days", &self.retention_days),
             ("durability", &self.durability),
             ("listen", &self.listen),
             ("interval_minutes", &self.interval_minutes),
@@ -90,6 +102,8 @@ pub(crate) struct Settings {
     pub(crate) locations: Locations,
     pub(crate) listen: SocketAddr,
     pub(crate) interval_minutes: u32,
+    /// Days after which decisions and events are let go of; 0 keeps them.
+    pub(crate) retention_days: u32,
     pub(crate) cached_assignments: usize,
     pub(crate) decide_timeout: Duration,
     pub(crate) log: String,
@@ -144,11 +158,16 @@ impl Settings {
                 events: or("events", format!("file:{data}")),
                 database: or("database", format!("sqlite:{data}/croupier.db")),
                 durability,
-                spool: Path::new(&data).join("spool"),
-                spool_bytes: 1 << 20,
-                bigtable_emulator: None,
-                pubsub_emulator: None,
+                spool: or("spool", format!("{data}/spool")).into(),
+                spool_bytes: parse("spool_mb", &text("spool_mb"), "must be 1 to 1000000", |n: &u64| {
+                    (1..=1_000_000).contains(n)
+                })? << 20,
+                bigtable_emulator: emulator("BIGTABLE_EMULATOR_HOST"),
+                pubsub_emulator: emulator("PUBSUB_EMULATOR_HOST"),
             },
+            retention_days: parse("retention_days", &text("retention_days"), "must be 0 (keep) or 2 to 36500", |n| {
+                *n == 0 || (2..=36_500).contains(n)
+            })?,
             listen: parse("listen", &text("listen"), "must be ADDRESS:PORT, as 127.0.0.1:8080", |_| true)?,
             interval_minutes: parse("interval_minutes", &text("interval_minutes"), "must be 1 to 1440", |n| {
                 (1..=1440).contains(n)
@@ -172,6 +191,11 @@ impl Settings {
 
 fn parse<T: FromStr>(name: &str, value: &str, may_be: &str, ok: impl Fn(&T) -> bool) -> Result<T, Failure> {
     value.parse().ok().filter(ok).ok_or_else(|| Failure::unusable(name, value, may_be))
+}
+
+/// The variables that Google's own tools know.
+fn emulator(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|address| !address.is_empty())
 }
 
 /// A file's settings as text, whatever their type.
@@ -210,6 +234,8 @@ mod tests {
             ("durability", "maybe"),
             ("cached_assignments", "-1"),
             ("decide_timeout_ms", ""),
+            ("spool_mb", "0"),
+            ("retention_days", "1"),
             ("data", ""),
         ] {
             let mut values = table(DEFAULTS, "defaults").unwrap();

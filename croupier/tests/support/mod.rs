@@ -33,15 +33,18 @@ impl Server {
         if !args.contains(&"--listen") {
             all.extend(["--listen", "127.0.0.1:0"]);
         }
-        let mut child = croupier(&all).stdout(Stdio::piped()).spawn().unwrap();
+        Self::of(croupier(&all))
+    }
+
+    /// Starts a command that listens, and waits for its line that it does.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let base = line
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap_or_else(|| panic!("it did not start: '{line}'"))
-            .to_owned();
-        Self { child, base, client: Client::new() }
+        let mut server = Self { child, base: String::new(), client: Client::new() };
+        let base = line.trim().strip_prefix("listening on ");
+        server.base = base.unwrap_or_else(|| panic!("it did not start: '{line}'")).to_owned();
+        server
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
