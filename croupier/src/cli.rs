@@ -100,6 +100,7 @@ impl From<ImportError> for Failure {
 /// # Errors
 /// One line for people, and the exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
+    store::choose_cryptography();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

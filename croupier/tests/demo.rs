@@ -28,6 +28,7 @@ async fn a_newcomer_sees_it_move() {
         .find_map(|l| l.trim().strip_prefix("dashboard").map(|u| u.trim().trim_end_matches("/dashboard").to_owned()))
         .unwrap();
     assert!(text.iter().any(|l| l.contains("curl ") && l.contains("/v1/decide")), "{text:?}");
+    store::choose_cryptography();
     let client = reqwest::Client::new();
     let began = Instant::now();
     loop {

@@ -46,3 +46,13 @@ pub fn describe_metrics() {
     #[cfg(feature = "cloud")]
     pubsub::describe_metrics();
 }
+
+/// Chooses the cryptography of every TLS client of this process, those outside of this crate included: with the clients of
+/// the cloud comes more than one to choose from. Again, it does nothing.
+pub fn choose_cryptography() {
+    #[cfg(feature = "cloud")]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been faster, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}

@@ -127,15 +127,6 @@ mod cloud {
     }
 }
 
-/// Every client of the process encrypts with the same library.
-#[cfg(feature = "cloud")]
-pub(crate) fn one_cryptography() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Another thread may have been faster, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-}
-
 /// Why a build without cloud backends cannot use one.
 #[cfg(not(feature = "cloud"))]
 pub(crate) fn lacking(setting: &'static str, url: &str, service: &str) -> StoreError {

@@ -37,6 +37,7 @@ impl Server {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
+        store::choose_cryptography();
         let mut server = Self { child, scratch, address, http: reqwest::Client::new() };
         server.wait_until_ready().await?;
         Ok(server)

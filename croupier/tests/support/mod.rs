@@ -38,6 +38,7 @@ impl Server {
 
     /// Starts a command that listens, and waits for its line that it does.
     pub fn of(mut command: Command) -> Self {
+        store::choose_cryptography();
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

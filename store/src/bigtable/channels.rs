@@ -78,7 +78,7 @@ impl Channels {
 }
 
 fn secured(endpoint: Endpoint) -> Result<Endpoint, tonic::transport::Error> {
-    crate::open::one_cryptography();
+    crate::choose_cryptography();
     // As Google's own clients do, to notice a connection that died silently.
     let endpoint = endpoint
         .http2_keep_alive_interval(Duration::from_secs(30))
@@ -88,7 +88,7 @@ fn secured(endpoint: Endpoint) -> Result<Endpoint, tonic::transport::Error> {
 }
 
 fn credentials() -> Result<Credentials, Status> {
-    crate::open::one_cryptography();
+    crate::choose_cryptography();
     Builder::default().with_scopes(SCOPES).build().map_err(|e| refused(&e, false))
 }
 

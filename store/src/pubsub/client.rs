@@ -38,7 +38,7 @@ macro_rules! build {
 impl Client {
     /// Finds credentials; asks nobody yet.
     pub(super) fn new(at: &InProject, locations: &Locations) -> Result<Self> {
-        crate::open::one_cryptography();
+        crate::choose_cryptography();
         let url = public(&locations.events);
         let endpoint = locations.pubsub_emulator.as_ref().map(|address| format!("http://{address}"));
         let credentials = match endpoint {
