@@ -92,6 +92,11 @@ impl Client {
 
     /// Finds out what would keep appends or their reader from ever working.
     pub(super) async fn check(&self) -> Result<()> {
+        let late = |_| StoreError::Remote { service: "Pub/Sub", why: "no answer".into() };
+        tokio::time::timeout(2 * PATIENCE, self.look()).await.map_err(late)?
+    }
+
+    async fn look(&self) -> Result<()> {
         let topic = self.topics().await?.get_topic().set_topic(self.topic());
         once(topic).send().await.map_err(|e| self.failed(&self.topic(), &e))?;
         // Without its subscription the topic would drop events.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 mod consuming;
+mod format;
 mod outages;
 
 /// Longest that anything awaited here may take: a hang fails instead.
@@ -46,8 +47,9 @@ impl Topic {
     }
 }
 
-/// Appends wait for Pub/Sub as long as it takes. The emulator may deliver what a reader gave back into the reader's old
-/// stream, whence it comes back when the lease is over: the shortest that the service has.
+/// Appends wait for Pub/Sub as long as it takes. The emulator goes on delivering into a
+/// stream that its reader left, up to 100 messages at a time, and they come again only when the lease is over: it is the
+/// shortest that there is, and tests leave few.
 fn patient() -> Tuning {
     let bounds = Bounds { lease: Duration::from_secs(10), ..Bounds::default() };
     Tuning { deadline: PATIENCE, bounds }
