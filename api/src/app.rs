@@ -9,12 +9,15 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use store::{Result, Stores};
+use std::time::{Duration, Instant};
+use store::{Result, StoreError, Stores};
 use tokio::sync::Mutex;
 
 /// How often replicas look for changes of experiments, posteriors and keys.
 const REFRESH: Duration = Duration::from_millis(500);
+
+/// For how long nothing more is said of decisions that fall back.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Settings of the API.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct App {
     state: AtomicBool,
     /// Whether everything was read once.
     complete: AtomicBool,
+    /// When it was last said that decisions fall back.
+    complained: std::sync::Mutex<Option<Instant>>,
 }
 
 impl App {
@@ -67,6 +72,7 @@ impl App {
             database: AtomicBool::new(true),
             state: AtomicBool::new(true),
             complete: AtomicBool::new(false),
+            complained: std::sync::Mutex::new(None),
             stores,
             clock,
             config,
@@ -93,6 +99,15 @@ impl App {
     /// Whether posteriors and assignments could be.
     pub(crate) fn reads_state(&self) -> bool {
         self.state.load(Ordering::Relaxed)
+    }
+
+    /// Says that decisions fall back, and why, once in a while: an outage meets thousands in a second.
+    pub(crate) fn complain(&self, why: &StoreError) {
+        let mut last = self.complained.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if last.is_none_or(|t| t.elapsed() > SILENCE) {
+            *last = Some(Instant::now());
+            tracing::error!("decisions cannot be kept, falling back to their draws: {why}");
+        }
     }
 
     /// Whether everything could be read once: from then on it can decide.

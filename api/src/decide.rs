@@ -247,7 +247,7 @@ fn fallback(app: &App, assignment: Assignment, first: bool, failure: Option<Stor
             app.metrics.shed.increment(1);
             return Err(Problem::overloaded());
         }
-        Some(e) => tracing::error!("a decision cannot be kept, falling back to its draw: {e}"),
+        Some(e) => app.complain(&e),
         None => {}
     }
     Ok(Kept { assignment: Assignment { source: Source::Fallback, ..assignment }, first })

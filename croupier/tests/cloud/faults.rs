@@ -69,7 +69,7 @@ async fn pubsub_is_away() {
     b.kill();
     let b = house.api("b");
     until_metric(&b, "croupier_spool_events", |n| n > 0.0).await;
-    house.pubsub_proxy.mend();
+    house.pubsub_is_back();
     check(&house, &a, &told).await;
     until_metric(&a, "croupier_spool_events", |n| n == 0.0).await;
     until_metric(&b, "croupier_spool_events", |n| n == 0.0).await;
@@ -107,7 +107,7 @@ async fn the_updater_dies_between_commit_and_acknowledgement() {
         house.until(DECISIONS, 1 + round * 100).await;
         updater.kill();
     }
-    house.pubsub_proxy.mend();
+    house.pubsub_is_back();
     let _updater = house.updater("updater");
     check(&house, &a, &told).await;
 }
@@ -171,6 +171,6 @@ async fn a_full_spool_sheds() {
     };
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
-    house.pubsub_proxy.mend();
+    house.pubsub_is_back();
     house.until("SELECT count(*) FROM events", accepted).await;
 }

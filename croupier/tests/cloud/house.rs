@@ -110,6 +110,13 @@ impl House {
         Worker(command.spawn().unwrap())
     }
 
+    /// Ends an outage of Pub/Sub as outages end: connections from before it are broken. The emulator would go on delivering
+    /// into streams that their readers have left, as long as the connection lives.
+    pub fn pubsub_is_back(&self) {
+        self.pubsub_proxy.mend();
+        self.pubsub_proxy.reset();
+    }
+
     /// A number from the database.
     pub async fn number(&self, sql: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()

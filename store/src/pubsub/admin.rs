@@ -19,8 +19,6 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 struct Pair {
     topic: String,
     subscription: String,
-    /// Whether the order within a key matters.
-    ordered: bool,
 }
 
 struct Admin {
@@ -42,8 +40,8 @@ impl Admin {
     fn pairs(&self) -> [Pair; 2] {
         let c = &self.client;
         [
-            Pair { topic: c.topic(), subscription: c.subscription(), ordered: true },
-            Pair { topic: c.dead_topic(), subscription: c.dead_subscription(), ordered: false },
+            Pair { topic: c.topic(), subscription: c.subscription() },
+            Pair { topic: c.dead_topic(), subscription: c.dead_subscription() },
         ]
     }
 }
@@ -59,24 +57,26 @@ pub(crate) async fn create_topics(locations: &Locations) -> Result<Vec<String>> 
     let admin = Admin::open(locations).await?;
     let mut lines = Vec::new();
     // A topic without a subscription forgets, so the one that must not comes last.
-    for Pair { topic, subscription, ordered } in admin.pairs().into_iter().rev() {
+    for Pair { topic, subscription } in admin.pairs().into_iter().rev() {
         let made = once(admin.topics.create_topic().set_name(topic.clone())).send().await.map(drop);
         lines.push(outcome(&admin.client, &format!("topic {topic}"), made)?);
-        let wanted = admin.subscriptions.create_subscription().with_request(plan(&topic, &subscription, ordered));
+        let wanted = admin.subscriptions.create_subscription().with_request(plan(&topic, &subscription));
         let made = once(wanted).send().await.map(drop);
         lines.push(outcome(&admin.client, &format!("subscription {subscription}"), made)?);
     }
     Ok(lines)
 }
 
-fn plan(topic: &str, subscription: &str, ordered: bool) -> Subscription {
+/// Without order: the updater's results do not depend on it, and in an ordered subscription one event that is not
+/// acknowledged holds back all later ones of its key. Events are published with ordering keys, so that other readers may
+/// have an ordered subscription of their own.
+fn plan(topic: &str, subscription: &str) -> Subscription {
     let mut backoff = RetryPolicy::new();
     backoff.minimum_backoff = BACKOFF.0.try_into().ok();
     backoff.maximum_backoff = BACKOFF.1.try_into().ok();
     let mut plan = Subscription::new()
         .set_name(subscription)
         .set_topic(topic)
-        .set_enable_message_ordering(ordered)
         .set_ack_deadline_seconds(ACK_DEADLINE_SECONDS)
         // Without a time to live: a reader may be away for longer than the 31 days of the default.
         .set_expiration_policy(ExpirationPolicy::new())
@@ -100,7 +100,7 @@ fn outcome(client: &Client, what: &str, made: google_cloud_pubsub::Result<()>) -
 pub(crate) async fn check_topics(locations: &Locations) -> Result<Vec<String>> {
     let admin = Admin::open(locations).await?;
     let mut lines = Vec::new();
-    for Pair { topic, subscription, ordered } in admin.pairs() {
+    for Pair { topic, subscription } in admin.pairs() {
         let found = once(admin.topics.get_topic().set_topic(topic.clone())).send().await;
         found.map_err(|e| admin.client.failed(&topic, &e))?;
         lines.push(format!("topic {topic}: is there"));
@@ -108,9 +108,7 @@ pub(crate) async fn check_topics(locations: &Locations) -> Result<Vec<String>> {
         let found = found.map_err(|e| admin.client.failed(&subscription, &e))?;
         let flaw = if found.topic != topic {
             Some(format!("reads {}, not {topic}", found.topic))
-        } else if ordered && !found.enable_message_ordering {
-            Some("does not keep the order of a user's events".into())
-        } else if found.dead_letter_policy.is_some() && ordered {
+        } else if found.dead_letter_policy.is_some() && topic == admin.client.topic() {
             Some("has a dead-letter policy, which takes good events away while the database is away".into())
         } else {
             None

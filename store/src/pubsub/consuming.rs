@@ -8,11 +8,11 @@ use crate::{Result, StoreError};
 use futures::future::join_all;
 use google_cloud_pubsub::client::Subscriber;
 use google_cloud_pubsub::model::Message;
-use google_cloud_pubsub::subscriber::ShutdownBehavior;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -23,8 +23,8 @@ const WAIT: Duration = Duration::from_millis(150);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// Pauses before a stream that failed is opened again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// After the end of a stream, before what it gave is given back: the service would deliver it into the old stream.
-const QUIET: Duration = Duration::from_millis(100);
+/// The client sends acknowledgements every 100 ms.
+const FLUSH: Duration = Duration::from_millis(300);
 /// What a message takes beside its data, about: its ids, its lease, its place here.
 const OVERHEAD: usize = 512;
 
@@ -117,14 +117,34 @@ pub(super) struct Consuming {
     /// One acknowledgement at a time, so that a dead letter is sent once.
     acknowledging: tokio::sync::Mutex<()>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Of its own, so that all that the client does behind our backs ends with it. What we still hold is not given back
+    /// then, and comes again when its lease is over: given back by a stream that ends, the emulator loses sight of it.
+    runtime: Option<Runtime>,
 }
 
 impl Consuming {
-    pub(super) fn start(subscriber: Subscriber, subscription: String, dead: DeadLetters, bounds: Bounds) -> Self {
+    pub(super) fn start(
+        subscriber: Subscriber,
+        subscription: String,
+        dead: DeadLetters,
+        bounds: Bounds,
+    ) -> Result<Self> {
         let shared =
             Arc::new(Shared { buffer: Mutex::default(), news: Notify::new(), room: Notify::new(), end: Notify::new() });
-        let task = tokio::spawn(fill(shared.clone(), subscriber, subscription, bounds));
-        Self { shared, dead, acknowledging: tokio::sync::Mutex::default(), task: tokio::sync::Mutex::new(Some(task)) }
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("pubsub")
+            .enable_all()
+            .build()
+            .map_err(|e| StoreError::Remote { service: "Pub/Sub", why: format!("no thread to read with: {e}") })?;
+        let task = runtime.spawn(fill(shared.clone(), subscriber, subscription, bounds));
+        Ok(Self {
+            shared,
+            dead,
+            acknowledging: tokio::sync::Mutex::default(),
+            task: tokio::sync::Mutex::new(Some(task)),
+            runtime: Some(runtime),
+        })
     }
 
     /// What is held, the oldest first; waits a little if all of it was given out before.
@@ -216,7 +236,9 @@ impl Consuming {
 
 impl Drop for Consuming {
     fn drop(&mut self) {
-        self.shared.end.notify_one();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -230,21 +252,13 @@ async fn fill(shared: Arc<Shared>, subscriber: Subscriber, subscription: String,
             .set_max_outstanding_messages(most(bounds.messages))
             .set_max_outstanding_bytes(most(bounds.bytes))
             .set_max_lease_extension(bounds.lease)
-            // What is held stays ours until we give it back.
-            .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
             .build();
-        let shutdown = stream.shutdown_token();
         let why = loop {
             // What the stream's bounds let through is held back here: redelivery, or a service that keeps none.
             let room = shared.buffer().has_room(bounds);
             let next = tokio::select! {
-                () = shared.end.notified() => {
-                    drop(stream);
-                    sleep(QUIET).await;
-                    // Dropped, they are given back, and the next process gets them at once.
-                    shared.buffer().held.clear();
-                    return shutdown.shutdown().await;
-                }
+                // The stream lives until acknowledgements are through.
+                () = shared.end.notified() => return sleep(FLUSH).await,
                 () = shared.room.notified(), if !room => continue,
                 next = stream.next(), if room => next,
             };

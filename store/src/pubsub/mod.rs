@@ -87,7 +87,7 @@ impl PubSub {
     async fn consuming(&self) -> Result<&Consuming> {
         let start = async || {
             let (subscriber, dead) = (self.client.subscriber().await?, DeadLetters::open(&self.client).await?);
-            Ok(Consuming::start(subscriber, self.client.subscription(), dead, self.bounds))
+            Consuming::start(subscriber, self.client.subscription(), dead, self.bounds)
         };
         self.consuming.get_or_try_init(start).await
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::conformance::Place;
+use crate::conformance::proxy::Proxy;
 use crate::conformance::services::{Kind, Service};
 use crate::{StoreError, Stores};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,9 +48,7 @@ impl Topic {
     }
 }
 
-/// Appends wait for Pub/Sub as long as it takes. The emulator goes on delivering into a
-/// stream that its reader left, up to 100 messages at a time, and they come again only when the lease is over: it is the
-/// shortest that there is, and tests leave few.
+/// Appends wait for Pub/Sub as long as it takes; what a reader leaves comes again after the shortest lease that there is.
 fn patient() -> Tuning {
     let bounds = Bounds { lease: Duration::from_secs(10), ..Bounds::default() };
     Tuning { deadline: PATIENCE, bounds }
@@ -59,22 +58,24 @@ async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
 }
 
-/// Everything else beside a topic of the shared emulator.
-struct Emulator(Topic, std::sync::atomic::AtomicBool);
+/// A topic of the shared emulator behind a proxy, beside the embedded stores. The emulator goes on delivering into a
+/// stream that its reader has ended in order, but not into one whose connection broke, as that of a process does that
+/// dies: the proxy breaks what is left of the last opening at the next.
+struct Emulator(Topic, OnceCell<Proxy>);
 
 impl Default for Emulator {
     fn default() -> Self {
-        Self(Topic::at(Service::shared(Kind::PubSub).unwrap().address()), false.into())
+        Self(Topic::at(Service::shared(Kind::PubSub).unwrap().address()), OnceCell::new())
     }
 }
 
 impl Emulator {
     /// Opens a topic that was open before. What an append was at when it was given up ends on its own, and holds the spool
     /// until then.
-    async fn reopen(topic: &Topic) -> PubSub {
+    async fn reopen(topic: &Topic, locations: &Locations) -> PubSub {
         soon(async {
             loop {
-                match PubSub::tuned(&topic.named(), &topic.locations, patient()).await {
+                match PubSub::tuned(&topic.named(), locations, patient()).await {
                     Err(StoreError::Setting { setting: "spool", .. }) => tokio::task::yield_now().await,
                     opened => return opened.unwrap(),
                 }
@@ -92,13 +93,17 @@ impl Place for Emulator {
     }
 
     async fn open(&self) -> Stores {
-        let Self(topic, made) = self;
-        if !made.swap(true, Ordering::Relaxed) {
+        let Self(topic, proxy) = self;
+        let new = async || {
             create_topics(&topic.locations).await.unwrap();
-        }
+            Proxy::start(Service::shared(Kind::PubSub).unwrap().address()).await
+        };
+        let proxy = proxy.get_or_init(new).await;
+        proxy.reset();
         let events = Locations::in_dir(topic.dir.path());
         let stores = crate::open(&events).await.unwrap();
-        let log = Self::reopen(topic).await;
+        let pubsub_emulator = Some(proxy.address().to_string());
+        let log = Self::reopen(topic, &Locations { pubsub_emulator, ..topic.locations.clone() }).await;
         Stores { events: Arc::new(log), ..stores }
     }
 }

@@ -66,7 +66,7 @@ async fn a_full_spool_refuses_whole_batches_and_recovers() {
 
     // The next process finds the service, and what waits is published before what is new.
     topic.locations.pubsub_emulator = emulator;
-    let log = Emulator::reopen(&topic).await;
+    let log = Emulator::reopen(&topic, &topic.locations).await;
     drained(&log).await;
     log.append(&events(kept..kept + 10)).await.unwrap();
     assert_eq!(log.publishing.spool().backlog().await.unwrap(), Some(0));
