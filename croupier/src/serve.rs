@@ -5,6 +5,7 @@ use crate::clock::SystemClock;
 use crate::settings::Settings;
 use api::{Access, App, Config};
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
@@ -93,6 +94,9 @@ impl Server {
             router = router.route("/", get(|| async { Redirect::temporary("/dashboard") }));
             router = router.merge(pages.layer(from_fn_with_state(access.clone(), api::people)));
         }
+        if roles.dashboard && !roles.api {
+            router = router.route("/healthz", get(|| async { "alive" })).merge(readiness(stores.clone()));
+        }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };
         let updater = updater_config(settings)?;
         Ok(Self { stores, clock, roles, router, app, listener, recorder, updater, access })
@@ -162,6 +166,18 @@ impl Server {
         self.stores.events.close().await;
         Ok(())
     }
+}
+
+/// `/readyz` of a process without an API: it can read the database.
+fn readiness(stores: Stores) -> Router {
+    let ready = async move || match stores.experiments.changes().await {
+        Ok(_) => (StatusCode::OK, "ready"),
+        Err(e) => {
+            tracing::error!("not ready: {e}");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be read; see the log of this process")
+        }
+    };
+    Router::new().route("/readyz", get(ready))
 }
 
 /// Serves until the process is told to stop.

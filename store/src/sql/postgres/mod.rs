@@ -49,7 +49,9 @@ impl Server {
         let mut first = first
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
             .map_err(|e| refused(url, &e))?;
-        MIGRATIONS.run_direct(None, &mut first, false).await.map_err(|e| refusal::not_migrated(url, e))?;
+        if !is_migrated(&mut first).await {
+            MIGRATIONS.run_direct(None, &mut first, false).await.map_err(|e| refusal::not_migrated(url, e))?;
+        }
         first.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -80,6 +82,17 @@ impl Server {
         sqlx::raw_sql("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         Ok(tx)
     }
+}
+
+/// Whether the tables are those of this release, or of a newer one. Only reads: most roles may not make tables; and an older
+/// release goes on beside a newer one while replicas are replaced, since migrations only add.
+async fn is_migrated(db: &mut PgConnection) -> bool {
+    let applied = "SELECT version, checksum FROM _sqlx_migrations WHERE success";
+    // Without the table there is everything to do.
+    let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(applied).fetch_all(db).await.unwrap_or_default();
+    let up = MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration());
+    up.into_iter()
+        .all(|m| applied.iter().any(|(version, checksum)| (*version, &checksum[..]) == (m.version, &m.checksum[..])))
 }
 
 /// Waits for a turn, which ends with the transaction. Who needs two takes that of batches first.

@@ -259,3 +259,25 @@ async fn refusals_say_what_to_do() {
     db.execute("CREATE DATABASE theirs OWNER guarded").await.unwrap();
     Database::postgres(&format!("postgres://guarded:right@{at}/theirs")).await.unwrap();
 }
+
+/// Most roles may read and write rows and make no tables; a release that knows fewer migrations goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_make_no_tables_opens_what_is_there() {
+    if !OwnDatabase::available() {
+        return;
+    }
+    let place = OwnDatabase::default();
+    let url = place.url().await.to_owned();
+    let mut owner = PgConnection::connect(&url).await.unwrap();
+    owner.execute("CREATE ROLE reader LOGIN").await.unwrap();
+    let reader = url.replace("//croupier@", "//reader@");
+    let Err(e) = Database::postgres(&reader).await else { panic!("opened without tables") };
+    assert!(e.to_string().contains("GRANT CREATE ON SCHEMA public"), "{e}");
+    drop(Database::postgres(&url).await.unwrap());
+    owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader").await.unwrap();
+    Database::postgres(&reader).await.unwrap().list(None, 1).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations VALUES (9999, 'newer', now(), true, '\\x00', 0)";
+    owner.execute(newer).await.unwrap();
+    Database::postgres(&reader).await.unwrap().list(None, 1).await.unwrap();
+    owner.execute("DROP OWNED BY reader; DROP ROLE reader").await.unwrap();
+}
