@@ -19,6 +19,9 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// For how long nothing more is said of decisions that fall back.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// How long a start waits for the first look; then the server is there, says that it is not ready, and looks on.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// Settings of the API.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -78,11 +81,14 @@ impl App {
             config,
             recorder,
         };
-        if let Err(e) = app.refresh().await {
-            if !app.database.load(Ordering::Relaxed) {
-                return Err(e);
+        match tokio::time::timeout(FIRST_LOOK, app.refresh()).await {
+            Ok(Err(e)) if !app.database.load(Ordering::Relaxed) => return Err(e),
+            Ok(Err(e)) => tracing::error!("not ready to decide yet: {e}"),
+            Err(_) => {
+                app.state.store(false, Ordering::Relaxed);
+                tracing::error!("not ready to decide yet: the state does not answer");
             }
-            tracing::error!("not ready to decide yet: {e}");
+            Ok(Ok(())) => {}
         }
         Ok(Arc::new(app))
     }

@@ -229,7 +229,7 @@ async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
     let writes = futures::future::join(durable.wait(), app.stores.events.append(&record));
     match tokio::time::timeout_at(end, writes).await {
         Ok((Ok(()), Ok(()))) => {
-            if app.told.len() > 0 {
+            if !app.told.is_empty() {
                 app.told.remove(&standing.assignment.key.id);
             }
             Ok(Kept { assignment: standing.assignment, first })

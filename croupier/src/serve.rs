@@ -72,8 +72,9 @@ impl Server {
         roles: Roles,
         notice: Option<String>,
     ) -> Result<Self, Failure> {
-        let stores = store::open(&settings.locations).await?;
+        // First, since stores say what they find when they are opened.
         let recorder = recorder()?;
+        let stores = store::open(&settings.locations).await?;
         let listens = roles.api || roles.dashboard;
         let access = access(settings.listen, listens, &stores).await?;
         let mut router = Router::new();

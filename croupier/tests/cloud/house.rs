@@ -10,12 +10,17 @@ use store::Locations;
 use store::conformance::proxy::Proxy;
 use store::conformance::services::{Kind, Service};
 use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Longest that anything awaited here may take.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// One deployment at a time: each has three services and several processes, which two would make slow.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// A deployment that is gone when dropped.
 pub struct House {
+    _turn: MutexGuard<'static, ()>,
     pub bigtable: Service,
     pub pubsub: Service,
     pub postgres: Service,
@@ -31,6 +36,7 @@ impl House {
     /// Starts the services and makes tables and topics with the commands that operators use. None if a service is not
     /// installed, which was said.
     pub async fn open() -> Option<Self> {
+        let turn = TURN.lock().await;
         let postgres = Service::start(Kind::Postgres)?;
         let bigtable = Service::start(Kind::Bigtable)?;
         let pubsub = Service::start(Kind::PubSub)?;
@@ -38,6 +44,7 @@ impl House {
         admin.execute("CREATE DATABASE croupier").await.unwrap();
         let url = postgres.postgres_url("croupier");
         let house = Self {
+            _turn: turn,
             bigtable_proxy: Proxy::start(bigtable.address()).await,
             pubsub_proxy: Proxy::start(pubsub.address()).await,
             postgres_proxy: Proxy::start(postgres.address()).await,
@@ -102,19 +109,14 @@ impl House {
         Server::of(self.command(&["api"], name, &["--listen", "127.0.0.1:0"]))
     }
 
-    /// An updater.
+    /// An updater. It reads Pub/Sub without the proxy: the emulator goes on delivering into a stream that its reader has
+    /// left, as long as the connection lives, and that of a process ends with it.
     pub fn updater(&self, name: &str) -> Worker {
         let mut command = self.command(&["updater"], name, &[]);
+        command.env("PUBSUB_EMULATOR_HOST", self.pubsub.address().to_string());
         let log = std::fs::File::create(self.dir.path().join(format!("{name}.log"))).unwrap();
         command.stdout(Stdio::null()).stderr(log);
         Worker(command.spawn().unwrap())
-    }
-
-    /// Ends an outage of Pub/Sub as outages end: connections from before it are broken. The emulator would go on delivering
-    /// into streams that their readers have left, as long as the connection lives.
-    pub fn pubsub_is_back(&self) {
-        self.pubsub_proxy.mend();
-        self.pubsub_proxy.reset();
     }
 
     /// A number from the database.
@@ -131,7 +133,7 @@ impl House {
                 return number;
             }
             assert!(begun.elapsed() < PATIENCE, "{sql}: {number} of {least}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { messages: 20_000, bytes: 64 << 20, lease: Duration::from_secs(20) }
+        Self { messages: 20_000, bytes: 64 << 20, lease: Duration::from_secs(10) }
     }
 }
 
