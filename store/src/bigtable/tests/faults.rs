@@ -87,14 +87,15 @@ async fn a_lost_answer_does_not_lose_the_race_against_oneself() {
         let before = slow.client.round_trips();
         let trips = || slow.client.round_trips() - before;
         let (put, mine) = (slow.clone(), new.clone());
-        let put = tokio::spawn(async move { put.put_if_absent(&mine).await.unwrap() });
+        let put = tokio::spawn(async move { put.put_if_absent(&mine).await });
         // The write is on its way; its answer will not come for a while.
         until(async || trips() == 2).await;
         proxy.delay(Duration::from_secs(30));
         until(async || direct.get(&new.key).await.unwrap().is_some()).await;
         until(async || put.is_finished() || trips() > 2).await;
         proxy.mend();
-        let put = soon(put).await.unwrap();
+        // On a busy machine its patience may end first: once more.
+        let Ok(put) = soon(put).await.unwrap() else { continue };
         assert!(put.won && put.standing == new, "told of a rival that is not there");
         if trips() > 2 {
             return;
