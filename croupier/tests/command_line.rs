@@ -27,10 +27,10 @@ fn unusable_settings_are_one_line_and_exit_2() {
     for (args, words) in [
         (vec!["serve", "--listen", "here"], vec!["listen = 'here'", "ADDRESS:PORT"]),
         (vec!["serve", "--listen", "0.0.0.0:0", "--data", &data], vec!["listen = '0.0.0.0:0'", "croupier keys create"]),
-        (vec!["serve", "--state", "bigtable://p/i", "--data", &data], vec!["state = 'bigtable://p/i'", "file:DIR"]),
+        (vec!["serve", "--state", "bigtable://p", "--data", &data], vec!["state = 'bigtable://p'", "PROJECT/INSTANCE"]),
         (
-            vec!["serve", "--database", "postgres://u:secret@h/d", "--data", &data],
-            vec!["database = 'postgres://…'", "sqlite:FILE"],
+            vec!["serve", "--database", "postgres://u:secret@127.0.0.1:1/d", "--data", &data],
+            vec!["database = 'postgres://…'", "cannot be reached"],
         ),
         (vec!["serve", "--durability", "maybe"], vec!["durability = 'maybe'", "'sync' or 'os'"]),
         (vec!["serve", "--config", file.to_str().unwrap()], vec!["lissten = '1'", "no such setting", "listen"]),
