@@ -110,7 +110,7 @@ impl House {
     }
 
     /// An updater. It reads Pub/Sub without the proxy: the emulator goes on delivering into a stream that its reader has
-    /// left, as long as the connection lives, and that of a process ends with it.
+    /// left, while the connection lives above all.
     pub fn updater(&self, name: &str) -> Worker {
         let mut command = self.command(&["updater"], name, &[]);
         command.env("PUBSUB_EMULATOR_HOST", self.pubsub.address().to_string());

@@ -87,6 +87,11 @@ async fn take<P: Place>(log: &dyn EventLog, max: usize, n: usize) -> Vec<String>
     ids::<P>(&delivery)
 }
 
+/// Says what was not shown: an emulator may go on giving to readers that have gone.
+fn without_reopening(case: &str) {
+    eprintln!("NOT RUN: {case} ends before its reopening, on a log that does not give at once what a reader left");
+}
+
 /// What is not acknowledged comes again, at most `max` at a time, oldest first.
 pub async fn in_order_at_least_once<P: Place>(place: P) {
     let log = place.open().await.events;
@@ -172,7 +177,7 @@ pub async fn acknowledged_never_again<P: Place>(place: P) {
         // What a reader leaves may wait for a lease, and again for each reader that has gone.
         assert_eq!(take::<P>(&*stores.events, 100, 6).await, numbers(4..10));
         assert!(stores.events.pull(100).await.unwrap().receipt.is_none());
-        return;
+        return without_reopening("acknowledged_never_again");
     }
     close(stores).await;
     let stores = place.open().await;
@@ -307,7 +312,7 @@ pub async fn late_receipts_change_nothing<P: Place>(place: P) {
     waits::<P>(&*stores.events, 40).await;
     assert_eq!(ids::<P>(&pull::<P>(&*stores.events, 100, 40).await), numbers(60..100));
     if !P::ONE_ORDER {
-        return;
+        return without_reopening("late_receipts_change_nothing");
     }
     close(stores).await;
     let stores = place.open().await;

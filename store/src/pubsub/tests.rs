@@ -58,9 +58,9 @@ async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
 }
 
-/// A topic of the shared emulator behind a proxy, beside the embedded stores. The emulator goes on delivering into a
-/// stream that its reader has ended in order, but not into one whose connection broke, as that of a process does that
-/// dies: the proxy breaks what is left of the last opening at the next.
+/// A topic of the shared emulator behind a proxy, beside the embedded stores. The emulator goes on delivering into
+/// streams that their readers have left, less so into one whose connection broke: the proxy breaks what is left of the last
+/// opening at the next.
 struct Emulator(Topic, OnceCell<Proxy>);
 
 impl Default for Emulator {
