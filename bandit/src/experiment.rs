@@ -128,9 +128,21 @@ pub struct PolicySpec {
     /// Age in hours at which an outcome counts half; absent: all count in full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_life_hours: Option<f64>,
+    /// Hours of decision that are learnt from, counted back from now; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_hours: Option<u32>,
     /// Whether segments lend each other strength.
     #[serde(default)]
     pub pooling: Pooling,
+    /// What becomes of older outcomes when the arms' rates have changed.
+    #[serde(default, skip_serializing_if = "OnChange::is_keep")]
+    pub on_change: OnChange,
+    /// Factor on the standard deviation of what is drawn: below 1 explores less than Thompson sampling. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posterior_scale: Option<f64>,
+    /// Share of draws in which `top_two_thompson` deals its leader rather than the challenger. Absent: 0.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_share: Option<f64>,
 }
 
 impl PolicySpec {
@@ -138,6 +150,18 @@ impl PolicySpec {
     #[must_use]
     pub fn epsilon(&self) -> f64 {
         self.epsilon.unwrap_or(0.1)
+    }
+
+    /// Factor on the standard deviation of what is drawn.
+    #[must_use]
+    pub fn posterior_scale(&self) -> f64 {
+        self.posterior_scale.unwrap_or(1.0)
+    }
+
+    /// Share of the leader under `top_two_thompson`.
+    #[must_use]
+    pub fn leader_share(&self) -> f64 {
+        self.leader_share.unwrap_or(0.5)
     }
 }
 
@@ -152,6 +176,24 @@ pub enum PolicyKind {
     EpsilonGreedy,
     /// Constant shares by weight: an A/B test.
     Fixed,
+}
+
+/// What becomes of older outcomes when a change of the arms' rates was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChange {
+    /// They count on; the change is reported.
+    #[default]
+    Keep,
+    /// They count no more.
+    Forget,
+}
+
+impl OnChange {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_keep(&self) -> bool {
+        *self == Self::Keep
+    }
 }
 
 /// Whether segments lend each other strength.

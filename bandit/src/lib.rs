@@ -10,7 +10,7 @@ mod event;
 mod experiment;
 mod id;
 mod key;
-mod outcome;
+mod learn;
 mod policy;
 mod posterior;
 #[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
@@ -24,12 +24,12 @@ pub use clock::Clock;
 pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
-    Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, PolicyKind, PolicySpec, Pooling, Prior, RewardKind,
-    RewardSpec, Status, Sticky, StickyBy,
+    Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, OnChange, PolicyKind, PolicySpec, Pooling, Prior,
+    RewardKind, RewardSpec, Status, Sticky, StickyBy,
 };
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
-pub use outcome::{HourOutcome, candidate_decisions, hour_of, recompute, seen_decisions};
+pub use learn::{HourOutcome, candidate_decisions, hour_of, recompute, seen_decisions};
 pub use policy::SegmentPolicy;
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet};
 pub use quadrature::{Comparison, compare, ratio_interval};

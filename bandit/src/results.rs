@@ -2,7 +2,7 @@
 
 use crate::beta::{Beta, Interval};
 use crate::experiment::Experiment;
-use crate::outcome::HourOutcome;
+use crate::learn::HourOutcome;
 use crate::posterior::{ArmPosterior, PosteriorSet};
 use crate::quadrature::{compare, ratio_interval};
 use serde::{Deserialize, Serialize};

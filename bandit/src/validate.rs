@@ -125,6 +125,15 @@ fn policy(e: &Experiment, f: &mut Findings) {
     if let Some(hours) = p.half_life_hours {
         f.check((1.0..=1e6).contains(&hours), "policy.half_life_hours", "must be 1 to 1000000");
     }
+    if let Some(hours) = p.window_hours {
+        f.check((1..=1_000_000).contains(&hours), "policy.window_hours", "must be 1 to 1000000");
+    }
+    if let Some(scale) = p.posterior_scale {
+        f.check((0.01..=10.0).contains(&scale), "policy.posterior_scale", "must be 0.01 to 10");
+    }
+    if let Some(leader) = p.leader_share {
+        f.check(share(leader), "policy.leader_share", "must be 0 to 1");
+    }
     f.check(
         p.kind != PolicyKind::Fixed || e.arms.iter().any(|a| a.enabled && a.weight > 0.0),
         "arms",

@@ -100,7 +100,7 @@ fn most_evident(sums: BTreeMap<String, Vec<Beta>>, most: usize) -> BTreeMap<Stri
 
 /// Weight of outcomes whose hour ended `age` hours ago.
 #[expect(clippy::cast_precision_loss, reason = "ages in hours are small")]
-pub(crate) fn weight(half_life_hours: Option<f64>, age: i64) -> f64 {
+fn weight(half_life_hours: Option<f64>, age: i64) -> f64 {
     half_life_hours.map_or(1.0, |h| (-(age.max(0) as f64) / h).exp2())
 }
 
