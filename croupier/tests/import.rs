@@ -161,7 +161,7 @@ async fn the_open_bandit_data_count_as_they_do_by_hand() {
         assert_eq!(record.status, Status::Paused);
         let ids: Vec<String> = (0..34).map(|i| i.to_string()).collect();
         assert_eq!(record.definition.arms.iter().map(|a| a.id.clone()).collect::<Vec<_>>(), ids);
-        let set = bandit::recompute(&record.definition, record.revision, 1, &place.outcomes("men").await, now());
+        let set = bandit::recompute(&record.definition, record.revision, 1, &place.outcomes("men").await.into(), now());
         for (arm, posterior) in set.segments["all"].iter().enumerate() {
             let (trials, rewards) = by_hand[&("all".into(), arm)];
             #[expect(clippy::cast_precision_loss, reason = "small counts")]

@@ -2,7 +2,7 @@
 
 use crate::{ExperimentRecord, Result, RunStatus, Stores};
 use bandit::{
-    ArmPosterior, ArmResult, Beta, Experiment, HourOutcome, PosteriorSet, Status, hour_of, recompute, segment_weights,
+    ArmPosterior, ArmResult, Beta, Evidence, Experiment, HourOutcome, PosteriorSet, Status, hour_of, recompute, segment_weights,
     summarise, trials_by_segment,
 };
 use jiff::Timestamp;
@@ -135,8 +135,8 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
 fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>, outcomes: &[HourOutcome]) -> PosteriorSet {
     match set {
         Some(set) if set.revision == revision => set,
-        Some(set) => recompute(e, revision, set.version, outcomes, set.as_of),
-        None => recompute(e, revision, 0, &[], Timestamp::UNIX_EPOCH),
+        Some(set) => recompute(e, revision, set.version, &outcomes.to_vec().into(), set.as_of),
+        None => recompute(e, revision, 0, &Evidence::default(), Timestamp::UNIX_EPOCH),
     }
 }
 

@@ -81,7 +81,7 @@ impl Updater {
         }
         let version = latest.as_ref().map_or(0, |s| s.version) + 1;
         let computed = tokio::task::spawn_blocking(move || {
-            recompute(&record.definition, record.revision, version, &outcomes, as_of)
+            recompute(&record.definition, record.revision, version, &outcomes.into(), as_of)
         });
         let set: PosteriorSet =
             computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;
