@@ -47,12 +47,8 @@ impl Place {
         let loaded = *self.run(args).await.unwrap().loaded.unwrap();
         // Counts that were moved row by row are those of the rows.
         let outcomes = &self.stores.outcomes;
-        let sorted = |mut list: Vec<HourOutcome>| {
-            list.sort();
-            list
-        };
         let recount = outcomes.recount(&args.experiment).await.unwrap();
-        assert_eq!(sorted(recount), sorted(outcomes.outcomes(&args.experiment).await.unwrap()));
+        assert_eq!(recount, outcomes.evidence(&args.experiment).await.unwrap());
         loaded
     }
 
@@ -73,9 +69,7 @@ impl Place {
     }
 
     async fn outcomes(&self, experiment: &str) -> Vec<HourOutcome> {
-        let mut outcomes = self.stores.outcomes.outcomes(experiment).await.unwrap();
-        outcomes.sort();
-        outcomes
+        self.stores.outcomes.evidence(experiment).await.unwrap().outcomes
     }
 
     /// Segment and arm → trials and rewards.

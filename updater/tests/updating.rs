@@ -162,7 +162,7 @@ async fn a_reward_may_come_first_and_last_but_not_after_its_window() {
     world.stores.events.append(&late).await.unwrap();
     world.updater().once().await.unwrap();
     assert_eq!(world.arm_b().await, (1, 3.0, 2.0));
-    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.outcomes("e").await.unwrap());
+    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.evidence("e").await.unwrap());
 }
 
 #[tokio::test]
@@ -273,8 +273,9 @@ async fn days_past_retention_are_let_go() {
     world.updater().once().await.unwrap();
     assert_eq!(world.arm_b().await, (1, 1.0, 3.0), "nothing is let go of unless asked for");
     world.updater_that("updater", 9).once().await.unwrap();
-    let hours: Vec<_> = world.stores.outcomes.outcomes("e").await.unwrap().iter().map(|o| (o.hour, o.trials)).collect();
+    let hours: Vec<_> =
+        world.stores.outcomes.evidence("e").await.unwrap().outcomes.iter().map(|o| (o.hour, o.trials)).collect();
     assert_eq!(hours, [(bandit::hour_of(at("2026-11-12T01:00:00Z")), 1)]);
-    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.outcomes("e").await.unwrap());
+    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.evidence("e").await.unwrap());
     assert_eq!(world.arm_b().await, (2, 1.0, 2.0), "posteriors follow");
 }
