@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Binomial, Distribution, LogNormal};
+use rand_distr::{Distribution, LogNormal};
 use statrs::distribution::{ContinuousCDF, LogNormal as Known};
 use std::collections::BTreeMap;
 
@@ -304,4 +304,23 @@ fn fitted(rewards: f64, pending: f64, share: f64) -> Beta {
     let trials = (rewards + pending) as u64;
     let evidence = Evidence { delays, ..vec![outcome(100, 0, trials, rewards as u64)].into() };
     whole(&e, &evidence, hour(110))[0].beta()
+}
+
+/// Ten thousand segments of four arms, all with trials of every hour of the window: what this costs an update.
+#[test]
+fn many_segments_take_little_time() {
+    let mut e = experiment(4, 24, r#"{"kind":"fixed"}"#);
+    e.segment_by = vec!["item".into()];
+    let mut evidence = Evidence { delays: (0..60).map(|b| delay(0, b, 1_000)).collect(), ..Evidence::default() };
+    for (hours, most_ms) in [(1, 300), (12, 3_000)] {
+        evidence.outcomes = (0..hours)
+            .flat_map(|h| (0..10_000).flat_map(move |s| (0..4).map(move |arm| (h, s, arm))))
+            .map(|(h, s, arm)| HourOutcome { segment: format!("item={s}"), ..outcome(100 + h, arm, 50, 3) })
+            .collect();
+        let began = std::time::Instant::now();
+        let set = recompute(&e, 1, 1, &evidence, hour(100 + hours));
+        let ms = began.elapsed().as_millis();
+        println!("{} rows: {ms} ms", evidence.outcomes.len());
+        assert!(set.segments.len() == 10_000 && ms < most_ms, "{ms} ms");
+    }
 }
