@@ -128,7 +128,7 @@ pub struct PolicySpec {
     /// Age in hours at which an outcome counts half; absent: all count in full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_life_hours: Option<f64>,
-    /// Hours of decision that are learnt from, counted back from now; absent: all.
+    /// Full hours of decision that are learnt from, counted back from now, beside the one under way; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_hours: Option<u32>,
     /// Whether segments lend each other strength.

@@ -29,7 +29,9 @@ pub use experiment::{
 };
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
-pub use learn::{HourOutcome, candidate_decisions, hour_of, recompute, seen_decisions};
+pub use learn::{
+    DelayCurve, Evidence, HourDelay, HourOutcome, candidate_decisions, delay_bucket, hour_of, recompute, seen_decisions,
+};
 pub use policy::SegmentPolicy;
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet};
 pub use quadrature::{Comparison, compare, ratio_interval};

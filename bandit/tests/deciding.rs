@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bandit::{
-    DecideRequest, Decider, Experiment, HourOutcome, PosteriorSet, Source, Status, candidate_decisions, hour_of,
-    recompute,
+    DecideRequest, Decider, Evidence, Experiment, HourDelay, HourOutcome, PosteriorSet, Source, Status,
+    candidate_decisions, hour_of, recompute,
 };
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn at(text: &str) -> Timestamp {
 
 fn learnt(e: &Experiment) -> PosteriorSet {
     let rows = [(0, 100, 5), (1, 120, 9), (2, 90, 6)];
-    let outcomes: Vec<_> = rows
+    let outcomes: Vec<HourOutcome> = rows
         .map(|(arm, trials, rewards)| HourOutcome {
             hour: 1,
             segment: "all".into(),
@@ -38,7 +38,7 @@ fn learnt(e: &Experiment) -> PosteriorSet {
             rewards,
         })
         .into();
-    recompute(e, 1, 7, &outcomes, at("1970-01-01T03:00:00Z"))
+    recompute(e, 1, 7, &outcomes.into(), at("1970-01-04T00:00:00Z"))
 }
 
 fn decider(e: &Experiment, set: Option<&PosteriorSet>) -> Decider {
@@ -184,13 +184,16 @@ proptest! {
         if seconds > 72 * 3600 + 3600 { prop_assert!(!found.contains(&id)); }
     }
 
-    /// Any order and any grouping of the same outcomes gives the same bytes, and integers add up exactly.
+    /// Any order and any grouping of the same evidence gives the same bytes, and integers add up exactly once all
+    /// windows have closed.
     #[test]
     fn posteriors_are_a_function_of_the_outcomes(
         rows in prop::collection::vec((0i64..200, 0usize..3, 0u64..50, 0u64..50, 0usize..3), 0..60), half_life in prop::option::of(1.0f64..500.0),
+        delays in prop::collection::btree_map((0i64..200, 0usize..60), 1u64..50, 0..60), latest in prop::option::of(0i64..3_600 * 260),
+        hour in 200i64..300, window in prop::option::of(1u32..300),
     ) {
         let mut e = experiment(r#"{"kind":"epsilon_greedy"}"#, r#","segment_by":["s"]"#);
-        e.policy.half_life_hours = half_life;
+        (e.policy.half_life_hours, e.policy.window_hours) = (half_life, window);
         let mut merged = std::collections::BTreeMap::new();
         for (hour, arm, trials, rewards, segment) in rows {
             let sum = merged.entry((hour, segment, arm)).or_insert((0, 0));
@@ -199,15 +202,23 @@ proptest! {
         }
         let outcomes: Vec<HourOutcome> = merged.into_iter()
             .map(|((hour, segment, arm), (trials, rewards))| HourOutcome { hour, segment: format!("s={segment}"), arm, holdout: false, trials, rewards }).collect();
-        let as_of = Timestamp::from_second(200 * 3600).unwrap();
-        let set = recompute(&e, 1, 1, &outcomes, as_of);
-        let reversed: Vec<_> = outcomes.iter().rev().cloned().collect();
+        let delays = delays.into_iter().map(|((hour, bucket), rewards)| HourDelay { hour, bucket, rewards }).collect();
+        let latest = latest.map(|s| Timestamp::from_second(s).unwrap());
+        let evidence = Evidence { outcomes, delays, latest, ended: None };
+        let as_of = Timestamp::from_second(hour * 3600).unwrap();
+        let set = recompute(&e, 1, 1, &evidence, as_of);
+        let mut reversed = evidence.clone();
+        reversed.outcomes.reverse();
+        reversed.delays.reverse();
         prop_assert_eq!(set.encode().unwrap(), recompute(&e, 1, 1, &reversed, as_of).encode().unwrap());
         prop_assert_eq!(&PosteriorSet::decode(&set.encode().unwrap()).unwrap(), &set);
-        if half_life.is_none() {
-            let trials: u64 = outcomes.iter().map(|o| o.trials).sum();
-            let mass: f64 = set.segments.values().flatten().map(|p| p.alpha + p.beta - 2.0).sum();
-            prop_assert_eq!(mass, trials as f64);
+        if half_life.is_none() && window.is_none() {
+            let sum = |of: fn(&HourOutcome) -> u64| evidence.outcomes.iter().map(of).sum::<u64>() as f64;
+            let arms = || set.segments.values().flatten();
+            prop_assert_eq!(arms().map(|p| p.alpha - 1.0).sum::<f64>(), sum(|o| o.rewards));
+            let failures: f64 = arms().map(|p| p.beta - 1.0).sum();
+            let most = sum(|o| o.trials - o.rewards);
+            prop_assert!(failures <= most && (failures == most || hour < 248), "{} of {}", failures, most);
         }
     }
 }
@@ -225,8 +236,9 @@ fn an_outcome_one_half_life_old_counts_half() {
         trials: 10,
         rewards: 4,
     };
-    for (age, weight) in [(0, 1.0), (24, 0.5), (48, 0.25)] {
-        let b = recompute(&e, 1, 1, &[outcome(age)], t).segments["all"][1].beta();
+    // The reward window of 48 hours has closed.
+    for (age, weight) in [(48, 0.25), (72, 0.125), (96, 0.0625)] {
+        let b = recompute(&e, 1, 1, &vec![outcome(age)].into(), t).segments["all"][1].beta();
         assert!((b.alpha - 1.0 - 4.0 * weight).abs() < 1e-12 && (b.beta - 1.0 - 6.0 * weight).abs() < 1e-12);
     }
 }

@@ -47,12 +47,8 @@ impl Place {
         let loaded = *self.run(args).await.unwrap().loaded.unwrap();
         // Counts that were moved row by row are those of the rows.
         let outcomes = &self.stores.outcomes;
-        let sorted = |mut list: Vec<HourOutcome>| {
-            list.sort();
-            list
-        };
         let recount = outcomes.recount(&args.experiment).await.unwrap();
-        assert_eq!(sorted(recount), sorted(outcomes.outcomes(&args.experiment).await.unwrap()));
+        assert_eq!(recount, outcomes.evidence(&args.experiment).await.unwrap());
         loaded
     }
 
@@ -73,9 +69,7 @@ impl Place {
     }
 
     async fn outcomes(&self, experiment: &str) -> Vec<HourOutcome> {
-        let mut outcomes = self.stores.outcomes.outcomes(experiment).await.unwrap();
-        outcomes.sort();
-        outcomes
+        self.stores.outcomes.evidence(experiment).await.unwrap().outcomes
     }
 
     /// Segment and arm → trials and rewards.
@@ -161,7 +155,7 @@ async fn the_open_bandit_data_count_as_they_do_by_hand() {
         assert_eq!(record.status, Status::Paused);
         let ids: Vec<String> = (0..34).map(|i| i.to_string()).collect();
         assert_eq!(record.definition.arms.iter().map(|a| a.id.clone()).collect::<Vec<_>>(), ids);
-        let set = bandit::recompute(&record.definition, record.revision, 1, &place.outcomes("men").await, now());
+        let set = bandit::recompute(&record.definition, record.revision, 1, &place.outcomes("men").await.into(), now());
         for (arm, posterior) in set.segments["all"].iter().enumerate() {
             let (trials, rewards) = by_hand[&("all".into(), arm)];
             #[expect(clippy::cast_precision_loss, reason = "small counts")]

@@ -119,7 +119,7 @@ async fn check_posteriors(dir: &Path) {
     let published = stores.posteriors.latest("page").await.unwrap().unwrap();
     let record = stores.experiments.get("page").await.unwrap().unwrap();
     let recounted = stores.outcomes.recount("page").await.unwrap();
-    assert_eq!(recounted, stores.outcomes.outcomes("page").await.unwrap());
+    assert_eq!(recounted, stores.outcomes.evidence("page").await.unwrap());
     let rebuilt = recompute(&record.definition, record.revision, published.version, &recounted, published.as_of);
     assert_eq!(rebuilt.encode().unwrap(), published.encode().unwrap(), "rebuilt from the log, byte for byte");
     assert_eq!(stores.events.backlog().await.unwrap(), Some(0));

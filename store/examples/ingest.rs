@@ -118,8 +118,8 @@ async fn run(name: &str, locations: &Locations, batches: &[Ingest], server: Opti
     let slowest = times.iter().copied().fold(f64::INFINITY, f64::min);
     let (first, last) = (times.first().copied().unwrap_or(0.0), times.last().copied().unwrap_or(0.0));
     println!("{name:<12} {rate:>9.0} {first:>9.0} {last:>9.0} {slowest:>9.0} {cpu:>9.1}");
-    let counted = stores.outcomes.outcomes("product-page").await?;
-    let rewards: u64 = counted.iter().map(|o| o.rewards).sum();
+    let counted = stores.outcomes.evidence("product-page").await?;
+    let rewards: u64 = counted.outcomes.iter().map(|o| o.rewards).sum();
     let began = Instant::now();
     if counted != stores.outcomes.recount("product-page").await? {
         return Err(format!("{name}: counts and recount differ").into());

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use async_trait::async_trait;
-use bandit::{DecisionId, DecisionRecord, HourOutcome, UserEvent};
+use bandit::{DecisionId, DecisionRecord, Evidence, UserEvent};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -13,12 +13,12 @@ pub trait Outcomes: Send + Sync {
     /// Takes in a batch, in one transaction.
     async fn ingest(&self, batch: &Ingest) -> Result<Ingested>;
 
-    /// The counts of one experiment.
-    async fn outcomes(&self, experiment: &str) -> Result<Vec<HourOutcome>>;
+    /// The counts of one experiment, in order.
+    async fn evidence(&self, experiment: &str) -> Result<Evidence>;
 
-    /// The same counts, made anew from the decisions and events: equal to [`Outcomes::outcomes`] unless
+    /// The same counts, made anew from the decisions and events: equal to [`Outcomes::evidence`] unless
     /// something is broken.
-    async fn recount(&self, experiment: &str) -> Result<Vec<HourOutcome>>;
+    async fn recount(&self, experiment: &str) -> Result<Evidence>;
 
     /// Loads a historic log whole or not at all: an error among `batches` undoes it. A name that was used
     /// before changes nothing.

@@ -2,8 +2,8 @@
 
 use crate::{ExperimentRecord, Result, RunStatus, Stores};
 use bandit::{
-    ArmPosterior, ArmResult, Beta, Experiment, HourOutcome, PosteriorSet, Status, hour_of, recompute, segment_weights,
-    summarise, trials_by_segment,
+    ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, PosteriorSet, Status, hour_of,
+    recompute, segment_weights, summarise, trials_by_segment,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -35,6 +35,8 @@ pub struct Results {
     pub segments: Vec<SegmentResult>,
     /// The uniform holdout beside the policy; none unless the experiment has one.
     pub holdout: Option<Holdout>,
+    /// How long rewards take; none before there are any whose trials have waited.
+    pub delay: Option<Delay>,
     /// What to know before trusting the numbers.
     pub health: Vec<Health>,
 }
@@ -71,6 +73,23 @@ pub struct Group {
     pub interval: [f64; 2],
 }
 
+/// How long rewards take after their decisions, of those that come within the window. Trials whose reward may still come
+/// count as failures to the extent that it would have come by now.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Delay {
+    /// Hours within which half of them come.
+    pub median_hours: f64,
+    /// Hours within which 95 % come.
+    pub p95_hours: f64,
+    /// Rewards behind these numbers.
+    pub rewards: u64,
+    /// Hours up to which trials have waited; what comes later is drawn with caution.
+    pub known_hours: f64,
+    /// Hours and the share that comes within them, from (0, 0) to the window's end and 1.
+    #[schema(value_type = Vec<Vec<f64>>)]
+    pub points: Vec<[f64; 2]>,
+}
+
 /// One check.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Health {
@@ -97,7 +116,7 @@ pub enum Detail {
 /// When a store cannot be read.
 pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp, detail: Detail) -> Result<Results> {
     let e = &record.definition;
-    let outcomes = stores.outcomes.outcomes(&e.id).await?;
+    let evidence = Evidence { ended: record.stopped_at, ..stores.outcomes.evidence(&e.id).await? };
     let set = stores.posteriors.latest(&e.id).await?;
     let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
@@ -107,16 +126,18 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
     // Quadrature over a hundred segments takes a while: not on a thread that answers others.
     let revision = record.revision;
     let computed = tokio::task::spawn_blocking(move || {
-        let set = aligned(&experiment, revision, set, &outcomes);
+        let set = aligned(&experiment, revision, set, &evidence);
+        let outcomes = &evidence.outcomes[..];
         let open_since = hour_of(now) - i64::from(experiment.reward.window_hours);
-        let arms = summarise(&experiment, &whole(&experiment, &set, &outcomes), &outcomes, open_since);
+        let arms = summarise(&experiment, &whole(&experiment, &set, outcomes), outcomes, open_since);
         let segments = match detail {
             Detail::Whole => Vec::new(),
-            Detail::Segments => segments(&experiment, &set, &outcomes, open_since),
+            Detail::Segments => segments(&experiment, &set, outcomes, open_since),
         };
-        (arms, segments, holdout(&experiment, &outcomes))
+        (arms, segments, holdout(&experiment, outcomes), delay(&experiment, &evidence, now))
     });
-    let (arms, segments, holdout) = computed.await.map_err(|e| crate::StoreError::Damaged(format!("results: {e}")))?;
+    let (arms, segments, holdout, delay) =
+        computed.await.map_err(|e| crate::StoreError::Damaged(format!("results: {e}")))?;
     Ok(Results {
         experiment: e.id.clone(),
         status: record.status,
@@ -126,17 +147,18 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
         arms,
         segments,
         holdout,
+        delay,
         health,
     })
 }
 
 /// The published set; the prior before anything was published; and after a change of the definition, what the next
 /// update will publish, as far as it goes by the same moment.
-fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>, outcomes: &[HourOutcome]) -> PosteriorSet {
+fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>, evidence: &Evidence) -> PosteriorSet {
     match set {
         Some(set) if set.revision == revision => set,
-        Some(set) => recompute(e, revision, set.version, outcomes, set.as_of),
-        None => recompute(e, revision, 0, &[], Timestamp::UNIX_EPOCH),
+        Some(set) => recompute(e, revision, set.version, evidence, set.as_of),
+        None => recompute(e, revision, 0, &Evidence::default(), Timestamp::UNIX_EPOCH),
     }
 }
 
@@ -189,6 +211,18 @@ fn holdout(e: &Experiment, outcomes: &[HourOutcome]) -> Option<Holdout> {
     };
     let any = e.holdout > 0.0 || outcomes.iter().any(|o| o.holdout);
     any.then(|| Holdout { holdout: group(true), policy: group(false) })
+}
+
+fn delay(e: &Experiment, evidence: &Evidence, now: Timestamp) -> Option<Delay> {
+    let now = evidence.latest.map_or(now, |latest| now.max(latest));
+    let curve = DelayCurve::estimate(&evidence.delays, e.reward.window_hours, now);
+    (curve.rewards() > 0).then(|| Delay {
+        median_hours: curve.quantile(0.5),
+        p95_hours: curve.quantile(0.95),
+        rewards: curve.rewards(),
+        known_hours: curve.known_hours(),
+        points: curve.points().map(|(hours, share)| [hours, share]).collect(),
+    })
 }
 
 /// Whether the last update worked and the log is being read.

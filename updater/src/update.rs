@@ -1,7 +1,7 @@
 //! A run: recompute every experiment's posteriors from its outcomes, publish what changed, write down what was done.
 
 use crate::{Updater, boundary};
-use bandit::{PosteriorSet, Status, recompute};
+use bandit::{Evidence, PosteriorSet, Status, recompute};
 use jiff::Timestamp;
 use store::{ExperimentRecord, Result, RunReport, StoreError};
 
@@ -52,8 +52,6 @@ impl Updater {
             after = Some(last.definition.id.clone());
             for record in page.into_iter().filter(|r| r.status != Status::Draft) {
                 recomputed += 1;
-                // Evidence of an experiment that has ended does not fade; late rewards still count.
-                let as_of = record.stopped_at.map_or(as_of, |t| as_of.min(boundary(t, self.config.interval)));
                 let id = record.definition.id.clone();
                 match self.publish(record, as_of).await {
                     Ok(new) => published += u64::from(new),
@@ -74,14 +72,15 @@ impl Updater {
     async fn publish(&self, record: ExperimentRecord, as_of: Timestamp) -> Result<bool> {
         let id = record.definition.id.clone();
         let latest = self.stores.posteriors.latest(&id).await?;
-        let outcomes = self.stores.outcomes.outcomes(&id).await?;
-        if latest.is_none() && outcomes.is_empty() {
+        // Evidence of an experiment that has ended does not fade; late rewards still count, and windows close.
+        let evidence = Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(&id).await? };
+        if latest.is_none() && evidence.outcomes.is_empty() {
             // Nothing is known but the prior, which is version 0.
             return Ok(false);
         }
         let version = latest.as_ref().map_or(0, |s| s.version) + 1;
         let computed = tokio::task::spawn_blocking(move || {
-            recompute(&record.definition, record.revision, version, &outcomes, as_of)
+            recompute(&record.definition, record.revision, version, &evidence, as_of)
         });
         let set: PosteriorSet =
             computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;

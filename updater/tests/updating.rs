@@ -162,7 +162,7 @@ async fn a_reward_may_come_first_and_last_but_not_after_its_window() {
     world.stores.events.append(&late).await.unwrap();
     world.updater().once().await.unwrap();
     assert_eq!(world.arm_b().await, (1, 3.0, 2.0));
-    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.outcomes("e").await.unwrap());
+    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.evidence("e").await.unwrap());
 }
 
 #[tokio::test]
@@ -175,6 +175,8 @@ async fn an_exposure_without_a_decision_concerns_its_day_alone() {
     seen.experiment = Some("e".into());
     events.push(Event::User(seen));
     world.stores.events.append(&events).await.unwrap();
+    // Its reward window has closed.
+    world.set("2026-12-21T10:00:00Z");
     world.updater().once().await.unwrap();
     assert_eq!(world.arm_b().await, (1, 1.0, 2.0));
 }
@@ -190,6 +192,68 @@ async fn evidence_of_a_stopped_experiment_does_not_fade() {
     world.set("2026-12-21T10:00:00Z");
     assert_eq!(world.updater().once().await.unwrap().published, 0);
     assert_eq!(world.arm_b().await, (1, 2.0, 1.0));
+}
+
+#[tokio::test]
+async fn windows_close_after_the_end() {
+    let world = World::new(r#","policy":{"half_life_hours":1}"#).await;
+    world.stores.events.append(&[world.decision("u1", "2026-11-21T09:30:00Z")]).await.unwrap();
+    world.updater().once().await.unwrap();
+    let (_, _, early) = world.arm_b().await;
+    assert!(early > 1.0 && early < 1.5, "{early}");
+    let change = Change { who: "test".into(), why: String::new(), at: world.clock.now() };
+    world.stores.experiments.set_status("e", Status::Running, Status::Stopped, Some("b"), &change).await.unwrap();
+    world.set("2026-11-22T10:00:00Z");
+    world.updater().once().await.unwrap();
+    assert_eq!(world.arm_b().await, (2, 1.0, 2.0));
+}
+
+/// Rewards take half an hour to an hour and a half. An arm that was added a while ago, and nobody could have rewarded yet,
+/// stays near its prior; as rewards could have come and did not, it falls; and after the window it has failed.
+#[tokio::test]
+async fn a_new_arm_is_not_punished_for_rewards_that_take_their_time() {
+    let world = World::new("").await;
+    let mut events = Vec::new();
+    for n in 0..600_i64 {
+        let when = at("2026-11-19T00:00:00Z") + SignedDuration::from_mins(n * 5);
+        let user = format!("a{n}");
+        let Event::Decision(mut d) = world.decision(&user, &when.to_string()) else { unreachable!() };
+        d.arm = "a".into();
+        events.push(Event::Decision(d));
+        if n % 6 == 0 {
+            let late = when + SignedDuration::from_mins(30 + n % 60);
+            events.push(World::reward(&user, &user, &late.to_string()));
+        }
+    }
+    // Fifty of the new arm, from ten to eleven o'clock.
+    for n in 0..50 {
+        let when = at("2026-11-21T10:00:00Z") + SignedDuration::from_secs(n * 72);
+        events.push(world.decision(&format!("b{n}"), &when.to_string()));
+    }
+    world.stores.events.append(&events).await.unwrap();
+    let failures = async |now: &str| {
+        world.set(now);
+        world.updater().once().await.unwrap();
+        let (_, alpha, beta) = world.arm_b().await;
+        assert_eq!(alpha, 1.0);
+        beta - 1.0
+    };
+    for (now, range) in [
+        // Asked for in the hour: its trials are there, and so young that they say nothing.
+        ("2026-11-21T10:59:00Z", 0.0..8.0),
+        ("2026-11-21T11:00:00Z", 0.0..8.0),
+        ("2026-11-21T12:00:00Z", 35.0..48.0),
+        ("2026-11-21T13:00:00Z", 48.0..50.0),
+        ("2026-11-22T10:00:00Z", 49.0..50.0),
+        ("2026-11-22T11:00:00Z", 50.0..50.1),
+    ] {
+        let failures = failures(now).await;
+        println!("{now}: {failures:.2} failures of 50 trials");
+        assert!(range.contains(&failures), "{now}: {failures}");
+        let again = world.updater().once().await.unwrap();
+        assert_eq!(again.published, 0, "running again changes nothing");
+    }
+    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.evidence("e").await.unwrap());
 }
 
 #[tokio::test]
@@ -273,8 +337,9 @@ async fn days_past_retention_are_let_go() {
     world.updater().once().await.unwrap();
     assert_eq!(world.arm_b().await, (1, 1.0, 3.0), "nothing is let go of unless asked for");
     world.updater_that("updater", 9).once().await.unwrap();
-    let hours: Vec<_> = world.stores.outcomes.outcomes("e").await.unwrap().iter().map(|o| (o.hour, o.trials)).collect();
+    let hours: Vec<_> =
+        world.stores.outcomes.evidence("e").await.unwrap().outcomes.iter().map(|o| (o.hour, o.trials)).collect();
     assert_eq!(hours, [(bandit::hour_of(at("2026-11-12T01:00:00Z")), 1)]);
-    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.outcomes("e").await.unwrap());
+    assert_eq!(world.stores.outcomes.recount("e").await.unwrap(), world.stores.outcomes.evidence("e").await.unwrap());
     assert_eq!(world.arm_b().await, (2, 1.0, 2.0), "posteriors follow");
 }

@@ -1,5 +1,7 @@
 //! Posteriors from outcomes: always the whole sum, never a nudge.
 
+use super::delay::{DelayCurve, HourDelay, hours};
+use super::pending::{Pending, failures};
 use crate::beta::Beta;
 use crate::decide::prior_of;
 use crate::event::CLOCK_SKEW;
@@ -10,6 +12,25 @@ use crate::posterior::{ArmPosterior, PosteriorSet};
 use crate::segment::WHOLE;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use std::collections::BTreeMap;
+
+/// All that the posteriors of an experiment are a function of, beside its definition and the moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Counts per hour of decision, in any order.
+    pub outcomes: Vec<HourOutcome>,
+    /// How long rewards took, in any order.
+    pub delays: Vec<HourDelay>,
+    /// Moment of the newest trial.
+    pub latest: Option<Timestamp>,
+    /// When the experiment was stopped: evidence fades no further. Rewards may still come.
+    pub ended: Option<Timestamp>,
+}
+
+impl From<Vec<HourOutcome>> for Evidence {
+    fn from(outcomes: Vec<HourOutcome>) -> Self {
+        Self { outcomes, ..Self::default() }
+    }
+}
 
 /// What became of the decisions of one hour, segment and arm.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,38 +60,27 @@ pub fn hour_of(at: Timestamp) -> i64 {
 }
 
 /// Posterior set number `version` of `experiment` at `revision`: prior plus weighted successes and failures
-/// per hour of decision. An outcome whose hour ended a hours before `as_of` weighs 2^(−a / half-life).
+/// per hour of decision.
 ///
-/// The order of `outcomes` does not matter: sums run over hours in order, so the bytes are always the same.
+/// - An outcome whose hour ended a hours before `as_of` weighs 2^(−a / half-life), and nothing once a reaches
+///   `policy.window_hours`: that many full hours count, and the one under way. Hours are those since 1970, which no change
+///   of clocks makes longer. After the end of the experiment both stand still.
+/// - A trial without a reward is a failure in full once its reward window has closed. Until then it is one in part: as
+///   far as its reward would have arrived by now ([`DelayCurve`]). Now is `as_of`, or the newest trial if that is later, as
+///   when an update is asked for in the middle of an hour: a function of the log. Trials of an hour are taken to be
+///   spread evenly over it.
+///
+/// The order of the evidence does not matter: sums run over hours in order, so the bytes are always the same.
 #[must_use]
 pub fn recompute(
     experiment: &Experiment,
     revision: u64,
     version: u64,
-    outcomes: &[HourOutcome],
+    evidence: &Evidence,
     as_of: Timestamp,
 ) -> PosteriorSet {
     let arms = experiment.arms.len();
-    let mut sorted: Vec<&HourOutcome> = outcomes.iter().filter(|o| o.arm < arms).collect();
-    sorted.sort_unstable();
-    let priors: Vec<Beta> = experiment.arms.iter().map(|a| prior_of(a.prior)).collect();
-    let mut sums: BTreeMap<String, Vec<Beta>> = BTreeMap::new();
-    if experiment.segment_by.is_empty() {
-        sums.insert(WHOLE.into(), priors.clone());
-    }
-    let now = hour_of(as_of);
-    for o in sorted {
-        let weight = weight(experiment.policy.half_life_hours, now - o.hour - 1);
-        if !sums.contains_key(&o.segment) {
-            sums.insert(o.segment.clone(), priors.clone());
-        }
-        if let Some(beta) = sums.get_mut(&o.segment).map(|list| &mut list[o.arm]) {
-            let rewards = o.rewards.min(o.trials);
-            beta.alpha += weight * exact(rewards);
-            beta.beta += weight * exact(o.trials - rewards);
-        }
-    }
-    let segments = most_evident(sums, MOST_POSTERIORS / arms.max(1))
+    let segments = most_evident(posteriors(experiment, evidence, as_of), MOST_POSTERIORS / arms.max(1))
         .into_iter()
         .map(|(segment, betas)| {
             let policy = SegmentPolicy::new(experiment, &betas, None);
@@ -86,6 +96,121 @@ pub fn recompute(
     PosteriorSet::new(&experiment.id, version, revision, as_of, ids, segments)
 }
 
+/// The distribution of every arm's rate, by segment.
+fn posteriors(experiment: &Experiment, evidence: &Evidence, as_of: Timestamp) -> BTreeMap<String, Vec<Beta>> {
+    let arms = experiment.arms.len();
+    let mut sorted: Vec<&HourOutcome> = evidence.outcomes.iter().filter(|o| o.arm < arms).collect();
+    sorted.sort_unstable();
+    let priors: Vec<Sum> = experiment.arms.iter().map(|a| Sum::new(prior_of(a.prior))).collect();
+    let mut sums: BTreeMap<String, Vec<Sum>> = BTreeMap::new();
+    if experiment.segment_by.is_empty() {
+        sums.insert(WHOLE.into(), priors.clone());
+    }
+    let fading = Fading::of(experiment, evidence.ended.map_or(as_of, |end| as_of.min(end)));
+    let arrivals = Arrivals::of(experiment, evidence, as_of);
+    let mut hour = None;
+    for o in sorted {
+        // Hours are in order, and each is the same for all segments and arms.
+        let (weight, arrived) = match hour {
+            Some((known, weight, arrived)) if known == o.hour => (weight, arrived),
+            _ => {
+                let (weight, arrived) = (fading.weight(o.hour), arrivals.arrived(o.hour));
+                hour = Some((o.hour, weight, arrived));
+                (weight, arrived)
+            }
+        };
+        if !sums.contains_key(&o.segment) {
+            sums.insert(o.segment.clone(), priors.clone());
+        }
+        if let Some(sum) = sums.get_mut(&o.segment).map(|list| &mut list[o.arm]) {
+            sum.add(o, weight, arrived);
+        }
+    }
+    sums.into_iter().map(|(segment, list)| (segment, list.into_iter().map(Sum::posterior).collect())).collect()
+}
+
+/// What one arm has come to in one segment.
+#[derive(Clone)]
+struct Sum {
+    /// What is certain: the prior, successes, and failures whose window has closed.
+    certain: Beta,
+    pending: Vec<Pending>,
+}
+
+impl Sum {
+    fn new(prior: Beta) -> Self {
+        Self { certain: prior, pending: Vec::new() }
+    }
+
+    /// Adds an hour's outcomes, of which rewards would have arrived so far; none if all that will come has.
+    fn add(&mut self, o: &HourOutcome, weight: f64, arrived: Option<f64>) {
+        if weight <= 0.0 {
+            return;
+        }
+        let rewards = o.rewards.min(o.trials);
+        let others = weight * exact(o.trials - rewards);
+        self.certain.alpha += weight * exact(rewards);
+        match arrived {
+            None => self.certain.beta += others,
+            Some(arrived) => self.pending.push(Pending { trials: others, arrived }),
+        }
+    }
+
+    fn posterior(self) -> Beta {
+        let Self { certain: Beta { alpha, beta }, pending } = self;
+        Beta { alpha, beta: if pending.is_empty() { beta } else { beta + failures(alpha, beta, &pending) } }
+    }
+}
+
+/// How the past is weighed.
+struct Fading {
+    now: i64,
+    half_life_hours: Option<f64>,
+    window_hours: Option<u32>,
+}
+
+impl Fading {
+    fn of(experiment: &Experiment, now: Timestamp) -> Self {
+        let policy = &experiment.policy;
+        Self { now: hour_of(now), half_life_hours: policy.half_life_hours, window_hours: policy.window_hours }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "ages in hours are small")]
+    fn weight(&self, hour: i64) -> f64 {
+        // Hours since it ended.
+        let age = (self.now - hour - 1).max(0);
+        if self.window_hours.is_some_and(|most| age >= i64::from(most)) {
+            return 0.0;
+        }
+        self.half_life_hours.map_or(1.0, |h| (-(age as f64) / h).exp2())
+    }
+}
+
+/// How many rewards are still to come.
+struct Arrivals {
+    now: Timestamp,
+    window: SignedDuration,
+    curve: DelayCurve,
+}
+
+impl Arrivals {
+    fn of(experiment: &Experiment, evidence: &Evidence, as_of: Timestamp) -> Self {
+        let now = evidence.latest.map_or(as_of, |latest| as_of.max(latest));
+        let window_hours = experiment.reward.window_hours;
+        let curve = DelayCurve::estimate(&evidence.delays, window_hours, now);
+        Self { now, window: SignedDuration::from_hours(window_hours.into()), curve }
+    }
+
+    /// The share of rewards that trials of an hour would have by now; none if all have: their windows have closed.
+    fn arrived(&self, hour: i64) -> Option<f64> {
+        let ms = |hour: i64| self.now.as_millisecond().saturating_sub(hour.saturating_mul(3_600_000));
+        // Of the last trial of the hour, and the first.
+        let (young, old) = (ms(hour.saturating_add(1)), ms(hour));
+        let closed = i128::from(young) >= self.window.as_millis();
+        (!closed).then(|| self.curve.mean_share(hours(young.max(0)), hours(old.max(0))))
+    }
+}
+
 /// The `most` segments with most evidence; the first by name among equals.
 fn most_evident(sums: BTreeMap<String, Vec<Beta>>, most: usize) -> BTreeMap<String, Vec<Beta>> {
     if sums.len() <= most {
@@ -96,12 +221,6 @@ fn most_evident(sums: BTreeMap<String, Vec<Beta>>, most: usize) -> BTreeMap<Stri
     // Stable, and names are in order.
     all.sort_by(|a, b| evidence(&b.1).total_cmp(&evidence(&a.1)));
     all.into_iter().take(most).collect()
-}
-
-/// Weight of outcomes whose hour ended `age` hours ago.
-#[expect(clippy::cast_precision_loss, reason = "ages in hours are small")]
-fn weight(half_life_hours: Option<f64>, age: i64) -> f64 {
-    half_life_hours.map_or(1.0, |h| (-(age.max(0) as f64) / h).exp2())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]

@@ -125,7 +125,7 @@ async fn load(
     let reward_event = reward_event(args, experiment)?;
     let layout = mapping.lay_out(&experiment.segment_by, &source.columns(&mapping.given())?)?;
     let reader = rows::RowReader::new(import, record, reward_event, &layout)?;
-    let before = counted(&stores.outcomes.outcomes(&experiment.id).await?);
+    let before = counted(&stores.outcomes.evidence(&experiment.id).await?.outcomes);
     let mut batches = Batches::new(source, source.rows(&layout.columns, "loading")?, reader, import.at, args.strict);
     let outcome = stores.outcomes.import(import, &mut batches).await;
     let Told { rows, decisions, refused, outside_window, unordered, failure } = batches.told();
@@ -136,7 +136,7 @@ async fn load(
         Err(e) => return Err(e.into()),
         Ok(ImportOutcome::Loaded(ingested)) => ingested,
     };
-    let after = counted(&stores.outcomes.outcomes(&experiment.id).await?);
+    let after = counted(&stores.outcomes.evidence(&experiment.id).await?.outcomes);
     Ok(ImportSummary::loaded(
         import,
         Loaded {

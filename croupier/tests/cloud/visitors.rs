@@ -180,14 +180,14 @@ pub async fn check(house: &House, server: &Server, told: &Told) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let stores = store::open_database(&house.locations()).await.unwrap();
-    let outcomes = stores.outcomes.outcomes(EXPERIMENT).await.unwrap();
-    assert_eq!(outcomes, stores.outcomes.recount(EXPERIMENT).await.unwrap());
+    let counted = stores.outcomes.evidence(EXPERIMENT).await.unwrap();
+    assert_eq!(counted, stores.outcomes.recount(EXPERIMENT).await.unwrap());
     let decided = house.number("SELECT count(*) FROM decisions").await;
     let ids = house.number("SELECT count(DISTINCT id) FROM decisions").await;
     assert_eq!(decided, ids, "a decision is in the database twice");
-    let trials: u64 = outcomes.iter().map(|o| o.trials).sum();
+    let trials: u64 = counted.outcomes.iter().map(|o| o.trials).sum();
     assert_eq!(trials, u64::try_from(decided).unwrap());
-    let rewards: u64 = outcomes.iter().map(|o| o.rewards).sum();
+    let rewards: u64 = counted.outcomes.iter().map(|o| o.rewards).sum();
     assert!(rewards >= told.rewarded.len() as u64 && rewards <= trials, "{rewards} of {}", told.rewarded.len());
     assert_eq!(stores.outcomes.dead_letters(10).await.unwrap(), []);
 }

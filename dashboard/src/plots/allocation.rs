@@ -20,7 +20,7 @@ pub(crate) async fn allocation(State(app): State<App>, Found(record): Found) -> 
     let (e, stores) = (&record.definition, &app.stores);
     let latest = stores.posteriors.latest_version(&e.id).await?;
     let sets = stores.posteriors.since(&e.id, latest.saturating_sub(VERSIONS), VERSIONS as usize).await?;
-    let outcomes = stores.outcomes.outcomes(&e.id).await?;
+    let outcomes = stores.outcomes.evidence(&e.id).await?.outcomes;
     Ok(Json(figure(e, &sets, &outcomes)))
 }
 

@@ -112,10 +112,10 @@ impl House {
     /// Publishes the next posterior set, `hours` ago.
     pub(crate) async fn publish(&self, record: &ExperimentRecord, hours: i64) {
         let id = &record.definition.id;
-        let outcomes = self.stores.outcomes.outcomes(id).await.unwrap();
+        let evidence = self.stores.outcomes.evidence(id).await.unwrap();
         let version = self.stores.posteriors.latest_version(id).await.unwrap() + 1;
         let as_of = self.now - SignedDuration::from_hours(hours);
-        let set = recompute(&record.definition, record.revision, version, &outcomes, as_of);
+        let set = recompute(&record.definition, record.revision, version, &evidence, as_of);
         self.stores.posteriors.publish(&set).await.unwrap();
         let run = self.stores.runs.start_run(Trigger::Schedule, as_of).await.unwrap();
         self.stores.runs.finish_run(run, as_of, &RunReport { published: 1, ..RunReport::default() }).await.unwrap();

@@ -70,7 +70,7 @@ macro_rules! conformance {
     };
     (outcomes: $place:ty) => {
         $crate::conformance!(@outcomes $place: any_order_gives_the_same_counts windows_have_edges
-            a_reward_may_come_first an_id_counts_once strangers_are_set_aside long_records_are_cut
+            a_reward_may_come_first the_first_reward_has_the_delay an_id_counts_once strangers_are_set_aside long_records_are_cut
             trials_by_exposure the_holdout_is_apart large_batches imported_whole_or_not import_names_are_taken
             batches_beside_each_other an_id_counts_once_on_any_day odd_days_count texts_of_any_characters
             the_past_is_forgotten forgotten_beside_batches);
@@ -112,12 +112,12 @@ fn moment(ms: i64) -> Timestamp {
 }
 
 /// A change made by `who` because of `why`.
-fn change(who: &str, why: &str, ms: i64) -> Change {
+pub(crate) fn change(who: &str, why: &str, ms: i64) -> Change {
     Change { who: who.into(), why: why.into(), at: moment(ms) }
 }
 
 /// An experiment of three arms, with `more` of its JSON.
-fn experiment(id: &str, more: &str) -> bandit::Experiment {
+pub(crate) fn experiment(id: &str, more: &str) -> bandit::Experiment {
     let json = format!(
         r#"{{"id":"{id}","arms":[{{"id":"a","payload":{{"β":[1,2.5,null]}}}},{{"id":"b"}},{{"id":"c"}}],
             "reward":{{"event":"buy","window_hours":1}}{more}}}"#

@@ -4,7 +4,7 @@ pub use super::outcomes_days::*;
 use super::outcomes_model::{Model, Reported, decision, event, history};
 use super::{Place, change, experiment, moment};
 use crate::{Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores};
-use bandit::{DecisionRecord, Experiment, HourOutcome, Source, UserEventKind};
+use bandit::{DecisionRecord, Evidence, Experiment, HourDelay, HourOutcome, Source, UserEventKind};
 
 async fn begin(place: &impl Place, id: &str, more: &str) -> (Stores, Experiment) {
     let stores = place.open().await;
@@ -19,9 +19,9 @@ fn batch(decisions: &[DecisionRecord], events: &[Reported]) -> Ingest {
 
 /// Trials and rewards over everything, when counts and recount agree.
 async fn total(outcomes: &dyn Outcomes, e: &Experiment) -> (u64, u64) {
-    let counted = outcomes.outcomes(&e.id).await.unwrap();
+    let counted = outcomes.evidence(&e.id).await.unwrap();
     assert_eq!(counted, outcomes.recount(&e.id).await.unwrap(), "counted and recounted");
-    counted.iter().fold((0, 0), |(trials, rewards), o| (trials + o.trials, rewards + o.rewards))
+    counted.outcomes.iter().fold((0, 0), |(trials, rewards), o| (trials + o.trials, rewards + o.rewards))
 }
 
 /// A random history in any order, with repetitions, in any batches: after each batch the counts are those of a naive
@@ -36,14 +36,14 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
         for (n, batch) in history(&e, seed).iter().enumerate() {
             let expected = model.ingest(&e, batch);
             assert_eq!(stores.outcomes.ingest(batch).await.unwrap(), expected, "seed {seed}, batch {n}");
-            let expected = model.outcomes(&e);
-            assert_eq!(stores.outcomes.outcomes(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}");
+            let expected = model.evidence(&e);
+            assert_eq!(stores.outcomes.evidence(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}");
             assert_eq!(stores.outcomes.recount(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}, recounted");
         }
     }
     assert_eq!(stores.outcomes.dead_letters(1).await.unwrap(), []);
-    assert_eq!(stores.outcomes.outcomes("none").await.unwrap(), []);
-    assert_eq!(stores.outcomes.recount("none").await.unwrap(), []);
+    assert_eq!(stores.outcomes.evidence("none").await.unwrap(), Evidence::default());
+    assert_eq!(stores.outcomes.recount("none").await.unwrap(), Evidence::default());
 }
 
 /// From a minute before the decision to the end of its window, both included.
@@ -81,7 +81,43 @@ pub async fn a_reward_may_come_first(place: impl Place) {
         trials: 1,
         rewards: 1,
     };
-    assert_eq!(stores.outcomes.outcomes("e").await.unwrap(), [row]);
+    assert_eq!(stores.outcomes.evidence("e").await.unwrap().outcomes, [row]);
+}
+
+/// The earliest reward says how long it took, in whatever order they arrive; what pays nothing says nothing.
+pub async fn the_first_reward_has_the_delay(place: impl Place) {
+    let (stores, e) = begin(&place, "e", r#","exposure":"event""#).await;
+    let (d, other) = (decision(&e, 1, 0), decision(&e, 2, 500));
+    let seen = event(&e, "x", UserEventKind::Exposure, 90_000, &[&d, &other]);
+    stores.outcomes.ingest(&batch(&[d.clone(), other], &[seen])).await.unwrap();
+    let minutes = 60_000;
+    for (n, (late, value, bucket)) in [
+        (30 * minutes, 0.0, None),
+        (30 * minutes, 1.0, Some(13)),
+        (40 * minutes, 1.0, Some(13)),
+        (3 * minutes, 0.0, Some(13)),
+        (25 * minutes, 1.0, Some(12)),
+        (26 * minutes, 1.0, Some(12)),
+        (5 * minutes, 1.0, Some(5)),
+        (-minutes, 1.0, Some(0)),
+        (0, 1.0, Some(0)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut reward = event(&e, &format!("r{n}"), UserEventKind::Reward, late, &[&d]);
+        reward.0.value = value;
+        // Several at once, and one that is known.
+        let more = event(&e, &format!("s{n}"), UserEventKind::Reward, late.max(50 * minutes), &[&d]);
+        let all = if value > 0.0 { vec![more, reward.clone(), reward] } else { vec![reward] };
+        stores.outcomes.ingest(&batch(&[], &all)).await.unwrap();
+        let counted = stores.outcomes.evidence("e").await.unwrap();
+        assert_eq!(counted, stores.outcomes.recount("e").await.unwrap(), "{late} {value}");
+        let hour = bandit::hour_of(d.at);
+        let expected: Vec<_> = bucket.map(|bucket| HourDelay { hour, bucket, rewards: 1 }).into_iter().collect();
+        assert_eq!(counted.delays, expected, "{late} {value}");
+        assert_eq!((counted.outcomes[0].trials, counted.latest), (2, Some(moment(500))));
+    }
 }
 
 /// The first of an id counts, in one batch as in several.
@@ -96,7 +132,7 @@ pub async fn an_id_counts_once(place: impl Place) {
     let second = batch(&[other_arm], &[reward]);
     assert_eq!(stores.outcomes.ingest(&second).await.unwrap(), Ingested::default());
     assert_eq!(total(&*stores.outcomes, &e).await, (1, 0));
-    assert_eq!(stores.outcomes.outcomes("e").await.unwrap()[0].arm, 0);
+    assert_eq!(stores.outcomes.evidence("e").await.unwrap().outcomes[0].arm, 0);
     assert_eq!(stores.outcomes.ingest(&batch(&[], &[])).await.unwrap(), Ingested::default());
     // Nor can an id that was taken claim another decision.
     let later = decision(&e, 2, 0);
@@ -173,7 +209,7 @@ pub async fn the_holdout_is_apart(place: impl Place) {
     let mut decisions = vec![policy.clone(), held_out];
     decisions.extend((3..).zip(rest).map(|(n, source)| DecisionRecord { source, ..decision(&e, n, 0) }));
     stores.outcomes.ingest(&batch(&decisions, &[reward])).await.unwrap();
-    let counted = stores.outcomes.outcomes("e").await.unwrap();
+    let counted = stores.outcomes.evidence("e").await.unwrap();
     let row = |holdout, rewards| HourOutcome {
         hour: bandit::hour_of(policy.at),
         segment: "all".into(),
@@ -182,7 +218,7 @@ pub async fn the_holdout_is_apart(place: impl Place) {
         trials: 1,
         rewards,
     };
-    assert_eq!(counted, [row(false, 0), row(true, 1)]);
+    assert_eq!(counted.outcomes, [row(false, 0), row(true, 1)]);
     assert_eq!(stores.outcomes.recount("e").await.unwrap(), counted);
 }
 

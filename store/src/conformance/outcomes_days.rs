@@ -22,8 +22,8 @@ fn read_at(ms: i64, batch: Ingest) -> Ingest {
 }
 
 async fn assert_counts(outcomes: &dyn Outcomes, e: &Experiment, model: &Model, when: &str) {
-    let expected = model.outcomes(e);
-    assert_eq!(outcomes.outcomes(&e.id).await.unwrap(), expected, "{when}");
+    let expected = model.evidence(e);
+    assert_eq!(outcomes.evidence(&e.id).await.unwrap(), expected, "{when}");
     assert_eq!(outcomes.recount(&e.id).await.unwrap(), expected, "{when}, recounted");
 }
 
@@ -88,8 +88,8 @@ pub async fn an_id_counts_once_on_any_day(place: impl Place) {
         assert_eq!(stores.outcomes.ingest(&batch).await.unwrap(), model.ingest(&e, &batch), "day {days}");
         assert_counts(&*stores.outcomes, &e, &model, &format!("day {days}")).await;
     }
-    let counted = stores.outcomes.outcomes("e").await.unwrap();
-    assert_eq!(counted.iter().map(|o| (o.trials, o.rewards)).collect::<Vec<_>>(), [(2, 1)]);
+    let counted = stores.outcomes.evidence("e").await.unwrap();
+    assert_eq!(counted.outcomes.iter().map(|o| (o.trials, o.rewards)).collect::<Vec<_>>(), [(2, 1)]);
 }
 
 /// Any day counts, however far from that on which it is read; and what was read early is found on its day.
@@ -137,10 +137,11 @@ pub async fn texts_of_any_characters(place: impl Place) {
     let new = stores.outcomes.ingest(&batch).await.unwrap();
     assert_eq!(new, Ingested { decisions: 1, events: 2, set_aside: 2 });
     assert_eq!(stores.outcomes.ingest(&batch).await.unwrap(), Ingested::default());
-    let counted = stores.outcomes.outcomes("e").await.unwrap();
+    let counted = stores.outcomes.evidence("e").await.unwrap();
     assert_eq!(counted, stores.outcomes.recount("e").await.unwrap());
-    assert_eq!((counted[0].trials, counted[0].rewards), (1, 1));
-    assert!(counted[0].segment.contains("é🎲"), "{counted:?}");
+    let row = &counted.outcomes[0];
+    assert_eq!((row.trials, row.rewards), (1, 1));
+    assert!(row.segment.contains("é🎲"), "{row:?}");
     assert_eq!(stores.outcomes.dead_letters(9).await.unwrap().len(), 2);
 }
 
@@ -230,7 +231,7 @@ pub async fn forgotten_beside_batches(place: impl Place) {
     soon(async {
         for n in 0..12 {
             stores.outcomes.forget(day(n / 3)).await.unwrap();
-            stores.outcomes.outcomes("e").await.unwrap();
+            stores.outcomes.evidence("e").await.unwrap();
         }
         writing.await.unwrap();
     })

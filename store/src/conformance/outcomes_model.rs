@@ -3,7 +3,8 @@
 use super::{Numbers, moment};
 use crate::{Ingest, Ingested};
 use bandit::{
-    DecisionId, DecisionRecord, Experiment, Exposure, HourOutcome, Source, UserEvent, UserEventKind, hour_of,
+    DecisionId, DecisionRecord, Evidence, Experiment, Exposure, HourDelay, HourOutcome, Source, UserEvent,
+    UserEventKind, delay_bucket, hour_of,
 };
 use jiff::civil::date;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,8 +44,10 @@ impl Model {
 
     /// The counts of all that has arrived.
     #[must_use]
-    pub fn outcomes(&self, e: &Experiment) -> Vec<HourOutcome> {
+    pub fn evidence(&self, e: &Experiment) -> Evidence {
         let mut cells: BTreeMap<(i64, &str, usize, bool), (u64, u64)> = BTreeMap::new();
+        let mut delays: BTreeMap<(i64, usize), u64> = BTreeMap::new();
+        let mut latest = None;
         for d in self.decisions.values() {
             let of_decision =
                 || self.events.values().filter(|(_, to)| to.contains(&d.decision_id)).map(|(event, _)| event);
@@ -54,7 +57,7 @@ impl Model {
             if !seen || !matches!(d.source, Source::Policy | Source::Holdout) {
                 continue;
             }
-            let rewarded = of_decision().any(|event| {
+            let rewards = of_decision().filter(|event| {
                 event.kind == UserEventKind::Reward
                     && event.name == e.reward.event
                     && event.value > 0.0
@@ -63,9 +66,13 @@ impl Model {
             let arm = e.arms.iter().position(|a| a.id == d.arm).unwrap();
             let cell = cells.entry((hour_of(d.at), &d.segment, arm, d.source == Source::Holdout)).or_default();
             cell.0 += 1;
-            cell.1 += u64::from(rewarded);
+            if let Some(first) = rewards.map(late).min() {
+                cell.1 += 1;
+                *delays.entry((hour_of(d.at), delay_bucket(first))).or_default() += 1;
+            }
+            latest = latest.max(Some(d.at));
         }
-        cells
+        let outcomes = cells
             .into_iter()
             .map(|((hour, segment, arm, holdout), (trials, rewards))| HourOutcome {
                 hour,
@@ -75,7 +82,9 @@ impl Model {
                 trials,
                 rewards,
             })
-            .collect()
+            .collect();
+        let delay = |((hour, bucket), rewards)| HourDelay { hour, bucket, rewards };
+        Evidence { outcomes, delays: delays.into_iter().map(delay).collect(), latest, ended: None }
     }
 }
 

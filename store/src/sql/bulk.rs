@@ -2,7 +2,8 @@
 
 use super::evaluate::Counts;
 use crate::{Result, StoreError};
-use bandit::{DecisionId, DecisionRecord, UserEvent, hour_of};
+use bandit::{DecisionId, DecisionRecord, UserEvent, delay_bucket, hour_of};
+use std::collections::BTreeMap;
 
 pub(super) type Id = [u8; 16];
 
@@ -11,6 +12,54 @@ pub(super) type Cell = (i64, i64, i64, i64, bool);
 
 /// By how much trials and rewards of a cell move.
 pub(super) type Move = (i64, i64);
+
+/// Where the delay of a reward is counted: experiment, hour of decision, bucket.
+pub(super) type Wait = (i64, i64, i64);
+
+/// By how much a batch moves the counts.
+#[derive(Default)]
+pub(super) struct Moves {
+    cells: BTreeMap<Cell, Move>,
+    waits: BTreeMap<Wait, i64>,
+    /// Experiment → its newest trial of the batch, in milliseconds.
+    newest: BTreeMap<i64, i64>,
+}
+
+impl Moves {
+    /// A decision of `cell`, made at a moment in milliseconds, counts for `now` instead of `before`.
+    pub(super) fn add(&mut self, cell: Cell, at: i64, before: Counts, now: Counts) {
+        let delta = |now: bool, before: bool| i64::from(now) - i64::from(before);
+        let moved = self.cells.entry(cell).or_default();
+        moved.0 += delta(now.trial, before.trial);
+        moved.1 += delta(now.reward, before.reward);
+        for (delay, by) in [(before.delay, -1), (now.delay, 1)] {
+            if let Some(ms) = delay {
+                *self.waits.entry((cell.0, cell.1, bucket_of(ms))).or_default() += by;
+            }
+        }
+        if now.trial {
+            let newest = self.newest.entry(cell.0).or_insert(at);
+            *newest = at.max(*newest);
+        }
+    }
+
+    pub(super) fn cells(&self) -> Vec<(Cell, Move)> {
+        self.cells.iter().filter(|(_, by)| **by != (0, 0)).map(|(cell, by)| (*cell, *by)).collect()
+    }
+
+    pub(super) fn waits(&self) -> Vec<(Wait, i64)> {
+        self.waits.iter().filter(|(_, by)| **by != 0).map(|(wait, by)| (*wait, *by)).collect()
+    }
+
+    pub(super) fn newest(&self) -> Vec<(i64, i64)> {
+        self.newest.iter().map(|(experiment, at)| (*experiment, *at)).collect()
+    }
+}
+
+/// The bucket of a delay, as its table has it.
+pub(super) fn bucket_of(delay_ms: i64) -> i64 {
+    i64::try_from(delay_bucket(delay_ms)).unwrap_or(i64::MAX)
+}
 
 /// A decision on its way into its table.
 pub(super) struct DecisionRow<'a> {
@@ -51,6 +100,7 @@ pub(super) struct ClaimedRow {
     pub(super) at: i64,
     pub(super) counted_trial: bool,
     pub(super) counted_reward: bool,
+    pub(super) counted_delay: Option<i64>,
     pub(super) kind: Option<String>,
     pub(super) name: Option<String>,
     pub(super) only: Option<String>,
@@ -84,8 +134,8 @@ pub(super) trait Bulk {
     /// Those of `ids` that an event claims.
     async fn claimed(&mut self, ids: &[Id]) -> Result<Vec<Id>>;
 
-    /// Those of `ids` that are decisions and may yet count for more, with their events. Rows of one decision stand
-    /// together.
+    /// Those of `ids` that are decisions and may yet count for more, with their events; of decisions that count in full
+    /// those with events from before the counted reward, and only these events. Rows of one decision stand together.
     async fn read_claimed(&mut self, ids: &[Id]) -> Result<Vec<ClaimedRow>>;
 
     /// Notes what decisions count for.
@@ -93,6 +143,9 @@ pub(super) trait Bulk {
 
     /// Moves counts.
     async fn move_counts(&mut self, moved: &[(Cell, Move)]) -> Result<()>;
+
+    /// Moves counts of delays.
+    async fn move_waits(&mut self, moved: &[(Wait, i64)]) -> Result<()>;
 
     /// Sets records aside at a moment in milliseconds; returns how many were new.
     async fn set_aside(&mut self, at: i64, records: &[Aside<'_>]) -> Result<u64>;

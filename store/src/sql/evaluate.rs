@@ -20,17 +20,22 @@ pub(super) struct Claim {
     pub(super) at: i64,
 }
 
-/// What a decision adds to its row of outcomes.
+/// What a decision adds to its row of outcomes, and to the delays of its hour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) trial: bool,
     pub(super) reward: bool,
+    /// Milliseconds to the first reward; none without one.
+    pub(super) delay: Option<i64>,
 }
 
 impl Decided {
     /// A trial is an exposed assignment that the policy or the holdout dealt. It is rewarded by a positive reward of
-    /// the experiment's name from its moment (less the clocks' tolerance) to the end of its window.
-    pub(super) fn counts(&self, experiment: &Experiment, claims: &[Claim]) -> Counts {
+    /// the experiment's name from its moment (less the clocks' tolerance) to the end of its window; the earliest says
+    /// how long it took, whenever it arrives.
+    ///
+    /// What was `counted` stays so; of what counts in full only claims that are earlier than the counted reward matter.
+    pub(super) fn counts(&self, experiment: &Experiment, claims: &[Claim], counted: Counts) -> Counts {
         let meant = |c: &&Claim| c.experiment.as_ref().is_none_or(|id| *id == experiment.id);
         let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(0);
         let exposed = match experiment.exposure {
@@ -40,15 +45,17 @@ impl Decided {
                 .filter(meant)
                 .any(|c| c.kind == UserEventKind::Exposure.as_str() && c.at >= self.at - skew),
         };
-        let trial = exposed && self.source.is_trial();
+        let trial = counted.trial || (exposed && self.source.is_trial());
         let window = i64::from(experiment.reward.window_hours) * 3_600_000;
-        let pays = |c: &Claim| {
+        let pays = |c: &&Claim| {
             c.kind == UserEventKind::Reward.as_str()
                 && c.name == experiment.reward.event
                 && c.value > 0.0
                 && (self.at - skew..=self.at + window).contains(&c.at)
         };
-        Counts { trial, reward: trial && claims.iter().filter(meant).any(pays) }
+        let paid = claims.iter().filter(meant).filter(pays).map(|c| c.at - self.at).chain(counted.delay).min();
+        let delay = paid.filter(|_| trial);
+        Counts { trial, reward: counted.reward || delay.is_some(), delay }
     }
 }
 
@@ -78,32 +85,38 @@ mod tests {
         let mut e: Experiment = serde_json::from_str(json).unwrap();
         let at = 10_000_000;
         let d = Decided { source: Source::Policy, at };
-        for (moment, value, counted) in [
-            (at, 1.0, true),
-            (at + 3_600_000, 1.0, true),
-            (at + 3_600_001, 1.0, false),
-            (at - 60_000, 1.0, true),
-            (at - 60_001, 1.0, false),
-            (at, 0.0, false),
+        let counts = |d: &Decided, e: &Experiment, claims: &[Claim]| d.counts(e, claims, Counts::default());
+        let rewarded = |delay| Counts { trial: true, reward: true, delay: Some(delay) };
+        let no_reward = Counts { trial: true, ..Counts::default() };
+        for (late, value, counted) in [
+            (0, 1.0, true),
+            (3_600_000, 1.0, true),
+            (3_600_001, 1.0, false),
+            (-60_000, 1.0, true),
+            (-60_001, 1.0, false),
+            (0, 0.0, false),
         ] {
-            assert_eq!(
-                d.counts(&e, &[reward(moment, value)]),
-                Counts { trial: true, reward: counted },
-                "{moment} {value}"
-            );
+            let expected = if counted { rewarded(late) } else { no_reward };
+            assert_eq!(counts(&d, &e, &[reward(at + late, value)]), expected, "{late} {value}");
         }
         let other = Claim { name: "click".into(), ..reward(at, 1.0) };
-        assert!(!d.counts(&e, &[other]).reward);
+        assert!(!counts(&d, &e, &[other]).reward);
         for (id, counted) in [("e", true), ("f", false)] {
             let only = Claim { experiment: Some(id.into()), ..reward(at, 1.0) };
-            assert_eq!(d.counts(&e, &[only]).reward, counted, "for {id}");
+            assert_eq!(counts(&d, &e, &[only]).reward, counted, "for {id}");
         }
         let control = Decided { source: Source::Paused, at };
-        assert_eq!(control.counts(&e, &[reward(at, 1.0)]), Counts::default());
+        assert_eq!(counts(&control, &e, &[reward(at, 1.0)]), Counts::default());
         e.exposure = Exposure::Event;
-        assert_eq!(d.counts(&e, &[reward(at, 1.0)]), Counts::default(), "not seen, no trial");
+        assert_eq!(counts(&d, &e, &[reward(at, 1.0)]), Counts::default(), "not seen, no trial");
         let seen = Claim { kind: "exposure".into(), ..reward(at, 1.0) };
-        assert_eq!(d.counts(&e, &[reward(at, 1.0), seen]), Counts { trial: true, reward: true });
+        assert_eq!(counts(&d, &e, &[reward(at, 1.0), seen]), rewarded(0));
+        // Of what counts in full, only what is new is looked at.
+        for (claims, delay) in
+            [(vec![], 50), (vec![reward(at + 7, 1.0), reward(at + 9, 1.0)], 7), (vec![reward(at, 0.0)], 50)]
+        {
+            assert_eq!(d.counts(&e, &claims, rewarded(50)), rewarded(delay));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Taking in a batch: insert what is new, find which decisions that concerns, and move the counts by what changed.
 
-use super::bulk::{Aside, Bulk, Cell, DecisionRow, EventRow, Id, Move};
+use super::bulk::{Aside, Bulk, DecisionRow, EventRow, Id, Moves};
+use super::evaluate::Counts;
 use super::settle::settle;
 use super::{Database, Either, Turn, Tx, damaged, signed, storable};
 use crate::{Ingest, Ingested, Result};
@@ -77,15 +78,20 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest) -> Result<Ingested> {
         rows.push(DecisionRow { experiment: experiment.num, segment, arm: signed(arm as u64), trial, decision });
     }
 
-    let mut moved: BTreeMap<Cell, Move> = BTreeMap::new();
+    let mut moved = Moves::default();
     let fresh = insert_decisions(tx, rows, &mut moved).await?;
     let (events, claimed) = insert_events(tx, batch).await?;
     let mut affected: BTreeSet<Id> = claimed;
     // Events may have arrived before their decisions.
     affected.extend(on!(&mut *tx, db => db.claimed(&fresh).await?));
     settle(tx, &affected, &mut moved).await?;
-    let moved: Vec<(Cell, Move)> = moved.into_iter().filter(|(_, delta)| *delta != (0, 0)).collect();
-    on!(&mut *tx, db => db.move_counts(&moved).await?);
+    on!(&mut *tx, db => db.move_counts(&moved.cells()).await?);
+    on!(&mut *tx, db => db.move_waits(&moved.waits()).await?);
+    for (experiment, at) in moved.newest() {
+        on!(&mut *tx, db => {
+            sqlx::query(NEWEST).bind(experiment).bind(at).execute(&mut **db).await?;
+        });
+    }
     let records: Vec<Aside<'_>> = set_aside
         .iter()
         .map(|(reason, body)| Aside { reason, body: &body[..body.floor_char_boundary(LONGEST_BODY)] })
@@ -93,6 +99,10 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest) -> Result<Ingested> {
     let set_aside = on!(tx, db => db.set_aside(batch.at.as_millisecond(), &records).await?);
     Ok(Ingested { decisions: fresh.len() as u64, events, set_aside })
 }
+
+/// Notes a trial if it is the newest.
+const NEWEST: &str = "INSERT INTO newest_trials (experiment, at) VALUES ($1, $2)
+    ON CONFLICT (experiment) DO UPDATE SET at = excluded.at WHERE newest_trials.at < excluded.at";
 
 fn body(decision: &DecisionRecord) -> String {
     serde_json::to_string(decision).unwrap_or_default()
@@ -121,18 +131,15 @@ async fn segment(tx: &mut Tx, experiment: i64, segment: &str) -> Result<i64> {
 }
 
 /// Inserts decisions that are new and counts them; returns their ids.
-async fn insert_decisions(
-    tx: &mut Tx,
-    mut rows: Vec<DecisionRow<'_>>,
-    moved: &mut BTreeMap<Cell, Move>,
-) -> Result<Vec<Id>> {
+async fn insert_decisions(tx: &mut Tx, mut rows: Vec<DecisionRow<'_>>, moved: &mut Moves) -> Result<Vec<Id>> {
     // In the order of the table, so that a page is touched once. The sort is stable: of an id that comes twice the
     // first stays, as it does across batches.
     rows.sort_by_key(DecisionRow::id);
     rows.dedup_by_key(|row| row.id());
     let fresh = on!(tx, db => db.insert_decisions(rows).await?);
     for row in fresh.iter().filter(|row| row.trial) {
-        moved.entry(row.cell()).or_default().0 += 1;
+        let trial = Counts { trial: true, ..Counts::default() };
+        moved.add(row.cell(), row.decision.at.as_millisecond(), Counts::default(), trial);
     }
     Ok(fresh.iter().map(DecisionRow::id).collect())
 }

@@ -93,6 +93,14 @@ impl Database {
         })
     }
 
+    /// A transaction that only reads: whatever is written meanwhile, it sees one state.
+    async fn snapshot(&self) -> Result<Tx> {
+        Ok(match &self.0 {
+            Either::Sqlite(file) => Either::Sqlite(file.pool.begin().await?),
+            Either::Postgres(server) => Either::Postgres(server.snapshot().await?),
+        })
+    }
+
     /// Tidies up after much was written.
     async fn tidy(&self) {
         if let Either::Sqlite(file) = &self.0 {

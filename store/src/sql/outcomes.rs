@@ -1,12 +1,13 @@
-//! Reading counts.
+//! Reading counts, and making them anew.
 
-use super::bulk::ClaimedRow;
+use super::bulk::{ClaimedRow, bucket_of};
+use super::evaluate::Counts;
 use super::ingest::{KNOWN, known_of};
 use super::settle::Claimed;
 use super::{Database, Either, moment, postgres, signed, sqlite, storable, unsigned};
 use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result};
 use async_trait::async_trait;
-use bandit::{CLOCK_SKEW, Experiment, HourOutcome};
+use bandit::{CLOCK_SKEW, Evidence, Experiment, HourDelay, HourOutcome};
 use futures::{Stream, TryStreamExt};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -16,8 +17,31 @@ use std::pin::pin;
 
 /// Hour, segment, arm, holdout.
 type Place = (i64, i64, i64, bool);
-/// Trials and rewards of each.
-type Counted = BTreeMap<Place, (u64, u64)>;
+
+/// What decisions come to when they are counted anew.
+#[derive(Default)]
+struct Counted {
+    /// Trials and rewards.
+    places: BTreeMap<Place, (u64, u64)>,
+    /// Rewards by hour and bucket of the delay.
+    waits: BTreeMap<(i64, i64), u64>,
+    /// Moment of the newest trial, in milliseconds.
+    newest: Option<i64>,
+}
+
+impl Counted {
+    fn add(&mut self, experiment: &Experiment, claimed: &Claimed) {
+        let c = claimed.decided.counts(experiment, &claimed.claims, Counts::default());
+        let (_, hour, segment, arm, holdout) = claimed.cell;
+        let place = self.places.entry((hour, segment, arm, holdout)).or_default();
+        place.0 += u64::from(c.trial);
+        place.1 += u64::from(c.reward);
+        if let Some(ms) = c.delay {
+            *self.waits.entry((hour, bucket_of(ms))).or_default() += 1;
+        }
+        self.newest = self.newest.max(c.trial.then_some(claimed.decided.at));
+    }
+}
 
 const DAY_MS: i64 = 24 * 3_600_000;
 // Why events outlive decisions by a day.
@@ -39,36 +63,54 @@ impl Outcomes for Database {
         self.ingest_batch(batch).await
     }
 
-    async fn outcomes(&self, experiment: &str) -> Result<Vec<HourOutcome>> {
-        let rows: Vec<OutcomeRow> = on!(self.pool(), db => {
+    async fn evidence(&self, experiment: &str) -> Result<Evidence> {
+        let id = storable(experiment);
+        let mut tx = self.snapshot().await?;
+        let rows: Vec<OutcomeRow> = on!(&mut tx, db => {
             sqlx::query_as(
                 "SELECT CAST(o.hour AS BIGINT) AS hour, s.segment, CAST(o.arm AS BIGINT) AS arm, o.holdout,
                      o.trials, o.rewards
                  FROM outcomes o JOIN experiments e ON e.num = o.experiment JOIN segments s ON s.num = o.segment
                  WHERE e.id = $1 AND o.trials > 0",
             )
-            .bind(&*storable(experiment))
-            .fetch_all(db)
+            .bind(&*id)
+            .fetch_all(&mut **db)
+            .await?
+        });
+        let waits: Vec<(i64, i64, i64)> = on!(&mut tx, db => {
+            sqlx::query_as(
+                "SELECT CAST(d.hour AS BIGINT), CAST(d.bucket AS BIGINT), d.rewards
+                 FROM delays d JOIN experiments e ON e.num = d.experiment WHERE e.id = $1 AND d.rewards > 0",
+            )
+            .bind(&*id)
+            .fetch_all(&mut **db)
+            .await?
+        });
+        let newest: Option<i64> = on!(&mut tx, db => {
+            sqlx::query_scalar(
+                "SELECT n.at FROM newest_trials n JOIN experiments e ON e.num = n.experiment WHERE e.id = $1",
+            )
+            .bind(&*id)
+            .fetch_optional(&mut **db)
             .await?
         });
         let outcome = |row: OutcomeRow| HourOutcome {
             hour: row.hour,
             segment: row.segment,
-            arm: arm(row.arm),
+            arm: index(row.arm),
             holdout: row.holdout,
             trials: unsigned(row.trials),
             rewards: unsigned(row.rewards),
         };
-        let mut outcomes: Vec<HourOutcome> = rows.into_iter().map(outcome).collect();
-        outcomes.sort_unstable();
-        Ok(outcomes)
+        let delay = |(hour, bucket, rewards)| HourDelay { hour, bucket: index(bucket), rewards: unsigned(rewards) };
+        in_order(rows.into_iter().map(outcome).collect(), waits.into_iter().map(delay).collect(), newest)
     }
 
-    async fn recount(&self, experiment: &str) -> Result<Vec<HourOutcome>> {
+    async fn recount(&self, experiment: &str) -> Result<Evidence> {
         let row = on!(self.pool(), db => sqlx::query_as(KNOWN).bind(&*storable(experiment)).fetch_optional(db).await?);
-        let Some(known) = known_of(row)? else { return Ok(Vec::new()) };
+        let Some(known) = known_of(row)? else { return Ok(Evidence::default()) };
         let sql = |claimed: &str| AssertSqlSafe(format!("{claimed} WHERE d.experiment = $1 ORDER BY d.id"));
-        let counts = match &self.0 {
+        let Counted { places, waits, newest } = match &self.0 {
             Either::Sqlite(file) => {
                 let rows = sqlx::query_as(sql(sqlite::CLAIMED)).bind(known.num).fetch(&file.pool);
                 count(&known.definition, rows).await?
@@ -86,16 +128,16 @@ impl Outcomes for Database {
                 .await?
         });
         let names: HashMap<i64, String> = names.into_iter().collect();
-        let mut outcomes: Vec<HourOutcome> = counts
+        let outcomes: Vec<HourOutcome> = places
             .into_iter()
             .filter(|(_, (trials, _))| *trials > 0)
             .map(|((hour, segment, number, holdout), (trials, rewards))| {
                 let segment = names.get(&segment).cloned().unwrap_or_default();
-                HourOutcome { hour, segment, arm: arm(number), holdout, trials, rewards }
+                HourOutcome { hour, segment, arm: index(number), holdout, trials, rewards }
             })
             .collect();
-        outcomes.sort_unstable();
-        Ok(outcomes)
+        let delay = |((hour, bucket), rewards)| HourDelay { hour, bucket: index(bucket), rewards };
+        in_order(outcomes, waits.into_iter().map(delay).collect(), newest)
     }
 
     async fn import(
@@ -127,14 +169,7 @@ impl Outcomes for Database {
 
 /// Counts decisions anew. Rows of one decision stand together; they are read as a stream, since there may be millions.
 async fn count(experiment: &Experiment, rows: impl Stream<Item = sqlx::Result<ClaimedRow>> + Send) -> Result<Counted> {
-    let mut counts = Counted::new();
-    let mut count = |claimed: &Claimed| {
-        let c = claimed.decided.counts(experiment, &claimed.claims);
-        let (_, hour, segment, arm, holdout) = claimed.cell;
-        let cell = counts.entry((hour, segment, arm, holdout)).or_default();
-        cell.0 += u64::from(c.trial);
-        cell.1 += u64::from(c.reward);
-    };
+    let mut counted = Counted::default();
     let mut rows = pin!(rows);
     let mut current: Option<Claimed> = None;
     while let Some(row) = rows.try_next().await? {
@@ -142,18 +177,24 @@ async fn count(experiment: &Experiment, rows: impl Stream<Item = sqlx::Result<Cl
             Some(now) if now.id == *row.id => now.add(row),
             _ => {
                 if let Some(done) = current.replace(Claimed::of(row)?) {
-                    count(&done);
+                    counted.add(experiment, &done);
                 }
             }
         }
     }
     if let Some(last) = current {
-        count(&last);
+        counted.add(experiment, &last);
     }
-    Ok(counts)
+    Ok(counted)
 }
 
-/// The index of an arm; a number that cannot be one is beyond every list.
-fn arm(number: i64) -> usize {
+fn in_order(mut outcomes: Vec<HourOutcome>, mut delays: Vec<HourDelay>, newest: Option<i64>) -> Result<Evidence> {
+    outcomes.sort_unstable();
+    delays.sort_unstable();
+    Ok(Evidence { outcomes, delays, latest: newest.map(moment).transpose()?, ended: None })
+}
+
+/// The index of an arm or a bucket; a number that cannot be one is beyond every list.
+fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -1,14 +1,14 @@
 //! What decisions count for now, and by how much that moves the counts.
 
-use super::bulk::{Bulk, Cell, ClaimedRow, Id, Move, Settled, id};
+use super::bulk::{Bulk, Cell, ClaimedRow, Id, Moves, Settled, id};
 use super::evaluate::{Claim, Counts, Decided, source_of};
 use super::{Tx, damaged, moment};
 use crate::{Result, StoreError};
 use bandit::{Experiment, hour_of};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// Evaluates decisions anew and notes by how much counts move.
-pub(super) async fn settle(tx: &mut Tx, ids: &BTreeSet<Id>, moved: &mut BTreeMap<Cell, Move>) -> Result<()> {
+pub(super) async fn settle(tx: &mut Tx, ids: &BTreeSet<Id>, moved: &mut Moves) -> Result<()> {
     let ids: Vec<Id> = ids.iter().copied().collect();
     let rows = on!(&mut *tx, db => db.read_claimed(&ids).await?);
     let mut experiments: HashMap<i64, Experiment> = HashMap::new();
@@ -24,13 +24,10 @@ pub(super) async fn settle(tx: &mut Tx, ids: &BTreeSet<Id>, moved: &mut BTreeMap
             std::collections::hash_map::Entry::Occupied(e) => e.into_mut(),
             std::collections::hash_map::Entry::Vacant(e) => e.insert(definition(tx, num).await?),
         };
-        let counts = claimed.decided.counts(experiment, &claimed.claims);
+        let counts = claimed.decided.counts(experiment, &claimed.claims, claimed.counted);
         if counts != claimed.counted {
             settled.push(Settled { id: claimed.id, at: claimed.decided.at, counts });
-            let delta = |now: bool, before: bool| i64::from(now) - i64::from(before);
-            let cell = moved.entry(claimed.cell).or_default();
-            cell.0 += delta(counts.trial, claimed.counted.trial);
-            cell.1 += delta(counts.reward, claimed.counted.reward);
+            moved.add(claimed.cell, claimed.decided.at, claimed.counted, counts);
         }
     }
     on!(tx, db => db.mark(&settled).await)
@@ -62,7 +59,7 @@ impl Claimed {
             id: id(&row.id)?,
             cell: (row.experiment, hour_of(moment(row.at)?), row.segment, row.arm, holdout),
             decided: Decided { source, at: row.at },
-            counted: Counts { trial: row.counted_trial, reward: row.counted_reward },
+            counted: Counts { trial: row.counted_trial, reward: row.counted_reward, delay: row.counted_delay },
             claims: Vec::new(),
         };
         claimed.add(row);

@@ -1,22 +1,27 @@
 //! Both databases: their migrations, and PostgreSQL through the suites. (SQLite goes through them in `crate::tests`.)
 
-use super::{Database, postgres, sqlite};
-use crate::Durability;
+use super::{Database, Either, postgres, sqlite};
+use crate::conformance::outcomes_model::{Model, history};
+use crate::conformance::{change, experiment};
+use crate::{Durability, Experiments, Outcomes};
+use bandit::Experiment;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 14] = [
     "audit",
     "claims",
     "dead_letters",
     "decisions",
+    "delays",
     "events",
     "experiments",
     "imports",
     "keys",
     "leases",
+    "newest_trials",
     "outcomes",
     "segments",
     "update_runs",
@@ -90,6 +95,45 @@ async fn files_of_the_first_release_are_opened() {
     assert!(crate::Leases::hold(&database, "update", "me", std::time::Duration::ZERO).await.unwrap());
 }
 
+/// Histories of experiments, and what they come to.
+async fn fill(database: &Database) -> Vec<(Experiment, Model)> {
+    let mut filled = Vec::new();
+    for (seed, more) in [(200, ""), (201, r#","exposure":"event""#), (202, r#","holdout":0.5"#)] {
+        let e = experiment(&format!("e{seed}"), more);
+        database.create(&e, &change("me", "", 0)).await.unwrap();
+        let mut model = Model::default();
+        for batch in history(&e, seed) {
+            database.ingest(&batch).await.unwrap();
+            model.ingest(&e, &batch);
+        }
+        filled.push((e, model));
+    }
+    filled
+}
+
+async fn assert_counts(database: &Database, filled: &[(Experiment, Model)]) {
+    for (e, model) in filled {
+        let expected = model.evidence(e);
+        assert!(!expected.delays.is_empty());
+        assert_eq!(database.evidence(&e.id).await.unwrap(), expected);
+        assert_eq!(database.recount(&e.id).await.unwrap(), expected);
+    }
+}
+
+/// Delays of what releases before them had counted are counted when the file is brought up to date.
+#[tokio::test]
+async fn sqlite_counts_older_delays() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = async || Database::sqlite(&dir.path().join("croupier.db"), Durability::Os).await.unwrap();
+    let database = open().await;
+    let filled = fill(&database).await;
+    assert_counts(&database, &filled).await;
+    let Either::Sqlite(file) = &database.0 else { unreachable!() };
+    sqlite::MIGRATIONS.undo(&file.pool, 2).await.unwrap();
+    drop(database);
+    assert_counts(&open().await, &filled).await;
+}
+
 #[cfg(feature = "cloud")]
 pub(super) mod server {
     use super::*;
@@ -156,6 +200,22 @@ pub(super) mod server {
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres_counts_older_delays() {
+        if !OwnDatabase::available() {
+            return;
+        }
+        let place = OwnDatabase::default();
+        let open = async || Database::postgres(place.url().await).await.unwrap();
+        let database = open().await;
+        let filled = fill(&database).await;
+        assert_counts(&database, &filled).await;
+        let Either::Postgres(server) = &database.0 else { unreachable!() };
+        postgres::MIGRATIONS.undo(&server.pool, 2).await.unwrap();
+        drop(database);
+        assert_counts(&open().await, &filled).await;
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_migrates_up_and_down() {

@@ -2,7 +2,7 @@
 
 use super::days::Day;
 use crate::Result;
-use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id, Move, Settled, id};
+use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id, Move, Settled, Wait, id};
 use crate::sql::evaluate::source_number;
 use crate::sql::{signed, storable};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 /// Decisions with the events that claim them, one row per event.
 pub(in crate::sql) const CLAIMED: &str =
     "SELECT d.id, d.experiment::bigint, d.segment::bigint, d.arm::bigint, d.source::bigint, d.at,
-        d.counted_trial, d.counted_reward, c.kind, c.name, c.experiment AS only, c.value, c.at AS event_at
+        d.counted_trial, d.counted_reward, d.counted_delay, c.kind, c.name, c.experiment AS only, c.value, c.at AS event_at
      FROM decisions d LEFT JOIN claims c ON c.decision = d.id";
 
 fn storable_or_none(text: Option<&String>) -> Option<Cow<'_, str>> {
@@ -119,9 +119,10 @@ impl Bulk for PgConnection {
         for (id, at) in places {
             days.entry(Day::of(at)).or_default().push(id);
         }
-        // What is counted in full stays so, however many events claim it.
+        // What is counted in full stays so, however many events claim it; only an earlier reward moves its delay.
         let sql = format!(
-            "{CLAIMED} WHERE d.at >= $2 AND d.at < $3 AND d.id = ANY($1) AND NOT (d.counted_trial AND d.counted_reward)
+            "{CLAIMED} WHERE d.at >= $2 AND d.at < $3 AND d.id = ANY($1) AND (NOT (d.counted_trial AND d.counted_reward)
+                 OR c.at < d.at + coalesce(d.counted_delay, 1000000000000000))
              ORDER BY d.id"
         );
         let mut rows = Vec::new();
@@ -140,13 +141,14 @@ impl Bulk for PgConnection {
         }
         for (day, rows) in days {
             sqlx::query(
-                "UPDATE decisions d SET counted_trial = s.trial, counted_reward = s.reward
-                 FROM unnest($1::bytea[], $2::boolean[], $3::boolean[]) AS s (id, trial, reward)
-                 WHERE d.id = s.id AND d.at >= $4 AND d.at < $5",
+                "UPDATE decisions d SET counted_trial = s.trial, counted_reward = s.reward, counted_delay = s.delay
+                 FROM unnest($1::bytea[], $2::boolean[], $3::boolean[], $4::bigint[]) AS s (id, trial, reward, delay)
+                 WHERE d.id = s.id AND d.at >= $5 AND d.at < $6",
             )
             .bind(column(&rows, |s| s.id))
             .bind(column(&rows, |s| s.counts.trial))
             .bind(column(&rows, |s| s.counts.reward))
+            .bind(column(&rows, |s| s.counts.delay))
             .bind(day.starts())
             .bind(day.ends())
             .execute(&mut *self)
@@ -170,6 +172,21 @@ impl Bulk for PgConnection {
         .bind(column(moved, |m| m.0.4))
         .bind(column(moved, |m| m.1.0))
         .bind(column(moved, |m| m.1.1))
+        .execute(self)
+        .await?;
+        Ok(())
+    }
+
+    async fn move_waits(&mut self, moved: &[(Wait, i64)]) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO delays (experiment, hour, bucket, rewards)
+             SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+             ON CONFLICT (experiment, hour, bucket) DO UPDATE SET rewards = delays.rewards + excluded.rewards",
+        )
+        .bind(column(moved, |m| m.0.0))
+        .bind(column(moved, |m| m.0.1))
+        .bind(column(moved, |m| m.0.2))
+        .bind(column(moved, |m| m.1))
         .execute(self)
         .await?;
         Ok(())

@@ -17,10 +17,11 @@ const AHEAD: i64 = 1;
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// The tables with a partition for each day.
-pub(super) const TABLES: [Table; 3] = [
+pub(super) const TABLES: [Table; 4] = [
     Table { name: "decisions", column: "at", per_day: DAY_MS, fill: 90 },
     Table { name: "events", column: "at", per_day: DAY_MS, fill: 100 },
     Table { name: "outcomes", column: "hour", per_day: 24, fill: 70 },
+    Table { name: "delays", column: "hour", per_day: 24, fill: 70 },
 ];
 
 /// A table with a partition for each day.

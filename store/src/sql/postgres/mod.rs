@@ -76,10 +76,17 @@ impl Server {
         Ok(tx)
     }
 
-    /// A transaction for a read that takes its time.
-    pub(super) async fn read_at_length(&self) -> Result<Transaction<'static, Postgres>> {
+    /// A transaction that only reads, and sees one state.
+    pub(super) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>> {
         let mut tx = self.pool.begin().await?;
-        sqlx::raw_sql("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+        sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
+        Ok(tx)
+    }
+
+    /// The same for a read that takes its time.
+    pub(super) async fn read_at_length(&self) -> Result<Transaction<'static, Postgres>> {
+        let mut tx = self.snapshot().await?;
+        sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         Ok(tx)
     }
 }

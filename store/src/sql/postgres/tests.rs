@@ -41,9 +41,9 @@ fn server(database: &Database) -> &super::Server {
     }
 }
 
-async fn partitions(database: &Database) -> [Vec<String>; 3] {
+async fn partitions(database: &Database) -> [Vec<String>; 4] {
     let mut db = server(database).pool.acquire().await.unwrap();
-    let mut all = [const { Vec::new() }; 3];
+    let mut all = [const { Vec::new() }; 4];
     for (table, names) in TABLES.iter().zip(&mut all) {
         let days = days_of(table, &mut db).await.unwrap();
         names.extend(days.into_iter().map(|day: Day| day.partition(table)));
@@ -53,9 +53,9 @@ async fn partitions(database: &Database) -> [Vec<String>; 3] {
 
 /// Trials and rewards, when counts and recount agree.
 async fn total(database: &Database) -> (u64, u64) {
-    let counted = database.outcomes("e").await.unwrap();
+    let counted = database.evidence("e").await.unwrap();
     assert_eq!(counted, database.recount("e").await.unwrap());
-    counted.iter().fold((0, 0), |(trials, rewards), o| (trials + o.trials, rewards + o.rewards))
+    counted.outcomes.iter().fold((0, 0), |(trials, rewards), o| (trials + o.trials, rewards + o.rewards))
 }
 
 async fn rows(database: &Database, table: &str) -> i64 {
@@ -116,7 +116,7 @@ async fn days_have_partitions() {
     let database = Database::postgres(place.url().await).await.unwrap();
     let e = created(&database).await;
     database.ingest(&Ingest { at: moment(0), ..Ingest::default() }).await.unwrap();
-    assert_eq!(partitions(&database).await, [const { Vec::<String>::new() }; 3], "nothing, no partition");
+    assert_eq!(partitions(&database).await, [const { Vec::<String>::new() }; 4], "nothing, no partition");
     // A thousand days, as somebody's import or malice may have them.
     let days = 86_400_000;
     let decisions = (0..1_000).map(|n| decision(&e, n, i64::try_from(n).unwrap() * days - 500 * days)).collect();
@@ -134,9 +134,10 @@ async fn days_have_partitions() {
     assert_eq!(rows(&database, "decisions_2026_11_23").await, 1);
     assert_eq!(rows(&database, "outcomes_2026_11_23").await, 1);
     database.forget(jiff::civil::date(2026, 11, 22)).await.unwrap();
-    let [decisions, events, outcomes] = partitions(&database).await;
+    let [decisions, events, outcomes, delays] = partitions(&database).await;
     assert_eq!(decisions, ["decisions_2026_11_22", "decisions_2026_11_23"]);
     assert_eq!(outcomes, ["outcomes_2026_11_22", "outcomes_2026_11_23"]);
+    assert_eq!(delays, ["delays_2026_11_22", "delays_2026_11_23"]);
     assert_eq!(events, ["events_2026_11_21", "events_2026_11_22", "events_2026_11_23"], "a day longer");
     let left = 500 - 1;
     for table in ["decisions", "decision_keys", "outcomes"] {
@@ -144,7 +145,8 @@ async fn days_have_partitions() {
     }
     assert_eq!(rows(&database, "event_keys").await, 1);
     database.forget(jiff::civil::date(2026, 11, 21) + 2_000.days()).await.unwrap();
-    for table in ["decisions", "decision_keys", "outcomes", "events", "event_keys", "claims"] {
+    for table in ["decisions", "decision_keys", "outcomes", "delays", "newest_trials", "events", "event_keys", "claims"]
+    {
         assert_eq!(rows(&database, table).await, 0, "{table}");
     }
 }
@@ -167,8 +169,8 @@ async fn a_long_read_keeps_no_batch_waiting() {
         }
         let batch = batch(&e, n * 2..n * 2 + 3);
         assert_eq!(database.ingest(&batch).await.unwrap(), model.ingest(&e, &batch));
-        assert_eq!(database.outcomes("e").await.unwrap(), model.outcomes(&e));
-        assert_eq!(database.recount("e").await.unwrap(), model.outcomes(&e));
+        assert_eq!(database.evidence("e").await.unwrap(), model.evidence(&e));
+        assert_eq!(database.recount("e").await.unwrap(), model.evidence(&e));
         assert_eq!(partitions(&database).await[0].len(), [0, 2][usize::try_from(n).unwrap()]);
     }
     assert_eq!(rows(&database, "decisions_default").await, 0);
@@ -198,7 +200,7 @@ async fn it_heals_when_the_server_is_back() {
         let failed = writing.await.unwrap().unwrap_err().to_string();
         assert!(!failed.contains('\n'), "{failed}");
         let began = Instant::now();
-        let failed = database.outcomes("e").await.unwrap_err().to_string();
+        let failed = database.evidence("e").await.unwrap_err().to_string();
         assert!(failed.starts_with("database: ") && !failed.contains('\n'), "{failed}");
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         service.restart();

@@ -1,11 +1,11 @@
 //! Many rows into one file: statements of many values, since each costs a message to the connection's thread.
 
 use crate::Result;
-use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id, Move, Settled, id};
+use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id, Move, Settled, Wait, id};
 use crate::sql::evaluate::source_number;
 use crate::sql::signed;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 /// Rows of one statement: SQLite takes 32,766 values.
 const ROWS: usize = 2_000;
@@ -13,7 +13,7 @@ const ROWS: usize = 2_000;
 /// Decisions with the events that claim them, one row per event.
 pub(in crate::sql) const CLAIMED: &str =
     "SELECT d.id, d.experiment, d.segment, d.arm, d.source, d.at, d.counted_trial, d.counted_reward,
-        e.kind, e.name, e.experiment AS only, e.value, e.at AS event_at
+        d.counted_delay, e.kind, e.name, e.experiment AS only, e.value, e.at AS event_at
      FROM decisions d LEFT JOIN claims c ON c.decision = d.id LEFT JOIN events e ON e.key = c.event";
 
 impl Bulk for SqliteConnection {
@@ -90,28 +90,30 @@ impl Bulk for SqliteConnection {
             let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(CLAIMED);
             sql.push(" WHERE d.id IN ");
             list(&mut sql, chunk);
-            // What is counted in full stays so, however many events claim it.
-            sql.push(" AND NOT (d.counted_trial = 1 AND d.counted_reward = 1) ORDER BY d.id");
+            // What is counted in full stays so, however many events claim it; only an earlier reward moves its delay.
+            sql.push(
+                " AND (NOT (d.counted_trial = 1 AND d.counted_reward = 1)
+                     OR e.at < d.at + coalesce(d.counted_delay, 1000000000000000)) ORDER BY d.id",
+            );
             rows.append(&mut sql.build_query_as().fetch_all(&mut *self).await?);
         }
         Ok(rows)
     }
 
     async fn mark(&mut self, settled: &[Settled]) -> Result<()> {
-        let mut alike: BTreeMap<(bool, bool), Vec<Id>> = BTreeMap::new();
-        for s in settled {
-            alike.entry((s.counts.trial, s.counts.reward)).or_default().push(s.id);
-        }
-        for ((trial, reward), ids) in &alike {
-            for chunk in ids.chunks(ROWS) {
-                let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new("UPDATE decisions SET counted_trial = ");
-                sql.push_bind(i64::from(*trial))
-                    .push(", counted_reward = ")
-                    .push_bind(i64::from(*reward))
-                    .push(" WHERE id IN ");
-                list(&mut sql, chunk);
-                sql.build().execute(&mut *self).await?;
-            }
+        for chunk in settled.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new("WITH s (id, trial, reward, delay) AS (");
+            sql.push_values(chunk, |mut row, s| {
+                row.push_bind(&s.id[..])
+                    .push_bind(i64::from(s.counts.trial))
+                    .push_bind(i64::from(s.counts.reward))
+                    .push_bind(s.counts.delay);
+            });
+            sql.push(
+                ") UPDATE decisions SET counted_trial = s.trial, counted_reward = s.reward, counted_delay = s.delay
+                 FROM s WHERE decisions.id = s.id",
+            );
+            sql.build().execute(&mut *self).await?;
         }
         Ok(())
     }
@@ -132,6 +134,21 @@ impl Bulk for SqliteConnection {
             sql.push(
                 " ON CONFLICT (experiment, hour, segment, arm, holdout) DO UPDATE
                   SET trials = outcomes.trials + excluded.trials, rewards = outcomes.rewards + excluded.rewards",
+            );
+            sql.build().execute(&mut *self).await?;
+        }
+        Ok(())
+    }
+
+    async fn move_waits(&mut self, moved: &[(Wait, i64)]) -> Result<()> {
+        for chunk in moved.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> =
+                QueryBuilder::new("INSERT INTO delays (experiment, hour, bucket, rewards) ");
+            sql.push_values(chunk, |mut row, ((experiment, hour, bucket), rewards)| {
+                row.push_bind(*experiment).push_bind(*hour).push_bind(*bucket).push_bind(*rewards);
+            });
+            sql.push(
+                " ON CONFLICT (experiment, hour, bucket) DO UPDATE SET rewards = delays.rewards + excluded.rewards",
             );
             sql.build().execute(&mut *self).await?;
         }

@@ -11,6 +11,8 @@ impl File {
         // Whole tables are read, once a day: an index on moments would be written with every row.
         for (sql, before) in [
             ("DELETE FROM outcomes WHERE hour < $1 / 3600000", decisions),
+            ("DELETE FROM delays WHERE hour < $1 / 3600000", decisions),
+            ("DELETE FROM newest_trials WHERE at < $1", decisions),
             ("DELETE FROM decisions WHERE at < $1", decisions),
             ("DELETE FROM claims WHERE event IN (SELECT key FROM events WHERE at < $1)", events),
             ("DELETE FROM events WHERE at < $1", events),

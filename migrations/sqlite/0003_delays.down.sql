@@ -1,0 +1,3 @@
+DROP TABLE newest_trials;
+DROP TABLE delays;
+ALTER TABLE decisions DROP COLUMN counted_delay;
