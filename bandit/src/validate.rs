@@ -130,9 +130,19 @@ fn policy(e: &Experiment, f: &mut Findings) {
     }
     if let Some(scale) = p.posterior_scale {
         f.check((0.01..=10.0).contains(&scale), "policy.posterior_scale", "must be 0.01 to 10");
+        f.check(
+            !matches!(p.kind, PolicyKind::EpsilonGreedy | PolicyKind::BayesUcb | PolicyKind::Fixed),
+            "policy.posterior_scale",
+            format!("belongs to kinds that draw from posteriors, as 'thompson': '{}' does not", policy_name(p.kind)),
+        );
     }
     if let Some(leader) = p.leader_share {
         f.check(share(leader), "policy.leader_share", "must be 0 to 1");
+        f.check(
+            p.kind == PolicyKind::TopTwoThompson,
+            "policy.leader_share",
+            "belongs to the kind 'top_two_thompson' only",
+        );
     }
     f.check(
         p.kind != PolicyKind::Fixed || e.arms.iter().any(|a| a.enabled && a.weight > 0.0),
@@ -149,7 +159,9 @@ fn policy(e: &Experiment, f: &mut Findings) {
 fn policy_name(kind: PolicyKind) -> &'static str {
     match kind {
         PolicyKind::Thompson => "thompson",
+        PolicyKind::TopTwoThompson => "top_two_thompson",
         PolicyKind::EpsilonGreedy => "epsilon_greedy",
+        PolicyKind::BayesUcb => "bayes_ucb",
         PolicyKind::Fixed => "fixed",
     }
 }

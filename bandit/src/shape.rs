@@ -1,0 +1,227 @@
+//! A Beta density, resolved on panels of the log-odds axis.
+//!
+//! On t = ln(x / (1 − x)) the density of Beta(α, β) is g(t) = σ(t)^α σ(−t)^β / B(α, β): smooth, unimodal
+//! and without the poles that x^(α−1) has at the ends. Its peak, at t* = ln(α/β), is known in closed form
+//! by Stirling's series with Binet's remainder Δ,
+//! g(t*) = √(αβ / 2π(α+β)) · exp(Δ(α+β) − Δ(α) − Δ(β)),
+//! which does not cancel for α + β = 1e8 as three log-gammas do.
+
+use crate::beta::Beta;
+use crate::quadrature::{FLAT, NODES, WIDEST, rule};
+
+/// How far below its peak, in nats, the density is followed: e^-40 leaves 1e-16 of the mass.
+const DEPTH: f64 = 40.0;
+/// Panels of an interval's distribution function.
+const STEP: f64 = 1.5;
+
+/// A Beta density on the log-odds axis with its breakpoints and the mass right of each.
+pub(crate) struct Shape {
+    n: f64,
+    /// The smaller of mean and 1 − mean, and the sign that turns the axis so that it is the mean:
+    /// differences then cancel least.
+    p: f64,
+    sign: f64,
+    mode: f64,
+    peak: f64,
+    /// Panel ends, ascending.
+    pub(crate) ends: Vec<f64>,
+    /// P(T > `ends[i]`); empty for an outline.
+    tails: Vec<f64>,
+}
+
+impl Shape {
+    pub(crate) fn new(b: Beta) -> Self {
+        let mut shape = Self::outline(b, STEP, DEPTH);
+        shape.tails = vec![0.0; shape.ends.len()];
+        for i in (0..shape.ends.len() - 1).rev() {
+            shape.tails[i] = shape.tails[i + 1] + shape.mass(shape.ends[i], shape.ends[i + 1]);
+        }
+        // The panels reach to e^-40 of the peak and the peak is closed-form, so this is 1 to rounding; what
+        // remains of rounding is taken out, that complements are exact.
+        let total = shape.tails[0];
+        shape.peak /= total;
+        shape.tails.iter_mut().for_each(|t| *t /= total);
+        shape
+    }
+
+    /// The density and its panel ends, without masses. Ends lie where the log-density has fallen by (step k)² / 2
+    /// nats, equal steps of a Gaussian and longer ones in exponential tails, and at last where it has by `depth`.
+    pub(crate) fn outline(b: Beta, step: f64, depth: f64) -> Self {
+        let n = b.alpha + b.beta;
+        let (small, large) = (b.alpha.min(b.beta), b.alpha.max(b.beta));
+        let mut shape = Self {
+            n,
+            p: small / n,
+            sign: if b.alpha <= b.beta { 1.0 } else { -1.0 },
+            mode: (b.alpha / b.beta).ln(),
+            peak: (small / n * large / std::f64::consts::TAU).sqrt() * (binet(n) - binet(small) - binet(large)).exp(),
+            ends: Vec::new(),
+            tails: Vec::new(),
+        };
+        shape.ends = refine(&shape.breakpoints(step, depth));
+        shape
+    }
+
+    /// Where the density begins.
+    pub(crate) fn first(&self) -> f64 {
+        self.ends[0]
+    }
+
+    /// Where it ends.
+    pub(crate) fn last(&self) -> f64 {
+        self.ends[self.ends.len() - 1]
+    }
+
+    /// How far the log-density lies below its peak at mode + u, in nats.
+    fn drop_at(&self, u: f64) -> f64 {
+        let u = u * self.sign;
+        let (p, n) = (self.p, self.n);
+        // n [ln(1 + p(e^u − 1)) − p u]; for large u the exponential is taken out of the logarithm.
+        if u > 30.0 {
+            n * (u + (p + (1.0 - p) * (-u).exp()).ln() - p * u)
+        } else {
+            n * ((p * u.exp_m1()).ln_1p() - p * u)
+        }
+    }
+
+    /// g(t).
+    pub(crate) fn density(&self, t: f64) -> f64 {
+        self.peak * (-self.drop_at(t - self.mode)).exp()
+    }
+
+    fn breakpoints(&self, step: f64, depth: f64) -> Vec<f64> {
+        let sd = 1.0 / (self.n * self.p * (1.0 - self.p)).sqrt();
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for (side, out) in [(-1.0, &mut left), (1.0, &mut right)] {
+            let mut near = 0.0;
+            for k in 1.. {
+                let goal = ((step * f64::from(k)).powi(2) / 2.0).min(depth);
+                let mut far = near + step * sd;
+                while self.drop_at(side * far) < goal {
+                    far = near + 2.0 * (far - near);
+                }
+                // Breakpoints need no precision: a few halvings place them well.
+                let (mut low, mut high) = (near, far);
+                for _ in 0..6 {
+                    let mid = f64::midpoint(low, high);
+                    if self.drop_at(side * mid) < goal { low = mid } else { high = mid }
+                }
+                out.push(self.mode + side * high);
+                near = high;
+                if goal >= depth {
+                    break;
+                }
+            }
+        }
+        left.reverse();
+        left.push(self.mode);
+        left.append(&mut right);
+        left
+    }
+
+    /// Mass between two points of one panel.
+    fn mass(&self, from: f64, to: f64) -> f64 {
+        let (half, mid) = ((to - from) / 2.0, f64::midpoint(from, to));
+        let r = rule();
+        (0..NODES).map(|j| r.weights[j] * self.density(mid + half * r.nodes[j])).sum::<f64>() * half
+    }
+
+    /// P(T ≤ t), to the accuracy of the smaller of the tails.
+    pub(crate) fn below(&self, t: f64) -> f64 {
+        if t >= self.last() {
+            return 1.0;
+        }
+        let whole = self.ends.windows(2).take_while(|p| p[0] < t);
+        whole.map(|p| self.mass(p[0], p[1].min(t))).sum()
+    }
+
+    /// P(T > t).
+    pub(crate) fn survival(&self, t: f64) -> f64 {
+        match self.ends.partition_point(|&e| e <= t) {
+            0 => 1.0,
+            i if i == self.ends.len() => 0.0,
+            i => self.tails[i] + self.mass(t, self.ends[i]),
+        }
+    }
+
+    /// The point with mass `q` to its right.
+    pub(crate) fn upper_point(&self, q: f64) -> f64 {
+        let i = self.tails.partition_point(|&tail| tail > q).clamp(1, self.ends.len() - 1);
+        let (mut low, mut high) = (self.ends[i - 1], self.ends[i]);
+        let mut t = f64::midpoint(low, high);
+        for _ in 0..60 {
+            let excess = self.survival(t) - q;
+            if excess > 0.0 {
+                low = t
+            } else {
+                high = t
+            }
+            let newton = t + excess / self.density(t);
+            let next = if newton > low && newton < high { newton } else { f64::midpoint(low, high) };
+            if (next - t).abs() <= 1e-15 * t.abs().max(1.0) {
+                return next;
+            }
+            t = next;
+        }
+        t
+    }
+}
+
+/// A shape's survival function at every node of its panels, to look it up thousands of times.
+pub(crate) struct Table {
+    ends: Vec<f64>,
+    /// Row i: survival at the nodes of panel i.
+    rows: Vec<[f64; NODES]>,
+}
+
+impl Table {
+    pub(crate) fn new(shape: &Shape) -> Self {
+        let r = rule();
+        let row = |(i, panel): (usize, &[f64])| {
+            let (half, mid) = ((panel[1] - panel[0]) / 2.0, f64::midpoint(panel[0], panel[1]));
+            let g = r.nodes.map(|x| half * shape.density(mid + half * x));
+            let (sums, total) = r.running(&g);
+            sums.map(|s| shape.tails[i + 1] + (total - s))
+        };
+        Self { ends: shape.ends.clone(), rows: shape.ends.windows(2).enumerate().map(row).collect() }
+    }
+
+    /// P(T > t), by barycentric interpolation in the panel of t.
+    pub(crate) fn survival(&self, t: f64) -> f64 {
+        match self.ends.partition_point(|&e| e <= t) {
+            0 => 1.0,
+            i if i == self.ends.len() => 0.0,
+            i => {
+                let (from, to) = (self.ends[i - 1], self.ends[i]);
+                rule().interpolate(&self.rows[i - 1], (2.0 * t - from - to) / (to - from))
+            }
+        }
+    }
+}
+
+/// Splits panels that are wide where σ(t) bends.
+fn refine(ends: &[f64]) -> Vec<f64> {
+    let mut out = vec![ends[0]];
+    for &end in &ends[1..] {
+        let mut at = out[out.len() - 1];
+        while end - at > WIDEST && at < FLAT && end > -FLAT {
+            at += WIDEST.max(-FLAT - at).min(end - at);
+            out.push(at);
+        }
+        if at < end {
+            out.push(end);
+        }
+    }
+    out
+}
+
+/// Δ(z) of Binet: ln Γ(z) − (z − ½) ln z + z − ½ ln 2π.
+fn binet(z: f64) -> f64 {
+    if z >= 15.0 {
+        let y = 1.0 / (z * z);
+        // 1/12z − 1/360z³ + 1/1260z⁵ − 1/1680z⁷ + 1/1188z⁹ (Abramowitz & Stegun 6.1.41)
+        (1.0 / 12.0 - y * (1.0 / 360.0 - y * (1.0 / 1260.0 - y * (1.0 / 1680.0 - y / 1188.0)))) / z
+    } else {
+        statrs::function::gamma::ln_gamma(z) - (z - 0.5) * z.ln() + z - 0.5 * std::f64::consts::TAU.ln()
+    }
+}
