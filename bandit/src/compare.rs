@@ -6,7 +6,7 @@
 
 use crate::beta::{Beta, sigmoid};
 use crate::quadrature::{NODES, rule};
-use crate::shape::Shape;
+use crate::shape::{Resolution, Shape};
 use crate::sweep::{Panel, sweep};
 
 /// How arms compare under their joint posterior.
@@ -20,19 +20,21 @@ pub struct Comparison {
     pub expected_max: f64,
 }
 
-/// How far densities are followed below their peaks, in nats: what is cut off is below 1e-11 for a hundred arms.
-const DEPTH: f64 = 30.0;
-/// Far enough for probabilities of 1e-200.
-const ABYSS: f64 = 700.0;
-
-/// Breakpoints as in [`Shape::outline`]. Products of many distribution functions are steeper than each.
-fn step(arms: usize) -> f64 {
-    match arms {
+/// What is cut off at this depth is below 1e-11 for a hundred arms. Products of many distribution functions are steeper
+/// than each.
+fn coarse(arms: usize) -> Resolution {
+    let step = match arms {
         0..=8 => 3.0,
         9..=30 => 2.25,
         _ => 1.5,
-    }
+    };
+    Resolution { step, fall: f64::INFINITY, depth: 30.0 }
 }
+
+/// For lower tails: a polynomial follows an exponential no further than this.
+const TAILS: Resolution = Resolution { step: 1.5, fall: 6.0, depth: 60.0 };
+/// As far as doubles go.
+const ABYSS: Resolution = Resolution { depth: 700.0, ..TAILS };
 
 /// Compares arms. Absolute error ≤ 1e-9 for parameters from 1e-3 to 1e9.
 #[must_use]
@@ -64,18 +66,21 @@ pub(crate) fn p_best(arms: &[Beta]) -> Vec<f64> {
     shares(&outlines(arms))
 }
 
-/// The same with an error of 1e-9 relative to each probability, down to 1e-200.
+/// The same with an error below 1e-9 of what the arms other than the likeliest have together, down to 1e-200.
 pub(crate) fn small_p_best(arms: &[Beta]) -> Vec<f64> {
-    shares(&resolved(arms, step(arms.len()).min(1.5), ABYSS))
+    let best = shares(&resolved(arms, TAILS));
+    let top = best.iter().copied().fold(0.0, f64::max);
+    let others: f64 = best.iter().filter(|p| **p < top).sum();
+    if others > 1e-15 { best } else { shares(&resolved(arms, ABYSS)) }
 }
 
 /// The arms' densities, resolved as far as absolute errors of 1e-9 ask.
 pub(crate) fn outlines(arms: &[Beta]) -> Vec<Shape> {
-    resolved(arms, step(arms.len()), DEPTH)
+    resolved(arms, coarse(arms.len()))
 }
 
-fn resolved(arms: &[Beta], step: f64, depth: f64) -> Vec<Shape> {
-    arms.iter().map(|&b| Shape::outline(b, step, depth)).collect()
+fn resolved(arms: &[Beta], resolution: Resolution) -> Vec<Shape> {
+    arms.iter().map(|&b| Shape::outline(b, resolution)).collect()
 }
 
 fn shares(shapes: &[Shape]) -> Vec<f64> {
@@ -147,8 +152,8 @@ mod tests {
     use proptest::prelude::*;
 
     /// Panels finer than any caller's.
-    fn fine(arms: &[Beta]) -> Vec<f64> {
-        shares(&resolved(arms, 0.7, ABYSS))
+    fn fine(arms: &[Beta], resolution: Resolution) -> Vec<f64> {
+        shares(&resolved(arms, Resolution { step: 0.7, fall: 3.0, ..resolution }))
     }
 
     fn worst(got: &[f64], want: &[f64]) -> f64 {
@@ -174,24 +179,45 @@ mod tests {
     }
 
     fn agrees(arms: &[Beta]) {
-        let (want, got) = (fine(arms), p_best(arms));
+        let (want, got) = (fine(arms, TAILS), p_best(arms));
         let off = worst(&got, &want);
         assert!(off < 1e-10, "{arms:?}: off by {off:e}");
         assert!(worst(&compare(arms).p_best, &got) < 1e-11, "{arms:?}");
-        let small = small_p_best(arms);
-        for (s, w) in small.iter().zip(&want) {
-            assert!((s - w).abs() <= 1e-9 * w || *w < 1e-200, "{arms:?}: {s:e} is not {w:e}");
+    }
+
+    /// P(θ₂ > θ₁) for integer parameters as a finite sum (Miller 2015, "Formulas for Bayesian A/B testing", eq. 6).
+    #[test]
+    fn small_probabilities_are_those_of_the_closed_form() {
+        use statrs::function::beta::ln_beta;
+        for [a1, b1, a2, b2] in [[40, 960, 10, 990], [300, 700, 100, 900], [500, 500, 120, 880], [3, 10_000, 1, 300_000]] {
+            let beta = |a: u32, b: u32| Beta { alpha: a.into(), beta: b.into() };
+            let [x1, y1, y2] = [a1, b1, b2].map(f64::from);
+            let term = |i: f64| ln_beta(x1 + i, y2 + y1) - (y2 + i).ln() - ln_beta(1.0 + i, y2) - ln_beta(x1, y1);
+            let want: f64 = (0..a2).map(|i| term(i.into()).exp()).sum();
+            let got = small_p_best(&[beta(a1, b1), beta(a2, b2)])[1];
+            assert!((got / want - 1.0).abs() < 1e-8, "{got:e} is not {want:e}");
         }
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(
-            std::env::var("RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(200)
-        ))]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(std::env::var("RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(60))
+        })]
 
         #[test]
         fn coarse_panels_agree_with_fine_ones(arms in prop::collection::vec(anything(), 1..12)) {
             agrees(&arms);
+        }
+
+        #[test]
+        fn small_probabilities_agree_with_those_of_finer_panels(arms in prop::collection::vec(anything(), 2..5)) {
+            let (want, got) = (fine(&arms, ABYSS), small_p_best(&arms));
+            let top = want.iter().copied().fold(0.0, f64::max);
+            let others: f64 = want.iter().filter(|p| **p < top).sum();
+            for (g, w) in got.iter().zip(&want).filter(|(_, w)| **w < top) {
+                prop_assert!(others < 1e-200 || (g - w).abs() < 1e-9 * others, "{:?} is not {:?}", got, want);
+            }
         }
 
         #[test]

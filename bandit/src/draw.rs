@@ -84,3 +84,45 @@ impl Gamma {
         if self.boost > 0.0 { self.boost * rng.sample::<f64, _>(Exp1) } else { 0.0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::Shape;
+    use rand::SeedableRng;
+
+    /// Shares of draws between quantiles of the distribution that the quadrature integrates.
+    #[test]
+    fn draws_follow_the_density() {
+        const BINS: usize = 50;
+        const DRAWS: u32 = 40_000;
+        let parameters = [1e-3, 0.4, 1.0, 1.7, 12.0, 1e9];
+        for (alpha, beta) in parameters.iter().flat_map(|&a| parameters.map(|b| (a, b))) {
+            let beta = Beta { alpha, beta };
+            let (odds, shape) = (Odds::new(&beta), Shape::new(beta));
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(11);
+            let mut bins = [0u32; BINS];
+            for _ in 0..DRAWS {
+                let t = if odds.is_tame() { odds.sample(&mut rng).ln() } else { odds.sample_log(&mut rng) };
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to BINS")]
+                let bin = (shape.survival(t) * BINS as f64) as usize;
+                bins[bin.min(BINS - 1)] += 1;
+            }
+            let expected = f64::from(DRAWS) / BINS as f64;
+            let statistic: f64 = bins.iter().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
+            // 49 degrees of freedom: 106 has a probability of 4e-6.
+            assert!(statistic < 106.0, "{beta:?}: {statistic} {bins:?}");
+        }
+    }
+
+    /// The bound that spares two logarithms lies below what it bounds.
+    #[test]
+    fn nothing_is_accepted_that_the_logarithms_refuse() {
+        for d in [2.0 / 3.0, 1.0, 3.3, 50.0, 1e4, 1e8] {
+            for y in (-500..=500).map(|i| f64::from(i) / 1_000.0) {
+                let f: f64 = d * (4.5 * y * y - 3.0 * y - 3.0 * y * y - y * y * y + 3.0 * y.ln_1p());
+                assert!(1.0 - 1.5 * d * y.powi(4) <= f.exp() + 1e-9, "{d} {y}");
+            }
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod event;
 mod experiment;
 mod id;
 mod key;
+mod lanes;
 mod learn;
 mod policy;
 mod posterior;

@@ -7,12 +7,23 @@
 //! which does not cancel for α + β = 1e8 as three log-gammas do.
 
 use crate::beta::Beta;
+use crate::lanes::{self, Lanes};
 use crate::quadrature::{FLAT, NODES, WIDEST, rule};
 
-/// How far below its peak, in nats, the density is followed: e^-40 leaves 1e-16 of the mass.
-const DEPTH: f64 = 40.0;
-/// Panels of an interval's distribution function.
-const STEP: f64 = 1.5;
+/// How finely and how far a density is followed.
+#[derive(Clone, Copy)]
+pub(crate) struct Resolution {
+    /// Panels end where the log-density has fallen by (step k)² / 2 nats: equal steps of a Gaussian, longer ones in
+    /// exponential tails.
+    pub(crate) step: f64,
+    /// But by no more than this in one panel.
+    pub(crate) fall: f64,
+    /// And at last where it has fallen by this.
+    pub(crate) depth: f64,
+}
+
+/// For one distribution function: e^-40 leaves 1e-16 of the mass.
+const EXACT: Resolution = Resolution { step: 1.5, fall: f64::INFINITY, depth: 40.0 };
 
 /// A Beta density on the log-odds axis with its breakpoints and the mass right of each.
 pub(crate) struct Shape {
@@ -31,7 +42,7 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) fn new(b: Beta) -> Self {
-        let mut shape = Self::outline(b, STEP, DEPTH);
+        let mut shape = Self::outline(b, EXACT);
         shape.tails = vec![0.0; shape.ends.len()];
         for i in (0..shape.ends.len() - 1).rev() {
             shape.tails[i] = shape.tails[i + 1] + shape.mass(shape.ends[i], shape.ends[i + 1]);
@@ -44,9 +55,8 @@ impl Shape {
         shape
     }
 
-    /// The density and its panel ends, without masses. Ends lie where the log-density has fallen by (step k)² / 2
-    /// nats, equal steps of a Gaussian and longer ones in exponential tails, and at last where it has by `depth`.
-    pub(crate) fn outline(b: Beta, step: f64, depth: f64) -> Self {
+    /// The density and its panel ends, without masses.
+    pub(crate) fn outline(b: Beta, resolution: Resolution) -> Self {
         let n = b.alpha + b.beta;
         let (small, large) = (b.alpha.min(b.beta), b.alpha.max(b.beta));
         let mut shape = Self {
@@ -58,7 +68,7 @@ impl Shape {
             ends: Vec::new(),
             tails: Vec::new(),
         };
-        shape.ends = refine(&shape.breakpoints(step, depth));
+        shape.ends = refine(&shape.breakpoints(resolution));
         shape
     }
 
@@ -89,13 +99,37 @@ impl Shape {
         self.peak * (-self.drop_at(t - self.mode)).exp()
     }
 
-    fn breakpoints(&self, step: f64, depth: f64) -> Vec<f64> {
+    /// g at the nodes of a panel. Around its middle m, with the tilted p' = p e^u / (1 − p + p e^u) at u = m − mode,
+    /// the log-density falls by n [ln(1 + p'(e^δ − 1)) − p δ] to m + δ, and every arm has the same e^δ.
+    pub(crate) fn densities(&self, nodes: &Nodes) -> Lanes {
+        if nodes.half > WIDEST / 2.0 + 0.01 {
+            return nodes.offset.map(|d| self.density(nodes.mid + d));
+        }
+        let u = nodes.mid - self.mode;
+        let fallen = self.drop_at(u);
+        let tilted = 1.0 / (1.0 + (1.0 - self.p) / self.p * (-u * self.sign).exp());
+        let (mut offset, mut grown) = (nodes.offset, nodes.grown);
+        if self.sign < 0.0 {
+            // Nodes are symmetric.
+            offset.reverse();
+            grown.reverse();
+        }
+        let logs = lanes::ln_1p(&grown.map(|e| tilted * e));
+        let mut exponents = [0.0; NODES];
+        for ((out, log), d) in exponents.iter_mut().zip(logs).zip(offset) {
+            *out = -fallen - self.n * (log - self.p * d);
+        }
+        lanes::exp(&exponents).map(|e| self.peak * e)
+    }
+
+    fn breakpoints(&self, resolution: Resolution) -> Vec<f64> {
+        let Resolution { step, fall, depth } = resolution;
         let sd = 1.0 / (self.n * self.p * (1.0 - self.p)).sqrt();
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for (side, out) in [(-1.0, &mut left), (1.0, &mut right)] {
-            let mut near = 0.0;
+            let (mut near, mut goal) = (0.0, 0.0);
             for k in 1.. {
-                let goal = ((step * f64::from(k)).powi(2) / 2.0).min(depth);
+                goal = ((step * f64::from(k)).powi(2) / 2.0).min(goal + fall).min(depth);
                 let mut far = near + step * sd;
                 while self.drop_at(side * far) < goal {
                     far = near + 2.0 * (far - near);
@@ -164,6 +198,24 @@ impl Shape {
             t = next;
         }
         t
+    }
+}
+
+/// The nodes of a panel, for all arms.
+pub(crate) struct Nodes {
+    pub(crate) mid: f64,
+    pub(crate) half: f64,
+    /// δ of each node from the middle.
+    offset: Lanes,
+    /// e^δ − 1.
+    grown: Lanes,
+}
+
+impl Nodes {
+    pub(crate) fn new(from: f64, to: f64) -> Self {
+        let (half, mid) = ((to - from) / 2.0, f64::midpoint(from, to));
+        let offset = rule().nodes.map(|x| half * x);
+        Self { mid, half, offset, grown: offset.map(f64::exp_m1) }
     }
 }
 

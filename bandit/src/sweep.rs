@@ -5,7 +5,7 @@
 //! are positive: a lower tail has its full relative accuracy.
 
 use crate::quadrature::{FLAT, NODES, WIDEST, rule};
-use crate::shape::Shape;
+use crate::shape::{Nodes, Shape};
 
 /// The arms on one panel; the nodes are `mid + half * rule().nodes[j]`.
 pub(crate) struct Panel<'a> {
@@ -30,8 +30,8 @@ pub(crate) fn sweep(shapes: &[Shape], low: f64, high: f64, mut visit: impl FnMut
     let mut cdf: Vec<[f64; NODES]> = below.iter().map(|&b| [b; NODES]).collect();
     let mut live = Vec::with_capacity(shapes.len());
     for panel in panels(shapes, low, high).windows(2) {
-        let (half, mid) = ((panel[1] - panel[0]) / 2.0, f64::midpoint(panel[0], panel[1]));
-        let nodes = r.nodes.map(|x| mid + half * x);
+        let nodes = Nodes::new(panel[0], panel[1]);
+        let (mid, half) = (nodes.mid, nodes.half);
         live.clear();
         let mut to_come = 0;
         for (i, shape) in shapes.iter().enumerate() {
@@ -42,7 +42,7 @@ pub(crate) fn sweep(shapes: &[Shape], low: f64, high: f64, mut visit: impl FnMut
                 continue;
             }
             live.push(i);
-            density[i] = nodes.map(|t| half * shape.density(t));
+            density[i] = shape.densities(&nodes).map(|g| half * g);
             let (sums, total) = r.running(&density[i]);
             cdf[i] = sums.map(|s| (below[i] + s).clamp(0.0, 1.0));
             below[i] = (below[i] + total).min(1.0);

@@ -284,6 +284,21 @@ mod tests {
     }
 
     #[test]
+    fn settings_belong_to_kinds() {
+        let takes = |kind: &str, setting: &str| {
+            let mut e = example();
+            e.policy = serde_json::from_str(&format!(r#"{{"kind":"{kind}",{setting}}}"#)).unwrap();
+            validate(&e).is_ok()
+        };
+        let kinds = ["thompson", "top_two_thompson", "epsilon_greedy", "bayes_ucb", "fixed"];
+        assert_eq!(kinds.map(|k| takes(k, r#""posterior_scale":0.5"#)), [true, true, false, false, false]);
+        assert_eq!(kinds.map(|k| takes(k, r#""leader_share":0.5"#)), [false, true, false, false, false]);
+        assert_eq!(kinds.map(|k| takes(k, r#""epsilon":0.5"#)), [false, false, true, false, false]);
+        assert_eq!(kinds.map(|k| takes(k, r#""floor":0.5"#)), [true; 5]);
+        assert!(!takes("thompson", r#""posterior_scale":0.0"#) && !takes("top_two_thompson", r#""leader_share":1.5"#));
+    }
+
+    #[test]
     fn a_started_experiment_keeps_its_meaning() {
         let old = example();
         let mut new = old.clone();

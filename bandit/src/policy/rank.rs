@@ -5,11 +5,12 @@
 
 use crate::beta::Beta;
 use crate::compare::outlines;
+use crate::lanes::Lanes;
 use crate::quadrature::{NODES, rule};
 use crate::shape::Shape;
 use crate::sweep::{Panel, sweep};
 
-type Lanes = [f64; NODES];
+
 
 /// Row j: probabilities that each arm's draw is the j-th highest, for the first `length` positions.
 pub(super) fn of_betas(arms: &[Beta], length: usize) -> Vec<Vec<f64>> {
