@@ -87,9 +87,9 @@ fn shares(shapes: &[Shape]) -> Vec<f64> {
     let Some([low, second, high]) = region(shapes) else { return Vec::new() };
     let mut best = Best::new(shapes.len());
     // Beyond the second highest end one arm is left, and it is the best.
-    let below = sweep(shapes, low, second, |panel| _ = best.add(panel));
+    sweep(shapes, low, second, |panel| _ = best.add(panel));
     if let Some(last) = shapes.iter().position(|s| s.last() >= high) {
-        best.mass[last] += 1.0 - below[last];
+        best.mass[last] += shapes[last].above(second);
     }
     best.shares()
 }

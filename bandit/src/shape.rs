@@ -155,12 +155,21 @@ impl Shape {
 
     /// Mass between two points of one panel.
     fn mass(&self, from: f64, to: f64) -> f64 {
-        let (half, mid) = ((to - from) / 2.0, f64::midpoint(from, to));
-        let r = rule();
-        (0..NODES).map(|j| r.weights[j] * self.density(mid + half * r.nodes[j])).sum::<f64>() * half
+        let nodes = Nodes::new(from, to);
+        let weighted = rule().weights.iter().zip(self.densities(&nodes)).map(|(w, g)| w * g);
+        weighted.sum::<f64>() * nodes.half
     }
 
-    /// P(T ≤ t), to the accuracy of the smaller of the tails.
+    /// P(T > t) of an outline too, to its relative accuracy.
+    pub(crate) fn above(&self, t: f64) -> f64 {
+        if t <= self.first() {
+            return 1.0;
+        }
+        let whole = self.ends.windows(2).rev().take_while(|p| p[1] > t);
+        whole.map(|p| self.mass(p[0].max(t), p[1])).sum()
+    }
+
+    /// P(T ≤ t) likewise.
     pub(crate) fn below(&self, t: f64) -> f64 {
         if t >= self.last() {
             return 1.0;

@@ -21,9 +21,8 @@ pub(crate) struct Panel<'a> {
     pub(crate) cdf: &'a [[f64; NODES]],
 }
 
-/// Calls `visit` with each panel between `low` and `high`, from the left. Returns the arms' distribution functions at
-/// `high`.
-pub(crate) fn sweep(shapes: &[Shape], low: f64, high: f64, mut visit: impl FnMut(&Panel<'_>)) -> Vec<f64> {
+/// Calls `visit` with each panel between `low` and `high`, from the left.
+pub(crate) fn sweep(shapes: &[Shape], low: f64, high: f64, mut visit: impl FnMut(&Panel<'_>)) {
     let r = rule();
     let mut below: Vec<f64> = shapes.iter().map(|s| s.below(low)).collect();
     let mut density = vec![[0.0; NODES]; shapes.len()];
@@ -49,7 +48,6 @@ pub(crate) fn sweep(shapes: &[Shape], low: f64, high: f64, mut visit: impl FnMut
         }
         visit(&Panel { mid, half, live: &live, to_come, density: &density, cdf: &cdf });
     }
-    below
 }
 
 /// Panel ends between `low` and `high`. A panel is no wider than that of any arm that lives in it.
