@@ -1,7 +1,7 @@
 //! What a draw, a comparison and an update cost: `cargo bench -p bandit`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench fails by panicking, and has no users")]
 
-use bandit::{Beta, DecisionId, Experiment, HourOutcome, SegmentPolicy, compare, recompute};
+use bandit::{Beta, DecisionId, Experiment, HourOutcome, ListPolicy, SegmentPolicy, compare, recompute};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_distr::Distribution;
@@ -63,6 +63,26 @@ fn comparing(c: &mut Criterion) {
             b.iter(|| SegmentPolicy::new(&e, black_box(arms), None));
         });
     }
+    for kind in ["top_two_thompson", "bayes_ucb"] {
+        let (e, arms) = (experiment(4, &format!(r#"{{"kind":"{kind}"}}"#)), betas(4));
+        group.bench_function(format!("{kind}/4"), |b| b.iter(|| SegmentPolicy::new(&e, black_box(&arms), None)));
+    }
+    group.finish();
+}
+
+fn ranking(c: &mut Criterion) {
+    let mut group = c.benchmark_group("lists");
+    group.sample_size(10);
+    let (e, arms) = (experiment(100, r#"{"kind":"thompson"}"#), betas(100));
+    group.bench_function("20 of 100 arms, propensities", |b| b.iter(|| ListPolicy::new(&e, black_box(&arms), 20)));
+    let policy = ListPolicy::new(&e, &arms, 20).unwrap();
+    let mut turn = 0u64;
+    group.bench_function("20 of 100 arms, draw", |b| {
+        b.iter(|| {
+            turn += 1;
+            black_box(&policy).draw(DecisionId(u128::from(turn).to_le_bytes()), 7, false)
+        });
+    });
     group.finish();
 }
 
@@ -85,5 +105,5 @@ fn updating(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(all, sampling, comparing, updating);
+criterion_group!(all, sampling, comparing, ranking, updating);
 criterion_main!(all);

@@ -18,7 +18,7 @@ pub(crate) struct Resolution {
     pub(crate) step: f64,
     /// But by no more than this in one panel.
     pub(crate) fall: f64,
-    /// And at last where it has fallen by this.
+    /// And at last where it has fallen by about this.
     pub(crate) depth: f64,
 }
 
@@ -114,12 +114,18 @@ impl Shape {
             offset.reverse();
             grown.reverse();
         }
-        let logs = lanes::ln_1p(&grown.map(|e| tilted * e));
-        let mut exponents = [0.0; NODES];
-        for ((out, log), d) in exponents.iter_mut().zip(logs).zip(offset) {
-            *out = -fallen - self.n * (log - self.p * d);
+        for e in &mut grown {
+            *e *= tilted;
         }
-        lanes::exp(&exponents).map(|e| self.peak * e)
+        let mut g = lanes::ln_1p(&grown);
+        for (g, d) in g.iter_mut().zip(offset) {
+            *g = -fallen - self.n * (*g - self.p * d);
+        }
+        let mut g = lanes::exp(&g);
+        for g in &mut g {
+            *g *= self.peak;
+        }
+        g
     }
 
     fn breakpoints(&self, resolution: Resolution) -> Vec<f64> {
@@ -127,21 +133,11 @@ impl Shape {
         let sd = 1.0 / (self.n * self.p * (1.0 - self.p)).sqrt();
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for (side, out) in [(-1.0, &mut left), (1.0, &mut right)] {
-            let (mut near, mut goal) = (0.0, 0.0);
+            let (mut near, mut fallen, mut goal) = (0.0, 0.0, 0.0);
             for k in 1.. {
                 goal = ((step * f64::from(k)).powi(2) / 2.0).min(goal + fall).min(depth);
-                let mut far = near + step * sd;
-                while self.drop_at(side * far) < goal {
-                    far = near + 2.0 * (far - near);
-                }
-                // Breakpoints need no precision: a few halvings place them well.
-                let (mut low, mut high) = (near, far);
-                for _ in 0..6 {
-                    let mid = f64::midpoint(low, high);
-                    if self.drop_at(side * mid) < goal { low = mid } else { high = mid }
-                }
-                out.push(self.mode + side * high);
-                near = high;
+                (near, fallen) = self.find(side, (near, fallen), goal, near + step * sd);
+                out.push(self.mode + side * near);
                 if goal >= depth {
                     break;
                 }
@@ -151,6 +147,30 @@ impl Shape {
         left.push(self.mode);
         left.append(&mut right);
         left
+    }
+
+    /// Where beyond `near`, which has fallen by so much, the log-density has fallen by about `goal`: breakpoints need no
+    /// precision. The root of the fall is nearly linear.
+    fn find(&self, side: f64, near: (f64, f64), goal: f64, start: f64) -> (f64, f64) {
+        let slack = 0.25 * (goal - near.1);
+        let mut low = near;
+        let mut high = (start, self.drop_at(side * start));
+        while high.1 < goal - slack {
+            low = high;
+            high.0 = near.0 + 2.0 * (high.0 - near.0);
+            high.1 = self.drop_at(side * high.0);
+        }
+        for turn in 0..40 {
+            if high.1 <= goal + slack {
+                break;
+            }
+            let share = (goal.sqrt() - low.1.sqrt()) / (high.1.sqrt() - low.1.sqrt());
+            let share = if turn % 3 == 2 { 0.5 } else { share.clamp(0.05, 0.95) };
+            let at = low.0 + share * (high.0 - low.0);
+            let point = (at, self.drop_at(side * at));
+            if point.1 < goal - slack { low = point } else { high = point }
+        }
+        high
     }
 
     /// Mass between two points of one panel.
@@ -223,8 +243,12 @@ pub(crate) struct Nodes {
 impl Nodes {
     pub(crate) fn new(from: f64, to: f64) -> Self {
         let (half, mid) = ((to - from) / 2.0, f64::midpoint(from, to));
-        let offset = rule().nodes.map(|x| half * x);
-        Self { mid, half, offset, grown: offset.map(f64::exp_m1) }
+        let mut offset = rule().nodes;
+        for x in &mut offset {
+            *x *= half;
+        }
+        // Wider panels go without.
+        Self { mid, half, offset, grown: lanes::exp_m1(&offset) }
     }
 }
 

@@ -41,9 +41,12 @@ pub(crate) fn sweep(shapes: &[Shape], low: f64, high: f64, mut visit: impl FnMut
                 continue;
             }
             live.push(i);
-            density[i] = shape.densities(&nodes).map(|g| half * g);
+            density[i] = shape.densities(&nodes);
+            density[i].iter_mut().for_each(|g| *g *= half);
             let (sums, total) = r.running(&density[i]);
-            cdf[i] = sums.map(|s| (below[i] + s).clamp(0.0, 1.0));
+            for (cdf, sum) in cdf[i].iter_mut().zip(sums) {
+                *cdf = (below[i] + sum).clamp(0.0, 1.0);
+            }
             below[i] = (below[i] + total).min(1.0);
         }
         visit(&Panel { mid, half, live: &live, to_come, density: &density, cdf: &cdf });

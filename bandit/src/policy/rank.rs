@@ -103,12 +103,16 @@ fn none_above(length: usize) -> Vec<Lanes> {
     count
 }
 
+/// Chances below are none: numbers near the least that doubles have are slow.
+const NONE: f64 = 1e-100;
+
 /// One more arm, which is above with probability 1 − `cdf`.
 fn include(count: &mut [Lanes], cdf: &Lanes) {
     for j in (0..count.len()).rev() {
         for n in 0..NODES {
             let fewer = if j > 0 { count[j - 1][n] } else { 0.0 };
-            count[j][n] = count[j][n] * cdf[n] + fewer * (1.0 - cdf[n]);
+            let chance = count[j][n] * cdf[n] + fewer * (1.0 - cdf[n]);
+            count[j][n] = if chance < NONE { 0.0 } else { chance };
         }
     }
 }
