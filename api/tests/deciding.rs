@@ -194,3 +194,25 @@ async fn where_stickiness_has_no_end_a_pause_or_the_traffic_excludes_nobody_for_
         assert!(before["source"] != "policy" || now["arm"] == before["arm"]);
     }
 }
+
+/// Beta(2, 1) is above Beta(1, 1) with probability 2/3; of two arms the challenger is always the other one.
+#[tokio::test]
+async fn top_two_deals_at_the_propensity_of_the_formula() {
+    let api = start().await;
+    let policy = json!({"kind": "top_two_thompson", "leader_share": 0.75, "floor": 0.1});
+    let mut e = page(&json!({"policy": policy, "segment_by": [], "holdout": 0.2}));
+    e["arms"][0]["prior"] = json!({"alpha": 2, "beta": 1});
+    api.run(&e).await;
+    let own = 0.75 * 2.0 / 3.0 + 0.25 / 3.0;
+    let first = 0.2 / 2.0 + 0.8 * (0.1 + (1.0 - 2.0 * 0.1) * own);
+    for i in 0..20 {
+        let d = decide(&api, &format!("u{i}")).await;
+        let want = if d["arm"] == "a" { first } else { 1.0 - first };
+        assert!((d["propensity"].as_f64().unwrap() - want).abs() < 1e-9, "{d}: {want}");
+    }
+    let mut wrong = page(&json!({"id": "wrong", "policy": {"kind": "bayes_ucb", "posterior_scale": 0.5}}));
+    let (status, answer) = api.post("/v1/experiments", &wrong).await;
+    assert!(status == 400 && answer["errors"]["policy.posterior_scale"].is_string(), "{status} {answer}");
+    wrong["policy"] = json!({"kind": "bayes_ucb"});
+    assert_eq!(api.post("/v1/experiments", &wrong).await.0, 201);
+}

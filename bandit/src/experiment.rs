@@ -137,7 +137,7 @@ pub struct PolicySpec {
     /// What becomes of older outcomes when the arms' rates have changed.
     #[serde(default, skip_serializing_if = "OnChange::is_keep")]
     pub on_change: OnChange,
-    /// Factor on the standard deviation of what is drawn: below 1 explores less than Thompson sampling. Absent: 1.
+    /// Factor on the standard deviation of what `thompson` and `top_two_thompson` draw: below 1 explores less. Absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posterior_scale: Option<f64>,
     /// Share of draws in which `top_two_thompson` deals its leader rather than the challenger. Absent: 0.5.
@@ -172,8 +172,12 @@ pub enum PolicyKind {
     /// The arm whose draw from its Beta posterior is highest (Thompson 1933).
     #[default]
     Thompson,
+    /// The leader of a draw or, to tell the best arm from the second best, its challenger (Russo 2016).
+    TopTwoThompson,
     /// The highest posterior mean, or with probability epsilon any arm.
     EpsilonGreedy,
+    /// The highest posterior quantile of an order that grows with the trials (Kaufmann, Cappé & Garivier 2012).
+    BayesUcb,
     /// Constant shares by weight: an A/B test.
     Fixed,
 }

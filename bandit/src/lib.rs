@@ -5,22 +5,31 @@
 
 mod beta;
 mod clock;
+#[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
+mod compare;
 mod decide;
+mod draw;
 mod event;
 mod experiment;
 mod id;
 mod key;
+#[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
+mod lanes;
 mod learn;
 mod policy;
 mod posterior;
 #[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
 mod quadrature;
+mod ratio;
 mod results;
 mod segment;
+mod shape;
+mod sweep;
 mod validate;
 
 pub use beta::{Beta, Interval};
 pub use clock::Clock;
+pub use compare::{Comparison, compare};
 pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
@@ -32,9 +41,9 @@ pub use key::{AssignmentKey, DecisionId};
 pub use learn::{
     DelayCurve, Evidence, HourDelay, HourOutcome, candidate_decisions, delay_bucket, hour_of, recompute, seen_decisions,
 };
-pub use policy::SegmentPolicy;
+pub use policy::{ListPolicy, SegmentPolicy};
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet};
-pub use quadrature::{Comparison, compare, ratio_interval};
+pub use ratio::ratio_interval;
 pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
 pub use validate::{FieldError, MAX_ARMS, validate, validate_change};

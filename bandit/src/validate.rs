@@ -130,9 +130,19 @@ fn policy(e: &Experiment, f: &mut Findings) {
     }
     if let Some(scale) = p.posterior_scale {
         f.check((0.01..=10.0).contains(&scale), "policy.posterior_scale", "must be 0.01 to 10");
+        f.check(
+            !matches!(p.kind, PolicyKind::EpsilonGreedy | PolicyKind::BayesUcb | PolicyKind::Fixed),
+            "policy.posterior_scale",
+            format!("belongs to kinds that draw from posteriors, as 'thompson': '{}' does not", policy_name(p.kind)),
+        );
     }
     if let Some(leader) = p.leader_share {
         f.check(share(leader), "policy.leader_share", "must be 0 to 1");
+        f.check(
+            p.kind == PolicyKind::TopTwoThompson,
+            "policy.leader_share",
+            "belongs to the kind 'top_two_thompson' only",
+        );
     }
     f.check(
         p.kind != PolicyKind::Fixed || e.arms.iter().any(|a| a.enabled && a.weight > 0.0),
@@ -149,7 +159,9 @@ fn policy(e: &Experiment, f: &mut Findings) {
 fn policy_name(kind: PolicyKind) -> &'static str {
     match kind {
         PolicyKind::Thompson => "thompson",
+        PolicyKind::TopTwoThompson => "top_two_thompson",
         PolicyKind::EpsilonGreedy => "epsilon_greedy",
+        PolicyKind::BayesUcb => "bayes_ucb",
         PolicyKind::Fixed => "fixed",
     }
 }
@@ -269,6 +281,21 @@ mod tests {
         ] {
             assert!(found.iter().any(|f| f == field), "{field} not in {found:?}");
         }
+    }
+
+    #[test]
+    fn settings_belong_to_kinds() {
+        let takes = |kind: &str, setting: &str| {
+            let mut e = example();
+            e.policy = serde_json::from_str(&format!(r#"{{"kind":"{kind}",{setting}}}"#)).unwrap();
+            validate(&e).is_ok()
+        };
+        let kinds = ["thompson", "top_two_thompson", "epsilon_greedy", "bayes_ucb", "fixed"];
+        assert_eq!(kinds.map(|k| takes(k, r#""posterior_scale":0.5"#)), [true, true, false, false, false]);
+        assert_eq!(kinds.map(|k| takes(k, r#""leader_share":0.5"#)), [false, true, false, false, false]);
+        assert_eq!(kinds.map(|k| takes(k, r#""epsilon":0.5"#)), [false, false, true, false, false]);
+        assert_eq!(kinds.map(|k| takes(k, r#""floor":0.5"#)), [true; 5]);
+        assert!(!takes("thompson", r#""posterior_scale":0.0"#) && !takes("top_two_thompson", r#""leader_share":1.5"#));
     }
 
     #[test]

@@ -1,9 +1,17 @@
-//! Policies, compiled for one segment: draws in well under a microsecond, propensities exact.
+//! Policies, compiled for one segment: draws in about a microsecond, propensities exact.
 
-use crate::beta::{Beta, LogOdds};
+mod bayes_ucb;
+mod positions;
+mod rank;
+mod top_two;
+
+pub use positions::ListPolicy;
+
+use crate::beta::Beta;
+use crate::compare::p_best;
+use crate::draw::Odds;
 use crate::experiment::{Experiment, PolicyKind};
 use crate::key::DecisionId;
-use crate::quadrature::compare;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -23,7 +31,7 @@ pub struct SegmentPolicy {
 #[derive(Debug, Clone)]
 enum Rule {
     /// With probability `explore` any enabled arm, else the highest draw.
-    Thompson { explore: f64, posteriors: Vec<LogOdds> },
+    Thompson { explore: f64, draws: Vec<Odds>, tame: bool },
     /// Known shares of the enabled arms, summed up.
     Shares(Vec<f64>),
 }
@@ -33,37 +41,39 @@ impl SegmentPolicy {
     /// propensities, as published for the same definition, save the quadrature.
     #[must_use]
     pub fn new(experiment: &Experiment, posteriors: &[Beta], known: Option<Vec<f64>>) -> Self {
-        let enabled: Vec<usize> = (0..experiment.arms.len()).filter(|&i| experiment.arms[i].enabled).collect();
+        let enabled = enabled(experiment);
         let live: Vec<Beta> = enabled.iter().map(|&i| posteriors[i]).collect();
         let k = count(enabled.len());
         let floor = experiment.policy.floor.min(1.0 / k);
-        let draws: Option<Vec<_>> = live.iter().map(LogOdds::new).collect();
-        let thompson = experiment.policy.kind == PolicyKind::Thompson && draws.is_some();
-        // Thompson sampling needs no shares to draw: only the quadrature behind propensities that nobody published.
-        let shares = if thompson && known.is_some() {
-            Vec::new()
-        } else {
-            own_shares(experiment, &enabled, &live).iter().map(|p| floor + (1.0 - k * floor) * p).collect()
+        let h = experiment.holdout;
+        let thompson = experiment.policy.kind == PolicyKind::Thompson;
+        let shares: Vec<f64> = match &known {
+            // Thompson sampling needs no shares to draw: only the quadrature behind propensities that nobody published.
+            Some(_) if thompson => Vec::new(),
+            // Whoever is dealt by the rule is outside the holdout.
+            Some(all) if h < 1.0 => enabled.iter().map(|&i| ((all[i] - h / k) / (1.0 - h)).max(0.0)).collect(),
+            _ => {
+                let own = own_shares(experiment, &enabled, &live, evidence(experiment, posteriors));
+                own.iter().map(|p| floor + (1.0 - k * floor) * p).collect()
+            }
         };
         let propensities = known.unwrap_or_else(|| {
-            let h = experiment.holdout;
             let mut all = vec![0.0; experiment.arms.len()];
             for (&i, share) in enabled.iter().zip(&shares) {
                 all[i] = h / k + (1.0 - h) * share;
             }
             all
         });
-        let rule = match draws {
-            Some(posteriors) if thompson => Rule::Thompson { explore: k * floor, posteriors },
-            _ => Rule::Shares(
-                shares
-                    .iter()
-                    .scan(0.0, |sum, s| {
-                        *sum += s;
-                        Some(*sum)
-                    })
-                    .collect(),
-            ),
+        let rule = if thompson {
+            let draws: Vec<Odds> = scaled(experiment, &live).iter().map(Odds::new).collect();
+            Rule::Thompson { explore: k * floor, tame: draws.iter().all(Odds::is_tame), draws }
+        } else {
+            let mut sum = 0.0;
+            let add = |share: &f64| {
+                sum += share;
+                sum
+            };
+            Rule::Shares(shares.iter().map(add).collect())
         };
         Self { enabled, rule, propensities }
     }
@@ -78,26 +88,20 @@ impl SegmentPolicy {
     /// draw can be repeated from the log, and replicas agree without asking each other.
     #[must_use]
     pub fn draw(&self, id: DecisionId, version: u64, holdout: bool) -> usize {
-        let mut seed = [0; 32];
-        seed[..16].copy_from_slice(&id.0);
-        seed[16..24].copy_from_slice(&version.to_le_bytes());
-        let mut rng = ChaCha8Rng::from_seed(seed);
+        let mut rng = generator(id, version);
         if holdout {
             return self.any(&mut rng);
         }
         match &self.rule {
-            Rule::Thompson { explore, posteriors } => {
+            Rule::Thompson { explore, draws, tame } => {
                 if *explore > 0.0 && rng.random::<f64>() < *explore {
                     return self.any(&mut rng);
                 }
-                let mut best = (0, f64::NEG_INFINITY);
-                for (i, posterior) in posteriors.iter().enumerate() {
-                    let draw = posterior.sample(&mut rng);
-                    if draw > best.1 {
-                        best = (i, draw);
-                    }
-                }
-                self.enabled[best.0]
+                self.enabled[if *tame {
+                    highest(draws, |d| d.sample(&mut rng))
+                } else {
+                    highest(draws, |d| d.sample_log(&mut rng))
+                }]
             }
             Rule::Shares(sums) => {
                 let u = rng.random::<f64>() * sums.last().copied().unwrap_or(1.0);
@@ -111,24 +115,69 @@ impl SegmentPolicy {
     }
 }
 
+fn enabled(experiment: &Experiment) -> Vec<usize> {
+    (0..experiment.arms.len()).filter(|&i| experiment.arms[i].enabled).collect()
+}
+
+fn generator(id: DecisionId, version: u64) -> ChaCha8Rng {
+    let mut seed = [0; 32];
+    seed[..16].copy_from_slice(&id.0);
+    seed[16..24].copy_from_slice(&version.to_le_bytes());
+    ChaCha8Rng::from_seed(seed)
+}
+
+fn highest(draws: &[Odds], mut sample: impl FnMut(&Odds) -> f64) -> usize {
+    let mut best = (0, f64::NEG_INFINITY);
+    for (i, d) in draws.iter().enumerate() {
+        let draw = sample(d);
+        if draw > best.1 {
+            best = (i, draw);
+        }
+    }
+    best.0
+}
+
+/// What is drawn from: posteriors with `posterior_scale` times their standard deviation, Beta(α/s², β/s²) (posterior
+/// reshaping: Chapelle & Li 2011, "An empirical evaluation of Thompson sampling", §3).
+fn scaled(experiment: &Experiment, live: &[Beta]) -> Vec<Beta> {
+    let by = experiment.policy.posterior_scale().powi(2);
+    live.iter().map(|b| Beta { alpha: b.alpha / by, beta: b.beta / by }).collect()
+}
+
+/// Trials behind the posteriors: what all arms, disabled ones too, hold beyond their priors.
+fn evidence(experiment: &Experiment, posteriors: &[Beta]) -> f64 {
+    let of_arm = |(b, a): (&Beta, &crate::Arm)| b.alpha + b.beta - a.prior.alpha - a.prior.beta;
+    posteriors.iter().zip(&experiment.arms).map(of_arm).sum::<f64>().max(0.0)
+}
+
 /// The rule's own probabilities of the enabled arms, before floor and holdout.
-fn own_shares(experiment: &Experiment, enabled: &[usize], live: &[Beta]) -> Vec<f64> {
-    match experiment.policy.kind {
-        PolicyKind::Thompson => compare(live).p_best,
+fn own_shares(experiment: &Experiment, enabled: &[usize], live: &[Beta], evidence: f64) -> Vec<f64> {
+    let policy = &experiment.policy;
+    match policy.kind {
+        PolicyKind::Thompson => p_best(&scaled(experiment, live)),
+        PolicyKind::TopTwoThompson => top_two::shares(&scaled(experiment, live), policy.leader_share()),
+        PolicyKind::EpsilonGreedy => {
+            let even = policy.epsilon() / count(live.len());
+            even_among_highest(&means(live)).iter().map(|p| even + (1.0 - policy.epsilon()) * p).collect()
+        }
+        PolicyKind::BayesUcb => even_among_highest(&bayes_ucb::indices(live, evidence)),
         PolicyKind::Fixed => {
             let weight = |&i: &usize| experiment.arms[i].weight;
             let total: f64 = enabled.iter().map(weight).sum();
             enabled.iter().map(|i| weight(i) / total).collect()
         }
-        PolicyKind::EpsilonGreedy => {
-            let epsilon = experiment.policy.epsilon();
-            let top = live.iter().map(Beta::mean).fold(0.0, f64::max);
-            let leads: Vec<bool> = live.iter().map(|b| b.mean() >= top).collect();
-            let leaders = count(leads.iter().filter(|l| **l).count());
-            let even = epsilon / count(live.len());
-            leads.iter().map(|&l| even + if l { (1.0 - epsilon) / leaders } else { 0.0 }).collect()
-        }
     }
+}
+
+fn means(live: &[Beta]) -> Vec<f64> {
+    live.iter().map(Beta::mean).collect()
+}
+
+/// All to the highest; equal shares where several are.
+fn even_among_highest(scores: &[f64]) -> Vec<f64> {
+    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let leaders = count(scores.iter().filter(|s| **s >= top).count());
+    scores.iter().map(|&s| if s >= top { leaders.recip() } else { 0.0 }).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most 100 arms")]
