@@ -8,6 +8,7 @@ mod clock;
 mod decide;
 mod event;
 mod experiment;
+mod health;
 mod id;
 mod key;
 mod learn;
@@ -27,6 +28,7 @@ pub use experiment::{
     Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, OnChange, PolicyKind, PolicySpec, Pooling, Prior,
     RewardKind, RewardSpec, Status, Sticky, StickyBy,
 };
+pub use health::{ChangeConfig, ChangePoint, HourCount, changes, homogeneous_since};
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
 pub use learn::{HourOutcome, candidate_decisions, hour_of, recompute, seen_decisions};
