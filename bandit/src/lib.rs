@@ -28,7 +28,10 @@ pub use experiment::{
     Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, OnChange, PolicyKind, PolicySpec, Pooling, Prior,
     RewardKind, RewardSpec, Status, Sticky, StickyBy,
 };
-pub use health::{ChangeConfig, ChangePoint, HourCount, changes, homogeneous_since};
+pub use health::{
+    Calibration, CalibrationFinding, ChangeConfig, ChangePoint, Dealt, HourCount, PropensityBin, SampleRatio,
+    SampleRatioFinding, changes, homogeneous_since,
+};
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
 pub use learn::{HourOutcome, candidate_decisions, hour_of, recompute, seen_decisions};
