@@ -18,6 +18,7 @@ mod posterior;
 mod quadrature;
 mod results;
 mod segment;
+mod stopping;
 mod validate;
 
 pub use beta::{Beta, Interval};
@@ -26,11 +27,12 @@ pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
     Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, OnChange, PolicyKind, PolicySpec, Pooling, Prior,
-    RewardKind, RewardSpec, Status, Sticky, StickyBy,
+    RewardKind, RewardSpec, Status, Sticky, StickyBy, Stopping,
 };
 pub use health::{
-    Calibration, CalibrationFinding, ChangeConfig, ChangePoint, Dealt, HourCount, PropensityBin, SampleRatio,
-    SampleRatioFinding, changes, homogeneous_since,
+    Calibration, CalibrationFinding, ChangeConfig, ChangePoint, Dealt, ExposureFinding, Exposures, GuardrailFinding,
+    HourCount, PropensityBin, SampleRatio, SampleRatioFinding, Standing, changes, exposure, guardrail,
+    homogeneous_since,
 };
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
@@ -40,4 +42,5 @@ pub use posterior::{ArmPosterior, DecodeError, PosteriorSet};
 pub use quadrature::{Comparison, compare, ratio_interval};
 pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
+pub use stopping::{StoppingAdvice, ValueRemaining, Verdict, advise};
 pub use validate::{FieldError, MAX_ARMS, validate, validate_change};

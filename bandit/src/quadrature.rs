@@ -174,24 +174,29 @@ fn panels(shapes: &[Shape]) -> Vec<f64> {
     let last = |s: &Shape| s.ends[s.ends.len() - 1];
     let low = shapes.iter().map(|s| s.ends[0]).fold(f64::NEG_INFINITY, f64::max);
     let high = shapes.iter().map(last).fold(f64::NEG_INFINITY, f64::max);
+    merged_panels(&shapes.iter().map(|s| s.ends.as_slice()).collect::<Vec<_>>(), low, high)
+}
+
+/// Panel ends from `low` to `high`, no panel wider than that of any list that lives in it.
+pub(crate) fn merged_panels(lists: &[&[f64]], low: f64, high: f64) -> Vec<f64> {
     let mut ends = vec![low];
     let mut at = low;
-    // Each arm's next breakpoint is found by a pointer that only moves right.
-    let mut next = vec![0; shapes.len()];
+    // Each list's next breakpoint is found by a pointer that only moves right.
+    let mut next = vec![0; lists.len()];
     while at < high {
         let mut width = high - at;
-        for (s, k) in shapes.iter().zip(&mut next) {
-            while *k < s.ends.len() && s.ends[*k] <= at {
+        for (s, k) in lists.iter().zip(&mut next) {
+            while *k < s.len() && s[*k] <= at {
                 *k += 1;
             }
-            if *k == s.ends.len() {
+            if *k == s.len() {
                 continue;
             }
             // Not begun: stop where it begins. Begun: at most the local panel's width.
-            width = width.min(if *k == 0 { s.ends[0] - at } else { s.ends[*k] - s.ends[*k - 1] });
+            width = width.min(if *k == 0 { s[0] - at } else { s[*k] - s[*k - 1] });
             // The next panel may be the narrower one.
-            if *k + 1 < s.ends.len() && at + width > s.ends[*k] {
-                width = width.min((s.ends[*k] - at).max(s.ends[*k + 1] - s.ends[*k]));
+            if *k + 1 < s.len() && at + width > s[*k] {
+                width = width.min((s[*k] - at).max(s[*k + 1] - s[*k]));
             }
         }
         if at < FLAT && at + width > -FLAT {
