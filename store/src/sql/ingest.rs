@@ -1,6 +1,7 @@
 //! Taking in a batch: insert what is new, find which decisions that concerns, and move the counts by what changed.
 
 use super::bulk::{Aside, Bulk, Cell, DecisionRow, EventRow, Id, Move};
+use super::findings::two_arms;
 use super::settle::settle;
 use super::{Database, Either, Turn, Tx, damaged, signed, storable};
 use crate::{Ingest, Ingested, Result};
@@ -78,7 +79,9 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest) -> Result<Ingested> {
     }
 
     let mut moved: BTreeMap<Cell, Move> = BTreeMap::new();
+    let logged: Vec<(Id, i64, &DecisionRecord)> = rows.iter().map(|row| (row.id(), row.arm, row.decision)).collect();
     let fresh = insert_decisions(tx, rows, &mut moved).await?;
+    set_aside.extend(contradictions(tx, logged, &fresh).await?);
     let (events, claimed) = insert_events(tx, batch).await?;
     let mut affected: BTreeSet<Id> = claimed;
     // Events may have arrived before their decisions.
@@ -135,6 +138,26 @@ async fn insert_decisions(
         moved.entry(row.cell()).or_default().0 += 1;
     }
     Ok(fresh.iter().map(DecisionRow::id).collect())
+}
+
+/// Of the decisions that were `logged`, those that name another arm than the one that is kept: an assignment has one.
+async fn contradictions(
+    tx: &mut Tx,
+    logged: Vec<(Id, i64, &DecisionRecord)>,
+    fresh: &[Id],
+) -> Result<Vec<(String, String)>> {
+    if logged.len() == fresh.len() {
+        return Ok(Vec::new());
+    }
+    // Whatever came once and was new is kept as it came.
+    let mut times: BTreeMap<Id, usize> = BTreeMap::new();
+    logged.iter().for_each(|(id, ..)| *times.entry(*id).or_default() += 1);
+    fresh.iter().for_each(|id| *times.entry(*id).or_default() -= 1);
+    times.retain(|_, left| *left > 0);
+    let ids: Vec<Id> = times.into_keys().collect();
+    let kept: HashMap<Id, i64> = on!(tx, db => db.arms(&ids).await?).into_iter().collect();
+    let other = logged.into_iter().filter(|(id, arm, _)| kept.get(id).is_some_and(|kept| kept != arm));
+    Ok(other.map(|(_, _, decision)| (two_arms(&decision.experiment), body(decision))).collect())
 }
 
 /// Inserts events that are new, and their claims; returns how many there were and which decisions they claim.

@@ -7,13 +7,14 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "audit",
     "claims",
     "dead_letters",
     "decisions",
     "events",
     "experiments",
+    "findings",
     "imports",
     "keys",
     "leases",
@@ -153,6 +154,7 @@ pub(super) mod server {
 
     crate::conformance!(experiments: OwnDatabase);
     crate::conformance!(outcomes: OwnDatabase);
+    crate::conformance!(findings: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
