@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 /// Experiments of one page of the list.
 const PAGE: usize = 100;
 /// What a record has beside the definition; a definition that is read, edited and sent back may hold them.
-const READ_ONLY: [&str; 6] = ["status", "winner", "created_at", "updated_at", "started_at", "stopped_at"];
+const READ_ONLY: [&str; 7] = ["status", "winner", "created_at", "updated_at", "started_at", "stopped_at", "frozen_at"];
 
 /// Some experiments.
 #[derive(Serialize, ToSchema)]

@@ -103,6 +103,7 @@ async fn ask(posteriors: Arc<dyn PosteriorSets>, decider: Arc<Decider>) -> (Arc<
 fn same(now: &Decider, record: &ExperimentRecord, version: Option<u64>) -> bool {
     now.revision() == record.revision
         && now.status() == record.status
+        && now.is_frozen() == record.frozen_at.is_some()
         && (record.status != Status::Running || version == Some(now.posterior_version()))
 }
 
@@ -114,8 +115,9 @@ async fn compile(stores: &Stores, record: ExperimentRecord) -> Result<Arc<Decide
     };
     // Propensities that were not published with the set take quadrature: not on a thread that answers others.
     let compiled = tokio::task::spawn_blocking(move || {
-        let ExperimentRecord { definition, status, winner, revision, .. } = record;
+        let ExperimentRecord { definition, status, winner, revision, frozen_at, .. } = record;
         Decider::new(definition, status, winner.as_deref(), revision, set.as_ref())
+            .map(|decider| decider.frozen(frozen_at.is_some()))
     });
     let decider = compiled.await.map_err(|e| StoreError::Damaged(e.to_string()))?;
     decider.map(Arc::new).map_err(StoreError::Damaged)

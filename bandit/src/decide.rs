@@ -65,7 +65,7 @@ pub enum Source {
     Holdout,
     /// The control, for who is outside the experiment's traffic.
     NotEnrolled,
-    /// The control (or the winner), because the experiment is not running.
+    /// The control (or the winner), because the experiment is not running, or is frozen by a guardrail.
     Paused,
     /// The policy's draw, while a store did not answer in time.
     Fallback,
@@ -146,6 +146,7 @@ pub struct Decider {
     /// For segments that nothing is known of.
     prior: SegmentPolicy,
     by_user: bool,
+    frozen: bool,
 }
 
 impl Decider {
@@ -179,6 +180,7 @@ impl Decider {
         Ok(Self {
             prior: SegmentPolicy::new(&experiment, &priors, None),
             by_user: experiment.sticky.by.contains(&StickyBy::User),
+            frozen: false,
             winner: winner.and_then(|id| experiment.arm_index(id)),
             arms: experiment.arms.iter().map(|a| a.id.as_str().into()).collect(),
             payloads: payloads.map_err(|e| e.to_string())?,
@@ -189,6 +191,18 @@ impl Decider {
             zone,
             segments,
         })
+    }
+
+    /// The same, dealing the control to everyone new if `frozen`.
+    #[must_use]
+    pub fn frozen(self, frozen: bool) -> Self {
+        Self { frozen, ..self }
+    }
+
+    /// Whether everyone new gets the control.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// The definition.
@@ -251,6 +265,9 @@ impl Decider {
         let (enrolment, holdout) = participation(&self.experiment.id, participant);
         if enrolment >= self.experiment.traffic {
             return self.certain(request, control, Source::NotEnrolled, now);
+        }
+        if self.frozen {
+            return self.certain(request, control, Source::Paused, now);
         }
         let mut deal = self.certain(request, control, Source::Policy, now);
         let a = &mut deal.assignment;

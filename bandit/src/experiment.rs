@@ -41,6 +41,9 @@ pub struct Experiment {
     /// When an assignment becomes a trial.
     #[serde(default)]
     pub exposure: Exposure,
+    /// When the experiment may be stopped; absent: advice by the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<Stopping>,
 }
 
 impl Experiment {
@@ -306,6 +309,45 @@ pub struct Guardrail {
     pub event: String,
     /// Highest acceptable share of trials with it.
     pub max_rate: f64,
+    /// Whether a breach by an arm other than the control deals the control to everyone new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub freeze: bool,
+}
+
+/// When an experiment may be stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub struct Stopping {
+    /// Whether the updater stops it with the winner; otherwise it advises.
+    #[serde(default)]
+    pub automatic: bool,
+    /// Share of the champion's rate that another arm may be better by.
+    #[serde(default = "one_percent")]
+    pub value_remaining: f64,
+    /// Probability with which no more than that may remain.
+    #[serde(default = "rule_of_95")]
+    pub confidence: f64,
+    /// Hours since the start before which nothing is advised.
+    #[serde(default = "one_week")]
+    pub min_hours: u32,
+}
+
+impl Default for Stopping {
+    fn default() -> Self {
+        Self { automatic: false, value_remaining: one_percent(), confidence: rule_of_95(), min_hours: one_week() }
+    }
+}
+
+fn one_percent() -> f64 {
+    0.01
+}
+
+fn rule_of_95() -> f64 {
+    0.95
+}
+
+fn one_week() -> u32 {
+    168
 }
 
 /// When an assignment becomes a trial.

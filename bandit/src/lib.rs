@@ -11,6 +11,7 @@ mod decide;
 mod draw;
 mod event;
 mod experiment;
+mod health;
 mod id;
 mod key;
 #[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
@@ -24,6 +25,7 @@ mod ratio;
 mod results;
 mod segment;
 mod shape;
+mod stopping;
 mod sweep;
 mod validate;
 
@@ -34,7 +36,12 @@ pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
     Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, OnChange, PolicyKind, PolicySpec, Pooling, Prior,
-    RewardKind, RewardSpec, Status, Sticky, StickyBy,
+    RewardKind, RewardSpec, Status, Sticky, StickyBy, Stopping,
+};
+pub use health::{
+    Calibration, CalibrationFinding, ChangeConfig, ChangePoint, Dealt, ExposureFinding, Exposures, GuardrailFinding,
+    HourCount, PropensityBin, SampleRatio, SampleRatioFinding, Standing, changes, exposure, guardrail,
+    homogeneous_since,
 };
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
@@ -46,4 +53,5 @@ pub use posterior::{ArmPosterior, DecodeError, PosteriorSet};
 pub use ratio::ratio_interval;
 pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
+pub use stopping::{StoppingAdvice, ValueRemaining, Verdict, advise};
 pub use validate::{FieldError, MAX_ARMS, validate, validate_change};

@@ -98,3 +98,34 @@ fn legendre(x: f64) -> [f64; NODES + 1] {
     }
     p
 }
+
+/// Panel ends from `low` to `high`, no panel wider than that of any list that lives in it.
+pub(crate) fn merged_panels(lists: &[&[f64]], low: f64, high: f64) -> Vec<f64> {
+    let mut ends = vec![low];
+    let mut at = low;
+    // Each list's next breakpoint is found by a pointer that only moves right.
+    let mut next = vec![0; lists.len()];
+    while at < high {
+        let mut width = high - at;
+        for (s, k) in lists.iter().zip(&mut next) {
+            while *k < s.len() && s[*k] <= at {
+                *k += 1;
+            }
+            if *k == s.len() {
+                continue;
+            }
+            // Not begun: stop where it begins. Begun: at most the local panel's width.
+            width = width.min(if *k == 0 { s[0] - at } else { s[*k] - s[*k - 1] });
+            // The next panel may be the narrower one.
+            if *k + 1 < s.len() && at + width > s[*k] {
+                width = width.min((s[*k] - at).max(s[*k + 1] - s[*k]));
+            }
+        }
+        if at < FLAT && at + width > -FLAT {
+            width = width.min(WIDEST.max(-FLAT - at));
+        }
+        at = if at + width * 1.000_001 >= high { high } else { at + width };
+        ends.push(at);
+    }
+    ends
+}

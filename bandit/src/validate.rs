@@ -71,6 +71,7 @@ pub fn validate(e: &Experiment) -> Result<(), Vec<FieldError>> {
         }
         f.check(share(g.max_rate), format!("guardrails[{i}].max_rate"), "must be 0 to 1");
     }
+    stopping(e, &mut f);
     f.check(share(e.traffic), "traffic", "must be 0 to 1");
     f.check(share(e.holdout), "holdout", "must be 0 to 1");
     f.done()
@@ -175,6 +176,17 @@ fn sticky(e: &Experiment, f: &mut Findings) {
         TimeZone::get(&e.sticky.time_zone).is_ok(),
         "sticky.time_zone",
         format!("'{}' is not an IANA time zone such as 'Asia/Tokyo'", e.sticky.time_zone.escape_debug()),
+    );
+}
+
+fn stopping(e: &Experiment, f: &mut Findings) {
+    let Some(rule) = &e.stopping else { return };
+    f.check((1e-4..=1.0).contains(&rule.value_remaining), "stopping.value_remaining", "must be 0.0001 to 1");
+    f.check((0.5..=0.9999).contains(&rule.confidence), "stopping.confidence", "must be 0.5 to 0.9999");
+    f.check(
+        !rule.automatic || (e.segment_by.is_empty() && e.features.is_empty()),
+        "stopping.automatic",
+        "must be false with segments or features: the best arm may differ between them",
     );
 }
 

@@ -23,6 +23,7 @@ pub trait Experiments: Send + Sync {
     async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<ExperimentRecord>>;
 
     /// Replaces the definition if it is still at `revision` and in `status`, by which it was judged what may change.
+    /// What was frozen goes on.
     async fn replace(
         &self,
         definition: &Experiment,
@@ -31,7 +32,14 @@ pub trait Experiments: Send + Sync {
         change: &Change,
     ) -> Result<ExperimentRecord>;
 
-    /// Moves from one status to another, with a winner if it is stopped with one.
+    /// Deals the control to everyone new from now on, until somebody changes the definition or the status. Nothing that
+    /// is frozen already is frozen again.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Conflict`] when it is not running, or no longer at `revision`.
+    async fn freeze(&self, id: &str, revision: u64, change: &Change) -> Result<ExperimentRecord>;
+
+    /// Moves from one status to another, with a winner if it is stopped with one. What was frozen goes on.
     ///
     /// # Errors
     /// [`crate::StoreError::Conflict`] when it is not in `from`, or `from` may not become `to`.
@@ -79,6 +87,9 @@ pub struct ExperimentRecord {
     /// When it was stopped.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub stopped_at: Option<Timestamp>,
+    /// Since when a breached guardrail deals the control to everyone new.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub frozen_at: Option<Timestamp>,
 }
 
 /// Who changes something, when and why.
@@ -104,7 +115,7 @@ pub struct AuditEntry {
     pub who: String,
     /// Why.
     pub why: String,
-    /// `create`, `replace`, `running`, `paused`, `stopped`, `delete`, `import`.
+    /// `create`, `replace`, `freeze`, `running`, `paused`, `stopped`, `delete`, `import`.
     pub action: String,
     /// Which experiment.
     pub experiment: String,

@@ -13,6 +13,7 @@ mod embedded;
 mod error;
 mod events;
 mod experiments;
+mod findings;
 mod format;
 mod keys;
 mod leases;
@@ -32,13 +33,14 @@ pub use assignments::{Assignments, Durable, Put};
 pub use error::{Result, StoreError};
 pub use events::{Delivery, EventLog, Poison, Receipt};
 pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};
+pub use findings::{DealtRow, Findings, StruckRow};
 pub use keys::{Key, Keys, Scope};
 pub use leases::Leases;
 pub use locations::{Durability, Locations};
 pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes};
 pub use posteriors::PosteriorSets;
-pub use results::{Detail, Group, Health, Holdout, Results, SegmentResult, results};
+pub use results::{Detail, Examined, Group, Health, Holdout, Results, SegmentResult, results};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
 
 /// Tells the recorder what each metric of the stores means.

@@ -3,7 +3,9 @@
 use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
-use crate::{Assignments, EventLog, Experiments, Keys, Leases, Outcomes, PosteriorSets, Result, Runs, StoreError};
+use crate::{
+    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, PosteriorSets, Result, Runs, StoreError,
+};
 use std::sync::Arc;
 
 /// Everything that is kept.
@@ -19,6 +21,8 @@ pub struct Stores {
     pub experiments: Arc<dyn Experiments>,
     /// What became of decisions.
     pub outcomes: Arc<dyn Outcomes>,
+    /// What checks read and found.
+    pub findings: Arc<dyn Findings>,
     /// Update runs.
     pub runs: Arc<dyn Runs>,
     /// API keys.
@@ -56,6 +60,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),
+        findings: database.clone(),
         runs: database.clone(),
         keys: database.clone(),
         leases: database,

@@ -1,12 +1,12 @@
 //! An experiment's results, as the API answers and the dashboard shows them: one computation for both.
 
-use crate::{ExperimentRecord, Result, RunStatus, Stores};
+use crate::{ExperimentRecord, Result, RunStatus, StoreError, Stores};
 use bandit::{
     ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, PosteriorSet, Status, hour_of,
     recompute, segment_weights, summarise, trials_by_segment,
 };
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -91,7 +91,7 @@ pub struct Delay {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// What is checked.
     pub check: String,
@@ -99,6 +99,18 @@ pub struct Health {
     pub ok: bool,
     /// What was found.
     pub detail: String,
+    /// The numbers behind it.
+    #[serde(flatten)]
+    pub numbers: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What the updater keeps of its checks: what readers are told, and what it needs to go on.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Examined {
+    /// One line for each check.
+    pub lines: Vec<Health>,
+    /// Of the updater alone.
+    pub state: serde_json::Value,
 }
 
 /// How far results go.
@@ -121,7 +133,11 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
     let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);
-    let health = vec![freshness(record, &runs, backlog), pooling(e), guardrails(e)].into_iter().flatten().collect();
+    let mut health: Vec<Health> = [freshness(record, &runs, backlog), pooling(e)].into_iter().flatten().collect();
+    if let Some(text) = stores.findings.findings(&e.id).await? {
+        let damaged = |error| StoreError::Damaged(format!("findings of '{}': {error}", e.id));
+        health.append(&mut serde_json::from_str::<Examined>(&text).map_err(damaged)?.lines);
+    }
     let (experiment, version) = (e.clone(), set.as_ref().map_or(0, |s| s.version));
     // Quadrature over a hundred segments takes a while: not on a thread that answers others.
     let revision = record.revision;
@@ -241,7 +257,7 @@ fn freshness(record: &ExperimentRecord, runs: &[crate::Run], backlog: Option<u64
             ),
         },
     };
-    Some(Health { check: "update".into(), ok, detail })
+    Some(Health { check: "update".into(), ok, detail, numbers: serde_json::Map::new() })
 }
 
 /// Says what the definition asks for and this release does not do.
@@ -251,13 +267,6 @@ fn pooling(e: &Experiment) -> Option<Health> {
         check: "pooling".into(),
         ok: false,
         detail: "segments learn alone: 'hierarchical' pooling is not computed by this release".into(),
-    })
-}
-
-fn guardrails(e: &Experiment) -> Option<Health> {
-    (!e.guardrails.is_empty()).then(|| Health {
-        check: "guardrails".into(),
-        ok: false,
-        detail: "guardrail events are kept but their rates are not judged by this release".into(),
+        numbers: serde_json::Map::new(),
     })
 }

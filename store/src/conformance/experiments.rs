@@ -241,3 +241,29 @@ pub async fn every_change_is_audited(place: impl Place) {
     let page = experiments.audit(Some("e"), Some(own[1].id), 2).await.unwrap();
     assert_eq!(page, own[2..4]);
 }
+
+/// A frozen experiment stays so until its definition or status changes; the change is audited and noticed.
+pub async fn frozen_until_somebody_acts(place: impl Place) {
+    let stores = place.open().await;
+    let experiments = &stores.experiments;
+    created(&**experiments, "e", &[]).await;
+    assert!(matches!(experiments.freeze("e", 1, &by_me()).await, Err(StoreError::Conflict(_))), "a draft");
+    let started = experiments.set_status("e", Draft, Running, None, &by_me()).await.unwrap();
+    assert!(matches!(experiments.freeze("e", 2, &by_me()).await, Err(StoreError::Conflict(_))), "another revision");
+    assert!(matches!(experiments.freeze("none", 1, &by_me()).await, Err(StoreError::Missing(_))));
+    let before = experiments.changes().await.unwrap();
+    let frozen = experiments.freeze("e", 1, &change("updater", "errors", 5)).await.unwrap();
+    assert_eq!(frozen, crate::ExperimentRecord { frozen_at: Some(moment(5)), ..started });
+    assert_eq!(experiments.get("e").await.unwrap(), Some(frozen.clone()));
+    assert!(experiments.changes().await.unwrap() > before);
+    let entry = experiments.audit(Some("e"), None, 1).await.unwrap().remove(0);
+    assert_eq!((&*entry.action, &*entry.who, &*entry.why), ("freeze", "updater", "errors"));
+    let noticed = experiments.changes().await.unwrap();
+    assert_eq!(experiments.freeze("e", 1, &change("updater", "again", 6)).await.unwrap(), frozen);
+    assert_eq!(experiments.changes().await.unwrap(), noticed, "frozen once");
+    experiments.replace(&experiment("e", ""), 1, Running, &by_me()).await.unwrap();
+    assert_eq!(experiments.get("e").await.unwrap().unwrap().frozen_at, None, "a new definition");
+    experiments.freeze("e", 2, &by_me()).await.unwrap();
+    experiments.set_status("e", Running, Paused, None, &by_me()).await.unwrap();
+    assert_eq!(experiments.get("e").await.unwrap().unwrap().frozen_at, None, "a new status");
+}

@@ -10,6 +10,7 @@
 pub mod assignments;
 pub mod event_log;
 pub mod experiments;
+pub mod findings;
 pub mod keys;
 pub mod leases;
 pub mod outcomes;
@@ -66,7 +67,7 @@ macro_rules! conformance {
     (experiments: $place:ty) => {
         $crate::conformance!(@experiments $place: created_once listed_in_pages replaced_at_its_revision
             one_of_two_editors_wins statuses_follow_the_life stopped_with_a_winner deleted_by_its_rules
-            a_draft_with_outcomes_keeps_its_id every_change_is_audited);
+            a_draft_with_outcomes_keeps_its_id every_change_is_audited frozen_until_somebody_acts);
     };
     (outcomes: $place:ty) => {
         $crate::conformance!(@outcomes $place: any_order_gives_the_same_counts windows_have_edges
@@ -74,6 +75,10 @@ macro_rules! conformance {
             trials_by_exposure the_holdout_is_apart large_batches imported_whole_or_not import_names_are_taken
             batches_beside_each_other an_id_counts_once_on_any_day odd_days_count texts_of_any_characters
             the_past_is_forgotten forgotten_beside_batches);
+    };
+    (findings: $place:ty) => {
+        $crate::conformance!(@findings $place: kept_and_replaced dealt_by_hour_and_all_else struck_by_event
+            several_arms_of_a_user two_arms_of_an_assignment);
     };
     (runs: $place:ty) => {
         $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back

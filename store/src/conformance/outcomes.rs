@@ -128,7 +128,7 @@ pub async fn an_id_counts_once(place: impl Place) {
     let reward = event(&e, "r", UserEventKind::Reward, 1, &[&d]);
     let worthless = (bandit::UserEvent { value: 0.0, ..reward.0.clone() }, reward.1.clone());
     let first = batch(&[d.clone(), other_arm.clone()], &[worthless, reward.clone()]);
-    assert_eq!(stores.outcomes.ingest(&first).await.unwrap(), Ingested { decisions: 1, events: 1, set_aside: 0 });
+    assert_eq!(stores.outcomes.ingest(&first).await.unwrap(), Ingested { decisions: 1, events: 1, set_aside: 1 });
     let second = batch(&[other_arm], &[reward]);
     assert_eq!(stores.outcomes.ingest(&second).await.unwrap(), Ingested::default());
     assert_eq!(total(&*stores.outcomes, &e).await, (1, 0));

@@ -127,6 +127,9 @@ pub(super) trait Bulk {
     /// Inserts the decisions whose ids are new, and returns them. `rows` have an id each, and are in its order.
     async fn insert_decisions<'a>(&mut self, rows: Vec<DecisionRow<'a>>) -> Result<Vec<DecisionRow<'a>>>;
 
+    /// The arms that those of `ids` have which are decisions. `ids` are in order.
+    async fn arms(&mut self, ids: &[Id]) -> Result<Vec<(Id, i64)>>;
+
     /// Inserts the events whose keys are new with their claims, and returns them. `rows` have a key each, and are in
     /// its order.
     async fn insert_events<'a>(&mut self, rows: Vec<EventRow<'a>>) -> Result<Vec<EventRow<'a>>>;

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bandit::{Experiment, Status};
 use sqlx::AssertSqlSafe;
 
-const COLUMNS: &str = "id, definition, status, winner, revision, created_at, updated_at, started_at, stopped_at";
+const COLUMNS: &str = "id, definition, status, winner, revision, created_at, updated_at, started_at, stopped_at, \
+     frozen_at";
 
 #[derive(sqlx::FromRow)]
 struct ExperimentRow {
@@ -19,6 +20,7 @@ struct ExperimentRow {
     updated_at: i64,
     started_at: Option<i64>,
     stopped_at: Option<i64>,
+    frozen_at: Option<i64>,
 }
 
 fn record(row: ExperimentRow) -> Result<ExperimentRecord> {
@@ -32,6 +34,7 @@ fn record(row: ExperimentRow) -> Result<ExperimentRecord> {
         updated_at: moment(row.updated_at)?,
         started_at: moments(row.started_at)?,
         stopped_at: moments(row.stopped_at)?,
+        frozen_at: moments(row.frozen_at)?,
     })
 }
 
@@ -144,7 +147,8 @@ impl Experiments for Database {
         }
         on!(&mut tx, db => {
             sqlx::query(
-                "UPDATE experiments SET definition = $2, revision = revision + 1, updated_at = $3 WHERE id = $1",
+                "UPDATE experiments SET definition = $2, revision = revision + 1, updated_at = $3, frozen_at = NULL
+                 WHERE id = $1",
             )
             .bind(&definition.id)
             .bind(&document)
@@ -154,6 +158,31 @@ impl Experiments for Database {
         });
         audit(&mut tx, "replace", &definition.id, &document, change).await?;
         let record = existing(&mut tx, &definition.id).await?;
+        tx.commit().await?;
+        Ok(record)
+    }
+
+    async fn freeze(&self, id: &str, revision: u64, change: &Change) -> Result<ExperimentRecord> {
+        let mut tx = self.write(Turn::Small).await?;
+        let now = existing(&mut tx, id).await?;
+        if now.status != Status::Running || now.revision != revision {
+            return Err(StoreError::Conflict(format!(
+                "experiment '{id}' is {} at revision {}, not running at {revision}",
+                now.status, now.revision
+            )));
+        }
+        if now.frozen_at.is_some() {
+            return Ok(now);
+        }
+        on!(&mut tx, db => {
+            sqlx::query("UPDATE experiments SET frozen_at = $2 WHERE id = $1")
+                .bind(id)
+                .bind(change.at.as_millisecond())
+                .execute(&mut **db)
+                .await?;
+        });
+        audit(&mut tx, "freeze", id, "null", change).await?;
+        let record = existing(&mut tx, id).await?;
         tx.commit().await?;
         Ok(record)
     }
@@ -176,7 +205,7 @@ impl Experiments for Database {
         }
         on!(&mut tx, db => {
             sqlx::query(
-                "UPDATE experiments SET status = $2, winner = $3, updated_at = $4,
+                "UPDATE experiments SET status = $2, winner = $3, updated_at = $4, frozen_at = NULL,
                      started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, $4) ELSE started_at END,
                      stopped_at = CASE WHEN $2 = 'stopped' THEN $4 END
                  WHERE id = $1",

@@ -2,6 +2,7 @@
 
 use super::bulk::{Aside, Bulk, DecisionRow, EventRow, Id, Moves};
 use super::evaluate::Counts;
+use super::findings::two_arms;
 use super::settle::settle;
 use super::{Database, Either, Turn, Tx, damaged, signed, storable};
 use crate::{Ingest, Ingested, Result};
@@ -79,7 +80,9 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest) -> Result<Ingested> {
     }
 
     let mut moved = Moves::default();
+    let logged: Vec<(Id, i64, &DecisionRecord)> = rows.iter().map(|row| (row.id(), row.arm, row.decision)).collect();
     let fresh = insert_decisions(tx, rows, &mut moved).await?;
+    set_aside.extend(contradictions(tx, logged, &fresh).await?);
     let (events, claimed) = insert_events(tx, batch).await?;
     let mut affected: BTreeSet<Id> = claimed;
     // Events may have arrived before their decisions.
@@ -142,6 +145,26 @@ async fn insert_decisions(tx: &mut Tx, mut rows: Vec<DecisionRow<'_>>, moved: &m
         moved.add(row.cell(), row.decision.at.as_millisecond(), Counts::default(), trial);
     }
     Ok(fresh.iter().map(DecisionRow::id).collect())
+}
+
+/// Of the decisions that were `logged`, those that name another arm than the one that is kept: an assignment has one.
+async fn contradictions(
+    tx: &mut Tx,
+    logged: Vec<(Id, i64, &DecisionRecord)>,
+    fresh: &[Id],
+) -> Result<Vec<(String, String)>> {
+    if logged.len() == fresh.len() {
+        return Ok(Vec::new());
+    }
+    // Whatever came once and was new is kept as it came.
+    let mut times: BTreeMap<Id, usize> = BTreeMap::new();
+    logged.iter().for_each(|(id, ..)| *times.entry(*id).or_default() += 1);
+    fresh.iter().for_each(|id| *times.entry(*id).or_default() -= 1);
+    times.retain(|_, left| *left > 0);
+    let ids: Vec<Id> = times.into_keys().collect();
+    let kept: HashMap<Id, i64> = on!(tx, db => db.arms(&ids).await?).into_iter().collect();
+    let other = logged.into_iter().filter(|(id, arm, _)| kept.get(id).is_some_and(|kept| kept != arm));
+    Ok(other.map(|(_, _, decision)| (two_arms(&decision.experiment), body(decision))).collect())
 }
 
 /// Inserts events that are new, and their claims; returns how many there were and which decisions they claim.

@@ -17,6 +17,7 @@ macro_rules! on {
 mod bulk;
 mod evaluate;
 mod experiments;
+mod findings;
 mod import;
 mod ingest;
 mod keys;

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "audit",
     "claims",
     "dead_letters",
@@ -18,6 +18,7 @@ const TABLES: [&str; 14] = [
     "delays",
     "events",
     "experiments",
+    "findings",
     "imports",
     "keys",
     "leases",
@@ -197,6 +198,7 @@ pub(super) mod server {
 
     crate::conformance!(experiments: OwnDatabase);
     crate::conformance!(outcomes: OwnDatabase);
+    crate::conformance!(findings: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);

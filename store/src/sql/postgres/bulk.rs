@@ -57,6 +57,20 @@ impl Bulk for PgConnection {
         Ok(rows)
     }
 
+    async fn arms(&mut self, ids: &[Id]) -> Result<Vec<(Id, i64)>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT d.id, CAST(d.arm AS BIGINT) FROM decision_keys k JOIN decisions d ON d.id = k.id AND d.at = k.at
+             WHERE k.id = ANY($1)",
+        )
+        .bind(ids)
+        .fetch_all(self)
+        .await?;
+        rows.into_iter().map(|(bytes, arm)| Ok((id(&bytes)?, arm))).collect()
+    }
+
     async fn insert_events<'a>(&mut self, mut rows: Vec<EventRow<'a>>) -> Result<Vec<EventRow<'a>>> {
         let new = sqlx::query_scalar(
             "INSERT INTO event_keys (key) SELECT * FROM unnest($1::bytea[]) ON CONFLICT DO NOTHING RETURNING key",

@@ -46,6 +46,18 @@ impl Bulk for SqliteConnection {
         Ok(rows)
     }
 
+    async fn arms(&mut self, ids: &[Id]) -> Result<Vec<(Id, i64)>> {
+        let mut arms = Vec::new();
+        for chunk in ids.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT id, arm FROM decisions WHERE id IN ");
+            list(&mut sql, chunk);
+            for (bytes, arm) in sql.build_query_as::<(Vec<u8>, i64)>().fetch_all(&mut *self).await? {
+                arms.push((id(&bytes)?, arm));
+            }
+        }
+        Ok(arms)
+    }
+
     async fn insert_events<'a>(&mut self, mut rows: Vec<EventRow<'a>>) -> Result<Vec<EventRow<'a>>> {
         let keys: Vec<Id> = rows.iter().map(|row| row.key).collect();
         let old = found(self, "SELECT key FROM events WHERE key IN ", &keys).await?;

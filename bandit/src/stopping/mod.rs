@@ -1,0 +1,19 @@
+//! When to stop: advice in one sentence, and an act only where the experiment asks for it.
+//!
+//! The rule is Scott's: stop once the value remaining is above 1 % of the champion's rate with probability at most 5 %.
+//! A posterior may be looked at any time, but a rule that fires the first time it holds picks the moments at which luck
+//! looks like proof, and its 5 % are an average over experiments that are like the prior. So it is not asked in the first
+//! week, and simulated: Thompson sampling, a hundred trials and one look each hour, 2 to 10 arms as different as draws
+//! from Beta(1, 20) or logit-normal ones around 5 %; the champion was within 1 % of the best in 97 % of 600 runs. Where all
+//! arms lie within 10 % of each other it was in 85 to 91 % only: there the rule errs more often than it says, by little.
+//! A proof that holds in every environment is no way out, since Thompson sampling deals too few trials to a losing arm to
+//! ever complete it.
+
+mod rule;
+mod value;
+
+pub use rule::{StoppingAdvice, Verdict, advise};
+pub use value::ValueRemaining;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The stopping rules.
+
+use super::value::ValueRemaining;
+use crate::beta::Beta;
+use crate::experiment::Experiment;
+use serde::{Deserialize, Serialize};
+
+/// Points of the curve of the value remaining.
+const POINTS: u32 = 41;
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// A guardrail is breached.
+    Guardrail,
+    /// Not long enough to know a week's rhythm.
+    TooEarly,
+    /// There is little left to gain beyond the champion.
+    Winner,
+    /// No arm is likely to beat the control by what is worth it.
+    Futile,
+    /// There is something left to learn.
+    Continue,
+}
+
+/// Advice, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoppingAdvice {
+    /// What to do.
+    pub verdict: Verdict,
+    /// Index of the arm that is most probably best.
+    pub champion: usize,
+    /// P(some arm beats the champion by more than the tolerated share of its rate).
+    pub p_remaining: f64,
+    /// The value that remains at most with the rule's confidence, relative to the champion's rate.
+    pub remaining: f64,
+    /// (value, probability that more remains), for a plot.
+    pub curve: Vec<(f64, f64)>,
+    /// One sentence.
+    pub advice: String,
+}
+
+/// Advises on an experiment that has run for `hours`. `posteriors` are those of all arms in the definition's order;
+/// disabled arms are no candidates. `breached` says that a guardrail is. None without enabled arms.
+#[must_use]
+pub fn advise(experiment: &Experiment, posteriors: &[Beta], hours: u32, breached: bool) -> Option<StoppingAdvice> {
+    let rule = experiment.stopping.clone().unwrap_or_default();
+    let live: Vec<usize> = (0..posteriors.len()).filter(|&i| experiment.arms[i].enabled).collect();
+    let betas: Vec<Beta> = live.iter().map(|&i| posteriors[i]).collect();
+    let value = ValueRemaining::new(&betas)?;
+    let champion = live[value.champion];
+    let p_remaining = value.exceeds(rule.value_remaining);
+    let remaining = value.quantile(rule.confidence);
+    let futile = live.iter().position(|&i| i == experiment.control()).is_some_and(|control| {
+        ValueRemaining::of(&betas, control).exceeds(rule.value_remaining) <= 1.0 - rule.confidence
+    });
+    let leads = p_remaining <= 1.0 - rule.confidence;
+    let name = &experiment.arms[champion].id;
+    let (sure, little) = (rule.confidence * 100.0, rule.value_remaining * 100.0);
+    let (verdict, advice) = if breached {
+        (Verdict::Guardrail, "A guardrail is breached: pause, or disable the arms that break it.".to_owned())
+    } else if hours < rule.min_hours {
+        (Verdict::TooEarly, format!("Wait until {} hours have passed: {hours} have.", rule.min_hours))
+    } else if leads && !(futile && champion == experiment.control()) {
+        (
+            Verdict::Winner,
+            format!("Stop with '{name}': with {sure:.0} % probability no arm beats it by more than {little} %."),
+        )
+    } else if futile {
+        (
+            Verdict::Futile,
+            format!("Stop and keep the control: with {sure:.0} % probability no arm beats it by more than {little} %."),
+        )
+    } else {
+        (
+            Verdict::Continue,
+            format!("Go on: another arm may still beat '{name}' by up to {:.1} % of its rate.", remaining * 100.0),
+        )
+    };
+    Some(StoppingAdvice { verdict, champion, p_remaining, remaining, curve: value.curve(0.999, POINTS), advice })
+}
