@@ -13,7 +13,6 @@ mod event;
 mod experiment;
 mod id;
 mod key;
-#[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
 mod lanes;
 mod learn;
 mod policy;
