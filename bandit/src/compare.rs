@@ -98,9 +98,10 @@ fn shares(shapes: &[Shape]) -> Vec<f64> {
 /// highest upper end; and the highest, above which all are 1.
 fn region(shapes: &[Shape]) -> Option<[f64; 3]> {
     let low = shapes.iter().map(Shape::first).reduce(f64::max)?;
-    let [second, high] = shapes.iter().map(Shape::last).fold([f64::NEG_INFINITY; 2], |[second, high], end| {
-        [second.max(end.min(high)), high.max(end)]
-    });
+    let [second, high] = shapes
+        .iter()
+        .map(Shape::last)
+        .fold([f64::NEG_INFINITY; 2], |[second, high], end| [second.max(end.min(high)), high.max(end)]);
     Some([low, second.max(low), high])
 }
 
@@ -189,7 +190,9 @@ mod tests {
     #[test]
     fn small_probabilities_are_those_of_the_closed_form() {
         use statrs::function::beta::ln_beta;
-        for [a1, b1, a2, b2] in [[40, 960, 10, 990], [300, 700, 100, 900], [500, 500, 120, 880], [3, 10_000, 1, 300_000]] {
+        for [a1, b1, a2, b2] in
+            [[40, 960, 10, 990], [300, 700, 100, 900], [500, 500, 120, 880], [3, 10_000, 1, 300_000]]
+        {
             let beta = |a: u32, b: u32| Beta { alpha: a.into(), beta: b.into() };
             let [x1, y1, y2] = [a1, b1, b2].map(f64::from);
             let term = |i: f64| ln_beta(x1 + i, y2 + y1) - (y2 + i).ln() - ln_beta(1.0 + i, y2) - ln_beta(x1, y1);

@@ -115,6 +115,27 @@ mod tests {
         }
     }
 
+    /// Nearly all normals are accepted: only many draws tell which should not have been.
+    #[test]
+    fn two_million_draws_follow_the_closed_forms() {
+        const DRAWS: u32 = 2_000_000;
+        let below: [(f64, fn(f64) -> f64); 2] = [(1.0, |x| -(-x).exp_m1()), (2.0, |x| 1.0 - (-x).exp() * (1.0 + x))];
+        for (shape, below) in below {
+            let gamma = Gamma::new(shape);
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+            let mut bins = [0u32; 20];
+            for _ in 0..DRAWS {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 19")]
+                let bin = (below(gamma.sample(&mut rng)) * 20.0) as usize;
+                bins[bin.min(19)] += 1;
+            }
+            let expected = f64::from(DRAWS) / 20.0;
+            let statistic: f64 = bins.iter().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
+            // 19 degrees of freedom: 60 has a probability of 4e-6.
+            assert!(statistic < 60.0, "{shape}: {statistic} {bins:?}");
+        }
+    }
+
     /// The bound that spares two logarithms lies below what it bounds.
     #[test]
     fn nothing_is_accepted_that_the_logarithms_refuse() {

@@ -84,8 +84,20 @@ pub(crate) fn ln_1p(x: &Lanes) -> Lanes {
     };
     each(x, |x| {
         // A power of two brings 1 + x between √½ and √2.
-        let (scale, ln) = if x > 1.83 { (0.25, 2.0) } else if x > 0.415 { (0.5, 1.0) } else { (1.0, 0.0) };
-        let (scale, ln) = if x < -0.646 { (4.0, -2.0) } else if x < -0.293 { (2.0, -1.0) } else { (scale, ln) };
+        let (scale, ln) = if x > 1.83 {
+            (0.25, 2.0)
+        } else if x > 0.415 {
+            (0.5, 1.0)
+        } else {
+            (1.0, 0.0)
+        };
+        let (scale, ln) = if x < -0.646 {
+            (4.0, -2.0)
+        } else if x < -0.293 {
+            (2.0, -1.0)
+        } else {
+            (scale, ln)
+        };
         let f = x * scale + (scale - 1.0);
         let s = f / (2.0 + f);
         let square = s * s;

@@ -14,7 +14,6 @@ mod experiment;
 mod health;
 mod id;
 mod key;
-#[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
 mod lanes;
 mod learn;
 mod policy;

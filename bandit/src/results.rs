@@ -1,10 +1,10 @@
 //! What an owner reads: arms beside each other.
 
 use crate::beta::{Beta, Interval};
+use crate::compare::compare;
 use crate::experiment::Experiment;
 use crate::learn::HourOutcome;
 use crate::posterior::{ArmPosterior, PosteriorSet};
-use crate::compare::compare;
 use crate::ratio::ratio_interval;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -18,8 +18,7 @@ fn beta(alpha: f64, beta: f64) -> Beta {
 
 fn experiment(arms: usize, policy: &str) -> Experiment {
     let arms: Vec<String> = (0..arms).map(|i| format!(r#"{{"id":"a{i}"}}"#)).collect();
-    let json =
-        format!(r#"{{"id":"e","arms":[{}],"policy":{policy},"reward":{{"event":"buy"}}}}"#, arms.join(","));
+    let json = format!(r#"{{"id":"e","arms":[{}],"policy":{policy},"reward":{{"event":"buy"}}}}"#, arms.join(","));
     let e: Experiment = serde_json::from_str(&json).unwrap();
     if e.arms.len() > 1 {
         bandit::validate(&e).unwrap();
@@ -82,9 +81,8 @@ fn kinds() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(r#""kind":"thompson""#.to_owned()),
         (0.1f64..4.0).prop_map(|s| format!(r#""kind":"thompson","posterior_scale":{s}"#)),
-        (0.0f64..1.0, 0.2f64..3.0).prop_map(|(l, s)| {
-            format!(r#""kind":"top_two_thompson","leader_share":{l},"posterior_scale":{s}"#)
-        }),
+        (0.0f64..1.0, 0.2f64..3.0)
+            .prop_map(|(l, s)| { format!(r#""kind":"top_two_thompson","leader_share":{l},"posterior_scale":{s}"#) }),
         (0.0f64..1.0).prop_map(|e| format!(r#""kind":"epsilon_greedy","epsilon":{e}"#)),
         Just(r#""kind":"bayes_ucb""#.to_owned()),
         Just(r#""kind":"fixed""#.to_owned()),
@@ -100,17 +98,19 @@ struct Setting {
 
 fn settings(most: usize) -> impl Strategy<Value = Setting> {
     let share = || prop_oneof![Just(0.0), 0.0f64..1.0];
-    (posteriors(most), kinds(), share(), share(), any::<(u64, u128)>()).prop_map(|(posteriors, kind, floor, holdout, bits)| {
-        let k = posteriors.len();
-        let mut experiment = experiment(k, &format!("{{{kind},\"floor\":{}}}", floor / k as f64));
-        experiment.holdout = holdout;
-        for (i, arm) in experiment.arms.iter_mut().enumerate() {
-            // A quarter is disabled, never the first; a quarter has no weight.
-            arm.enabled = i == 0 || bits.1 >> (2 * i) & 3 != 0;
-            arm.weight = if i > 0 && bits.1 >> (64 + 2 * i) & 3 == 0 { 0.0 } else { 1.0 + i as f64 };
-        }
-        Setting { experiment, posteriors, version: bits.0 }
-    })
+    (posteriors(most), kinds(), share(), share(), any::<(u64, u128)>()).prop_map(
+        |(posteriors, kind, floor, holdout, bits)| {
+            let k = posteriors.len();
+            let mut experiment = experiment(k, &format!("{{{kind},\"floor\":{}}}", floor / k as f64));
+            experiment.holdout = holdout;
+            for (i, arm) in experiment.arms.iter_mut().enumerate() {
+                // A quarter is disabled, never the first; a quarter has no weight.
+                arm.enabled = i == 0 || bits.1 >> (2 * i) & 3 != 0;
+                arm.weight = if i > 0 && bits.1 >> (64 + 2 * i) & 3 == 0 { 0.0 } else { 1.0 + i as f64 };
+            }
+            Setting { experiment, posteriors, version: bits.0 }
+        },
+    )
 }
 
 proptest! {
@@ -303,7 +303,8 @@ fn weights_are_drawn_without_replacement() {
     let policy = ListPolicy::new(&e, &[beta(1.0, 1.0); 4], 4).unwrap();
     let total: f64 = weights.iter().sum();
     let second = |i: usize| -> f64 {
-        let after = |h: usize| weights[h] / total * weights[i] / (0..4).filter(|&m| m != h).map(|m| weights[m]).sum::<f64>();
+        let after =
+            |h: usize| weights[h] / total * weights[i] / (0..4).filter(|&m| m != h).map(|m| weights[m]).sum::<f64>();
         (0..4).filter(|&h| h != i).map(after).sum()
     };
     near(&policy.propensities()[0], &weights.map(|w| w / total));

@@ -122,8 +122,7 @@ fn by_score(scores: Vec<f64>, length: usize) -> (Rule, Vec<Vec<f64>>) {
 /// Arms without weight follow all others in random order.
 fn by_weight(weights: &[f64], length: usize) -> Vec<Vec<f64>> {
     let heavy: Vec<usize> = (0..weights.len()).filter(|&i| weights[i] > 0.0).collect();
-    let among =
-        rank::of_weights(&heavy.iter().map(|&i| weights[i]).collect::<Vec<_>>(), length.min(heavy.len()));
+    let among = rank::of_weights(&heavy.iter().map(|&i| weights[i]).collect::<Vec<_>>(), length.min(heavy.len()));
     let weightless = count(weights.len() - heavy.len());
     (0..length)
         .map(|j| match among.get(j) {

@@ -10,8 +10,6 @@ use crate::quadrature::{NODES, rule};
 use crate::shape::Shape;
 use crate::sweep::{Panel, sweep};
 
-
-
 /// Row j: probabilities that each arm's draw is the j-th highest, for the first `length` positions.
 pub(super) fn of_betas(arms: &[Beta], length: usize) -> Vec<Vec<f64>> {
     let shapes = outlines(arms);
