@@ -5,6 +5,7 @@
 
 mod beta;
 mod clock;
+mod context;
 mod decide;
 mod event;
 mod experiment;
@@ -21,6 +22,10 @@ mod validate;
 
 pub use beta::{Beta, Interval};
 pub use clock::Clock;
+pub use context::{
+    Coefficients, ContextModel, ContextOutcome, ContextPolicy, Encoder, Encoding, Link, MAX_COLUMNS, MAX_FEATURES,
+    Normal, declared_features, highest, recompute_model,
+};
 pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{

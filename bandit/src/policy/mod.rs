@@ -114,7 +114,8 @@ impl SegmentPolicy {
 /// The rule's own probabilities of the enabled arms, before floor and holdout.
 fn own_shares(experiment: &Experiment, enabled: &[usize], live: &[Beta]) -> Vec<f64> {
     match experiment.policy.kind {
-        PolicyKind::Thompson => compare(live).p_best,
+        // What a contextual policy deals depends on the request: this is what is known without it.
+        PolicyKind::Thompson | PolicyKind::LogisticThompson | PolicyKind::LinearThompson => compare(live).p_best,
         PolicyKind::Fixed => {
             let weight = |&i: &usize| experiment.arms[i].weight;
             let total: f64 = enabled.iter().map(weight).sum();
