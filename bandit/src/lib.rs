@@ -24,7 +24,7 @@ pub use beta::{Beta, Interval};
 pub use clock::Clock;
 pub use context::{
     Coefficients, ContextModel, ContextOutcome, ContextPolicy, Encoder, Encoding, Link, MAX_COLUMNS, MAX_FEATURES,
-    Normal, declared_features, highest, recompute_model,
+    Normal, declared_features, highest, most_context_outcomes, recompute_model,
 };
 pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};

@@ -22,6 +22,16 @@ pub struct ContextOutcome {
     pub rewards: u64,
 }
 
+/// Values of features that are kept in memory while a model is made.
+const MOST_VALUES: usize = 4_000_000;
+
+/// Most outcomes that a model is made from, the newest: each is a distinct context in an hour and arm, and takes memory.
+/// Categories never come near; numbers that are all different do after so many decisions.
+#[must_use]
+pub fn most_context_outcomes(experiment: &Experiment) -> usize {
+    (MOST_VALUES / (experiment.features.len() + 4)).min(400_000)
+}
+
 /// Weighted trials and rewards of one row of columns and one arm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Count {

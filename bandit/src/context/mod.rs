@@ -10,7 +10,7 @@ mod model;
 mod policy;
 mod propensity;
 
-pub use cells::ContextOutcome;
+pub use cells::{ContextOutcome, most_context_outcomes};
 pub use features::{Encoder, Encoding, MAX_COLUMNS, MAX_FEATURES, declared_features};
 pub(crate) use model::link_of;
 pub use model::{Coefficients, ContextModel, Link, recompute_model};

@@ -61,6 +61,12 @@ impl Coefficients {
 }
 
 impl ContextModel {
+    /// What a contextual experiment deals from before it has evidence; none for other kinds of policy.
+    #[must_use]
+    pub fn prior(experiment: &Experiment) -> Option<Self> {
+        recompute_model(experiment, &[], Timestamp::UNIX_EPOCH, &|_| 1.0)
+    }
+
     /// Whether its lists have the lengths they must have for `arms` arms, and finite numbers.
     pub(crate) fn is_sound(&self, arms: usize) -> bool {
         let columns = self.features.columns();

@@ -1,5 +1,6 @@
 //! Contextual Thompson sampling, compiled to deal.
 
+use super::cells::ContextOutcome;
 use super::cholesky::Lower;
 use super::features::Columns;
 use super::logistic::dot;
@@ -11,6 +12,11 @@ use crate::segment::Context;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+
+/// Hours of decision back from the newest whose contexts the mean is over.
+const RECENT_HOURS: i64 = 24 * 7;
+/// Contexts in the mean, times arms squared, as the work grows.
+const MEAN_WORK: usize = 20_000;
 
 /// A contextual policy, ready to deal.
 ///
@@ -102,6 +108,34 @@ impl ContextPolicy {
             all[*i] = self.share(highest(&predictors, place));
         }
         all
+    }
+
+    /// Mean probability of each arm over the contexts of the latest outcomes, weighted by trials: what the policy deals
+    /// now, on such visitors as came last. Without outcomes, of a context without features.
+    pub(crate) fn mean_propensities(&self, outcomes: &[ContextOutcome], arms: usize) -> Vec<f64> {
+        let mut latest: Vec<(i64, String, &ContextOutcome)> = Vec::new();
+        if let Some(newest) = outcomes.iter().filter(|o| o.trials > 0).map(|o| o.hour).max() {
+            let recent = outcomes.iter().filter(|o| o.trials > 0 && newest - o.hour < RECENT_HOURS);
+            latest = recent.map(|o| (-o.hour, serde_json::to_string(&o.features).unwrap_or_default(), o)).collect();
+            // Whatever order they came in; of one context, one suffices.
+            latest.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        }
+        let mut sums = vec![0.0; arms];
+        let (mut total, mut left) = (0.0, MEAN_WORK / (arms * arms).max(1) + 8);
+        for same in latest.chunk_by(|a, b| (a.0, &a.1) == (b.0, &b.1)) {
+            let trials = same.iter().fold(0u64, |sum, (_, _, o)| sum.saturating_add(o.trials));
+            #[expect(clippy::cast_precision_loss, reason = "a weight")]
+            let weight = trials as f64;
+            for (sum, p) in sums.iter_mut().zip(self.propensities(&same[0].2.features, arms)) {
+                *sum += weight * p;
+            }
+            total += weight;
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
+        if total > 0.0 { sums.iter().map(|s| s / total).collect() } else { self.propensities(&Context::new(), arms) }
     }
 
     fn share(&self, best: f64) -> f64 {
