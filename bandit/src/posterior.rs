@@ -156,6 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn format_2_is_read_and_written() {
+        let text = include_str!("../fixtures/posterior_set.v2.json");
+        let set = PosteriorSet::decode(text.as_bytes()).unwrap();
+        assert_eq!(set.model.as_ref().unwrap().arms[1].mean, [-2.9, 0.1875, 0.75, -0.75]);
+        assert_eq!(set.encode().unwrap(), text.trim_ascii_end().as_bytes());
+        for (from, to) in [
+            ("0.0625,0.001", "0.0625"),
+            ("-2.9,", ""),
+            ("12.25", "-12.25"),
+            ("\"format\":2", "\"format\":1"),
+            (r#""mobile","desktop""#, r#""mobile""#),
+        ] {
+            let damaged = text.replace(from, to);
+            assert!(matches!(PosteriorSet::decode(damaged.as_bytes()), Err(DecodeError::Model)), "{from}");
+        }
+    }
+
+    #[test]
     fn strangers_and_damage_are_refused() {
         let text = include_str!("../fixtures/posterior_set.v1.json");
         let later = text.replace("\"format\":1", "\"format\":3");

@@ -102,7 +102,8 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
     let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);
-    let health = vec![freshness(record, &runs, backlog), pooling(e), guardrails(e)].into_iter().flatten().collect();
+    let health = vec![freshness(record, &runs, backlog), pooling(e), guardrails(e), context(e, set.as_ref())];
+    let health = health.into_iter().flatten().collect();
     let (experiment, version) = (e.clone(), set.as_ref().map_or(0, |s| s.version));
     // Quadrature over a hundred segments takes a while: not on a thread that answers others.
     let revision = record.revision;
@@ -217,6 +218,29 @@ fn pooling(e: &Experiment) -> Option<Health> {
         check: "pooling".into(),
         ok: false,
         detail: "segments learn alone: 'hierarchical' pooling is not computed by this release".into(),
+    })
+}
+
+/// Says what a contextual policy learns from, and how to read its arms' rows.
+fn context(e: &Experiment, set: Option<&PosteriorSet>) -> Option<Health> {
+    if e.features.is_empty() {
+        return None;
+    }
+    let model = set.and_then(|s| s.model.as_ref());
+    let columns = model.map_or(0, |m| m.features.columns() - 1);
+    Some(Health {
+        check: "context".into(),
+        ok: model.is_none() || columns > 0,
+        detail: match model {
+            None => "arms are dealt evenly until the first update".into(),
+            Some(_) if columns == 0 => {
+                "no decision brought a declared feature: arms are dealt as without context".into()
+            }
+            Some(_) => format!(
+                "{columns} columns are learnt from the declared features; arms' rates are over all contexts, \
+                 allocation is the mean over the latest ones"
+            ),
+        },
     })
 }
 

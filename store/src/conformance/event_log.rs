@@ -143,7 +143,13 @@ pub async fn every_event_comes_back<P: Place>(place: P) {
         at: user.at,
     };
     let mut sent = vec![Event::Decision(decision.clone()), Event::User(user.clone())];
-    sent.push(Event::Decision(DecisionRecord { item: None, features: None, source: Source::Policy, propensity: 5e-324, ..decision }));
+    sent.push(Event::Decision(DecisionRecord {
+        item: None,
+        features: None,
+        source: Source::Policy,
+        propensity: 5e-324,
+        ..decision
+    }));
     for kind in [UserEventKind::Exposure, UserEventKind::View] {
         let item = Some("i".into());
         sent.push(Event::User(UserEvent { kind, name: String::new(), user: None, item, value: 1e15, ..user.clone() }));

@@ -121,9 +121,7 @@ impl Outcomes for Database {
         };
         let (id, most) = (storable(experiment), signed(most as u64));
         let rows: Vec<ContextRow> = match &self.0 {
-            Either::Sqlite(file) => {
-                sqlx::query_as(sql("", "1")).bind(&*id).bind(most).fetch_all(&file.pool).await?
-            }
+            Either::Sqlite(file) => sqlx::query_as(sql("", "1")).bind(&*id).bind(most).fetch_all(&file.pool).await?,
             Either::Postgres(server) => {
                 let mut tx = server.read_at_length().await?;
                 sqlx::query_as(sql("COLLATE \"C\"", "TRUE")).bind(&*id).bind(most).fetch_all(&mut *tx).await?
