@@ -174,7 +174,7 @@ async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
     }
     let began = std::time::Instant::now();
     let fresh = match app.told.get(&key.id) {
-        Some(told) => Deal { assignment: (*told).clone(), day },
+        Some(told) => Deal { assignment: (*told).clone(), day, features: decider.features(&request) },
         None => decider.deal(&request, now),
     };
     // The control of who is outside, or came in a pause, is kept for the day; where nothing ends with the day, keeping it
@@ -223,7 +223,7 @@ async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
         }
     };
     let (durable, first) = (put.durable, put.won);
-    let standing = Deal { assignment: put.standing, day: fresh.day };
+    let standing = fresh.standing(put.standing);
     let record = [Event::Decision(standing.record(request))];
     // Both writes are on their way before either is waited for, so that one synchronisation serves both.
     let writes = futures::future::join(durable.wait(), app.stores.events.append(&record));

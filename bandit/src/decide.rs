@@ -1,6 +1,7 @@
 //! One decision, pure: an experiment with its posteriors, a request and `now` go in; an assignment comes out.
 
 use crate::beta::Beta;
+use crate::context::{ContextModel, ContextPolicy, declared_features};
 use crate::event::DecisionRecord;
 use crate::experiment::{Experiment, Status, StickyBy};
 use crate::id::check_id;
@@ -107,9 +108,22 @@ pub struct Deal {
     pub assignment: Assignment,
     /// The day of the request in the experiment's time zone.
     pub day: Date,
+    /// Values of the declared features, under a contextual policy.
+    pub features: Option<Context>,
 }
 
 impl Deal {
+    /// The deal that stands for its key, where `self` was proposed. It may be another's: if that was drawn from the same
+    /// version with another probability, then for other features, which nobody here knows.
+    #[must_use]
+    pub fn standing(self, assignment: Assignment) -> Self {
+        let own = &self.assignment;
+        let of_others = assignment.posterior_version == own.posterior_version
+            && assignment.source == own.source
+            && assignment.propensity.to_bits() != own.propensity.to_bits();
+        Self { assignment, day: self.day, features: self.features.filter(|_| !of_others) }
+    }
+
     /// The record of this deal for the event log.
     #[must_use]
     pub fn record(&self, request: &DecideRequest) -> DecisionRecord {
@@ -121,6 +135,7 @@ impl Deal {
             item: request.item.clone(),
             day: self.day,
             segment: a.segment.to_string(),
+            features: self.features.clone(),
             arm: a.arm.to_string(),
             propensity: a.propensity,
             posterior_version: a.posterior_version,
@@ -145,6 +160,8 @@ pub struct Decider {
     segments: HashMap<Arc<str>, SegmentPolicy>,
     /// For segments that nothing is known of.
     prior: SegmentPolicy,
+    /// What deals instead of segments' policies, if the policy is contextual.
+    contextual: Option<ContextPolicy>,
     by_user: bool,
     frozen: bool,
 }
@@ -177,7 +194,12 @@ impl Decider {
                 segments.insert(segment.as_str().into(), SegmentPolicy::new(&experiment, &posteriors, known));
             }
         }
+        let contextual = set
+            .and_then(|s| s.model.as_ref().map(|model| ContextPolicy::new(&experiment, model, &s.arms)))
+            .or_else(|| ContextModel::prior(&experiment).map(|model| ContextPolicy::new(&experiment, &model, &[])))
+            .filter(|_| !experiment.features.is_empty());
         Ok(Self {
+            contextual,
             prior: SegmentPolicy::new(&experiment, &priors, None),
             by_user: experiment.sticky.by.contains(&StickyBy::User),
             frozen: false,
@@ -273,12 +295,18 @@ impl Decider {
         let a = &mut deal.assignment;
         let policy = self.segments.get(&*a.segment).unwrap_or(&self.prior);
         let held_out = holdout < self.experiment.holdout;
-        let arm = policy.draw(a.key.id, self.version, held_out);
+        let (arm, propensity) = match &self.contextual {
+            Some(contextual) => contextual.deal(&request.context, a.key.id, self.version, held_out),
+            None => {
+                let arm = policy.draw(a.key.id, self.version, held_out);
+                (arm, policy.propensities()[arm])
+            }
+        };
         if held_out {
             a.source = Source::Holdout;
         }
         a.arm = self.arms[arm].clone();
-        a.propensity = policy.propensities()[arm];
+        a.propensity = propensity;
         deal
     }
 
@@ -299,7 +327,13 @@ impl Decider {
             source,
             at: now,
         };
-        Deal { assignment, day }
+        Deal { assignment, day, features: self.features(request) }
+    }
+
+    /// What the log keeps of a request's context: the declared features' values, under a contextual policy.
+    #[must_use]
+    pub fn features(&self, request: &DecideRequest) -> Option<Context> {
+        self.contextual.as_ref().map(|_| declared_features(&self.experiment.features, &request.context))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::decide::Source;
 use crate::id::check_id;
 use crate::key::{DecisionId, event_key};
+use crate::segment::Context;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,10 @@ pub struct DecisionRecord {
     pub day: Date,
     /// Whose posteriors were drawn from.
     pub segment: String,
+    /// Values of the declared features at the first draw, under a contextual policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub features: Option<Context>,
     /// The arm dealt.
     pub arm: String,
     /// Its probability.

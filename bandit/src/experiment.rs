@@ -183,6 +183,10 @@ pub enum PolicyKind {
     BayesUcb,
     /// Constant shares by weight: an A/B test.
     Fixed,
+    /// The arm whose drawn log-odds are highest in the request's context, by Bayesian logistic regression on features.
+    LogisticThompson,
+    /// The same for rates, by Bayesian linear regression.
+    LinearThompson,
 }
 
 /// What becomes of older outcomes when a change of the arms' rates was found.

@@ -7,6 +7,7 @@ mod beta;
 mod clock;
 #[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
 mod compare;
+mod context;
 mod decide;
 mod draw;
 mod event;
@@ -31,6 +32,10 @@ mod validate;
 pub use beta::{Beta, Interval};
 pub use clock::Clock;
 pub use compare::{Comparison, compare};
+pub use context::{
+    Coefficients, ContextModel, ContextOutcome, ContextPolicy, Encoder, Encoding, Link, MAX_COLUMNS, MAX_FEATURES,
+    Normal, declared_features, highest, most_context_outcomes, recompute_model,
+};
 pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{

@@ -1,13 +1,15 @@
 //! What was learnt, published whole and versioned.
 
 use crate::beta::Beta;
+use crate::context::{ContextModel, ContextOutcome, ContextPolicy};
+use crate::experiment::Experiment;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Version of the JSON form.
-const FORMAT: u32 = 1;
+/// Newest version of the JSON form: 2 has the model of a contextual policy, 1 has none and is written still.
+const FORMAT: u32 = 2;
 
 /// The posteriors of every segment and arm of an experiment as of one moment. Its bytes are a function of
 /// the outcomes, the definition and `as_of` alone.
@@ -28,6 +30,9 @@ pub struct PosteriorSet {
     pub arms: Vec<String>,
     /// Segment → one posterior per arm.
     pub segments: BTreeMap<String, Vec<ArmPosterior>>,
+    /// What a contextual policy deals from; the posteriors above are then for people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ContextModel>,
 }
 
 /// One arm in one segment.
@@ -37,7 +42,8 @@ pub struct ArmPosterior {
     pub alpha: f64,
     /// Pseudo-failures.
     pub beta: f64,
-    /// Probability that the policy deals this arm to a participant, holdout included.
+    /// Probability that the policy deals this arm to a participant, holdout included. Of a contextual policy, its
+    /// mean over the contexts of the latest decisions.
     pub propensity: f64,
 }
 
@@ -61,6 +67,9 @@ pub enum DecodeError {
     /// Numbers that no update writes.
     #[error("posterior set of segment '{0}' is damaged: a list is not one positive pair per arm")]
     Damaged(String),
+    /// A model of lengths or numbers that no update writes.
+    #[error("posterior set is damaged: its model does not fit its arms and features")]
+    Model,
 }
 
 impl PosteriorSet {
@@ -74,7 +83,21 @@ impl PosteriorSet {
         arms: Vec<String>,
         segments: BTreeMap<String, Vec<ArmPosterior>>,
     ) -> Self {
-        Self { format: FORMAT, experiment: experiment.into(), version, revision, as_of, arms, segments }
+        Self { format: 1, experiment: experiment.into(), version, revision, as_of, arms, segments, model: None }
+    }
+
+    /// The set with the model of its contextual policy, made from `outcomes`, over whose latest contexts the arms'
+    /// probabilities are averaged.
+    #[must_use]
+    pub fn with_model(mut self, experiment: &Experiment, model: ContextModel, outcomes: &[ContextOutcome]) -> Self {
+        let policy = ContextPolicy::new(experiment, &model, &self.arms);
+        let shares = policy.mean_propensities(outcomes, self.arms.len());
+        for list in self.segments.values_mut() {
+            for (posterior, share) in list.iter_mut().zip(&shares) {
+                posterior.propensity = *share;
+            }
+        }
+        Self { format: FORMAT, model: Some(model), ..self }
     }
 
     /// Its bytes: canonical, since maps are ordered and floats are printed shortest.
@@ -95,7 +118,7 @@ impl PosteriorSet {
             format: u32,
         }
         let Head { format } = serde_json::from_slice(bytes)?;
-        if format != FORMAT {
+        if !(1..=FORMAT).contains(&format) {
             return Err(DecodeError::Format(format));
         }
         let set: Self = serde_json::from_slice(bytes)?;
@@ -105,6 +128,8 @@ impl PosteriorSet {
         };
         match set.segments.iter().find(|(_, list)| !sound(list)) {
             Some((segment, _)) => Err(DecodeError::Damaged(segment.clone())),
+            None if set.model.as_ref().is_some_and(|model| !model.is_sound(set.arms.len())) => Err(DecodeError::Model),
+            None if set.model.is_some() != (format == 2) => Err(DecodeError::Model),
             None => Ok(set),
         }
     }
@@ -112,7 +137,8 @@ impl PosteriorSet {
     /// Whether publishing `self` after `earlier` would tell nobody anything new.
     #[must_use]
     pub fn says_the_same_as(&self, earlier: &Self) -> bool {
-        (self.revision, &self.arms, &self.segments) == (earlier.revision, &earlier.arms, &earlier.segments)
+        (self.revision, &self.arms, &self.segments, &self.model)
+            == (earlier.revision, &earlier.arms, &earlier.segments, &earlier.model)
     }
 }
 
@@ -130,10 +156,30 @@ mod tests {
     }
 
     #[test]
+    fn format_2_is_read_and_written() {
+        let text = include_str!("../fixtures/posterior_set.v2.json");
+        let set = PosteriorSet::decode(text.as_bytes()).unwrap();
+        assert_eq!(set.model.as_ref().unwrap().arms[1].mean, [-2.9, 0.1875, 0.75, -0.75]);
+        assert_eq!(set.encode().unwrap(), text.trim_ascii_end().as_bytes());
+        for (from, to) in [
+            ("0.0625,0.001", "0.0625"),
+            ("-2.9,", ""),
+            ("12.25", "-12.25"),
+            ("\"format\":2", "\"format\":1"),
+            (r#""mobile","desktop""#, r#""mobile""#),
+        ] {
+            let damaged = text.replace(from, to);
+            assert!(matches!(PosteriorSet::decode(damaged.as_bytes()), Err(DecodeError::Model)), "{from}");
+        }
+    }
+
+    #[test]
     fn strangers_and_damage_are_refused() {
         let text = include_str!("../fixtures/posterior_set.v1.json");
-        let later = text.replace("\"format\":1", "\"format\":2");
-        assert!(matches!(PosteriorSet::decode(later.as_bytes()), Err(DecodeError::Format(2))));
+        let later = text.replace("\"format\":1", "\"format\":3");
+        assert!(matches!(PosteriorSet::decode(later.as_bytes()), Err(DecodeError::Format(3))));
+        let lacking = text.replace("\"format\":1", "\"format\":2");
+        assert!(matches!(PosteriorSet::decode(lacking.as_bytes()), Err(DecodeError::Model)));
         let negative = text.replace("\"alpha\":62.0", "\"alpha\":-62.0");
         assert!(matches!(PosteriorSet::decode(negative.as_bytes()), Err(DecodeError::Damaged(_))));
         assert!(matches!(PosteriorSet::decode(b"{}"), Err(DecodeError::Json(_))));

@@ -1,5 +1,6 @@
 //! The rules of an experiment's definition, all checked at once so that its owner sees every mistake.
 
+use crate::context::{MAX_FEATURES, link_of};
 use crate::experiment::{Experiment, PolicyKind, StickyBy};
 use crate::id::{check_id, check_slug};
 use jiff::tz::TimeZone;
@@ -150,11 +151,28 @@ fn policy(e: &Experiment, f: &mut Findings) {
         "arms",
         "the policy 'fixed' needs an enabled arm with a positive weight",
     );
+    features(e, f);
+}
+
+fn features(e: &Experiment, f: &mut Findings) {
+    let kind = policy_name(e.policy.kind);
+    if link_of(e.policy.kind).is_none() {
+        f.check(e.features.is_empty(), "features", format!("must be empty: the policy '{kind}' does not use features"));
+        return;
+    }
     f.check(
-        e.features.is_empty(),
+        (1..=MAX_FEATURES).contains(&e.features.len()),
         "features",
-        format!("must be empty: the policy '{}' does not use features", policy_name(p.kind)),
+        format!("must name 1 to {MAX_FEATURES} context attributes, which the policy '{kind}' learns from"),
     );
+    for (i, feature) in e.features.iter().enumerate() {
+        let at = format!("features[{i}].name");
+        if let Err(why) = check_id(&feature.name) {
+            f.add(&at, why.to_string());
+        }
+        let twice = e.features[..i].iter().any(|other| other.name == feature.name);
+        f.check(!twice, at, format!("'{}' is named twice", feature.name.escape_debug()));
+    }
 }
 
 fn policy_name(kind: PolicyKind) -> &'static str {
@@ -164,6 +182,8 @@ fn policy_name(kind: PolicyKind) -> &'static str {
         PolicyKind::EpsilonGreedy => "epsilon_greedy",
         PolicyKind::BayesUcb => "bayes_ucb",
         PolicyKind::Fixed => "fixed",
+        PolicyKind::LogisticThompson => "logistic_thompson",
+        PolicyKind::LinearThompson => "linear_thompson",
     }
 }
 
@@ -308,6 +328,25 @@ mod tests {
         assert_eq!(kinds.map(|k| takes(k, r#""epsilon":0.5"#)), [false, false, true, false, false]);
         assert_eq!(kinds.map(|k| takes(k, r#""floor":0.5"#)), [true; 5]);
         assert!(!takes("thompson", r#""posterior_scale":0.0"#) && !takes("top_two_thompson", r#""leader_share":1.5"#));
+    }
+
+    #[test]
+    fn contextual_policies_need_features_and_others_refuse_them() {
+        use crate::{Feature, FeatureKind};
+        let feature = |name: &str| Feature { name: name.into(), kind: FeatureKind::Numeric };
+        for kind in [PolicyKind::LogisticThompson, PolicyKind::LinearThompson] {
+            let mut e = example();
+            e.policy.kind = kind;
+            assert_eq!(fields(validate(&e)), ["features"]);
+            e.features = vec![feature("age"), feature("basket")];
+            assert_eq!(validate(&e), Ok(()));
+            e.features = vec![feature("age"), feature(""), feature("age")];
+            assert_eq!(fields(validate(&e)), ["features[1].name", "features[2].name"]);
+            e.features = (0..=MAX_FEATURES).map(|i| feature(&i.to_string())).collect();
+            assert_eq!(fields(validate(&e)), ["features"]);
+            e.policy.kind = PolicyKind::Thompson;
+            assert_eq!(fields(validate(&e)), ["features"]);
+        }
     }
 
     #[test]

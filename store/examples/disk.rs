@@ -45,6 +45,7 @@ fn decision(n: u64, at: Timestamp) -> (Assignment, Event) {
         item: Some(item),
         day,
         segment: "device=mobile".into(),
+        features: None,
         arm: arm.into(),
         propensity,
         posterior_version: assignment.posterior_version,

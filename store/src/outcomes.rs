@@ -2,7 +2,7 @@
 
 use crate::Result;
 use async_trait::async_trait;
-use bandit::{DecisionId, DecisionRecord, Evidence, UserEvent};
+use bandit::{ContextOutcome, DecisionId, DecisionRecord, Evidence, UserEvent};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -19,6 +19,11 @@ pub trait Outcomes: Send + Sync {
     /// The same counts, made anew from the decisions and events: equal to [`Outcomes::evidence`] unless
     /// something is broken.
     async fn recount(&self, experiment: &str) -> Result<Evidence>;
+
+    /// The counts of one experiment by the features of its decisions, for those that have them: the newest `most` of
+    /// them, newest hour first, then by the features' JSON and by arm. The database groups them, so that here is room for
+    /// `most` and no more.
+    async fn context_outcomes(&self, experiment: &str, most: usize) -> Result<Vec<ContextOutcome>>;
 
     /// Loads a historic log whole or not at all: an error among `batches` undoes it. A name that was used
     /// before changes nothing.

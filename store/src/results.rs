@@ -133,7 +133,7 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
     let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);
-    let mut health: Vec<Health> = [freshness(record, &runs, backlog), pooling(e)].into_iter().flatten().collect();
+    let mut health: Vec<Health> = [freshness(record, &runs, backlog), pooling(e), context(e, set.as_ref())].into_iter().flatten().collect();
     if let Some(text) = stores.findings.findings(&e.id).await? {
         let damaged = |error| StoreError::Damaged(format!("findings of '{}': {error}", e.id));
         health.append(&mut serde_json::from_str::<Examined>(&text).map_err(damaged)?.lines);
@@ -267,6 +267,30 @@ fn pooling(e: &Experiment) -> Option<Health> {
         check: "pooling".into(),
         ok: false,
         detail: "segments learn alone: 'hierarchical' pooling is not computed by this release".into(),
+        numbers: serde_json::Map::new(),
+    })
+}
+
+/// Says what a contextual policy learns from, and how to read its arms' rows.
+fn context(e: &Experiment, set: Option<&PosteriorSet>) -> Option<Health> {
+    if e.features.is_empty() {
+        return None;
+    }
+    let model = set.and_then(|s| s.model.as_ref());
+    let columns = model.map_or(0, |m| m.features.columns() - 1);
+    Some(Health {
+        check: "context".into(),
+        ok: model.is_none() || columns > 0,
+        detail: match model {
+            None => "arms are dealt evenly until the first update".into(),
+            Some(_) if columns == 0 => {
+                "no decision brought a declared feature: arms are dealt as without context".into()
+            }
+            Some(_) => format!(
+                "{columns} columns are learnt from the declared features; arms' rates are over all contexts, \
+                 allocation is the mean over the latest ones"
+            ),
+        },
         numbers: serde_json::Map::new(),
     })
 }

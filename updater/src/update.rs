@@ -1,7 +1,7 @@
 //! A run: recompute every experiment's posteriors from its outcomes, publish what changed, write down what was done.
 
 use crate::{Updater, boundary};
-use bandit::{Evidence, PosteriorSet, Status, recompute};
+use bandit::{Evidence, PosteriorSet, Status, most_context_outcomes, recompute, recompute_model};
 use jiff::Timestamp;
 use store::{ExperimentRecord, Result, RunReport, StoreError};
 
@@ -79,8 +79,18 @@ impl Updater {
             return Ok(false);
         }
         let version = latest.as_ref().map_or(0, |s| s.version) + 1;
+        // Only contextual policies have features.
+        let contexts = if record.definition.features.is_empty() {
+            Vec::new()
+        } else {
+            self.stores.outcomes.context_outcomes(&id, most_context_outcomes(&record.definition)).await?
+        };
         let computed = tokio::task::spawn_blocking(move || {
-            recompute(&record.definition, record.revision, version, &evidence, as_of)
+            let set = recompute(&record.definition, record.revision, version, &evidence, as_of);
+            match recompute_model(&record.definition, &contexts, as_of, &|_| 1.0) {
+                Some(model) => set.with_model(&record.definition, model, &contexts),
+                None => set,
+            }
         });
         let set: PosteriorSet =
             computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;

@@ -77,6 +77,7 @@ impl World {
             item: None,
             day: when.to_zoned(jiff::tz::TimeZone::UTC).date(),
             segment: "all".into(),
+            features: None,
             arm: "b".into(),
             propensity: 0.5,
             posterior_version: 0,

@@ -154,7 +154,8 @@ fn evidence(experiment: &Experiment, posteriors: &[Beta]) -> f64 {
 fn own_shares(experiment: &Experiment, enabled: &[usize], live: &[Beta], evidence: f64) -> Vec<f64> {
     let policy = &experiment.policy;
     match policy.kind {
-        PolicyKind::Thompson => p_best(&scaled(experiment, live)),
+        // What a contextual policy deals depends on the request: this is what is known without it.
+        PolicyKind::Thompson | PolicyKind::LogisticThompson | PolicyKind::LinearThompson => p_best(&scaled(experiment, live)),
         PolicyKind::TopTwoThompson => top_two::shares(&scaled(experiment, live), policy.leader_share()),
         PolicyKind::EpsilonGreedy => {
             let even = policy.epsilon() / count(live.len());

@@ -58,7 +58,8 @@ impl ListPolicy {
                 let own = by_weight(&weights, length);
                 (Rule::Weights(weights), own)
             }
-            PolicyKind::TopTwoThompson => return None,
+            // A rule for one place; and rules that need a context.
+            PolicyKind::TopTwoThompson | PolicyKind::LogisticThompson | PolicyKind::LinearThompson => return None,
         };
         let h = experiment.holdout;
         let row = |own: &Vec<f64>| {

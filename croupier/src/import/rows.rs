@@ -88,6 +88,7 @@ impl Said<'_> {
             item: item.map(str::to_owned),
             day,
             segment: self.segment()?,
+            features: None,
             arm,
             propensity: self.propensity()?,
             posterior_version: 0,

@@ -84,6 +84,7 @@ impl House {
                 item: None,
                 day,
                 segment: segment.into(),
+                features: None,
                 arm: e.arms[arm].id.clone(),
                 propensity: 0.5,
                 posterior_version: 0,

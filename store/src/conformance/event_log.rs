@@ -134,6 +134,7 @@ pub async fn every_event_comes_back<P: Place>(place: P) {
         item: Some("sku-9".into()),
         day: date(2026, 11, 21),
         segment: "端末=携帯,国=".into(),
+        features: Some(serde_json::from_str(r#"{"age":0.1,"n":18446744073709551615,"vip":true,"国":"jp"}"#).unwrap()),
         arm: "b".into(),
         propensity: 1.0 / 3.0,
         posterior_version: u64::MAX,
@@ -142,7 +143,13 @@ pub async fn every_event_comes_back<P: Place>(place: P) {
         at: user.at,
     };
     let mut sent = vec![Event::Decision(decision.clone()), Event::User(user.clone())];
-    sent.push(Event::Decision(DecisionRecord { item: None, source: Source::Policy, propensity: 5e-324, ..decision }));
+    sent.push(Event::Decision(DecisionRecord {
+        item: None,
+        features: None,
+        source: Source::Policy,
+        propensity: 5e-324,
+        ..decision
+    }));
     for kind in [UserEventKind::Exposure, UserEventKind::View] {
         let item = Some("i".into());
         sent.push(Event::User(UserEvent { kind, name: String::new(), user: None, item, value: 1e15, ..user.clone() }));

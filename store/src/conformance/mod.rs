@@ -71,7 +71,8 @@ macro_rules! conformance {
     };
     (outcomes: $place:ty) => {
         $crate::conformance!(@outcomes $place: any_order_gives_the_same_counts windows_have_edges
-            a_reward_may_come_first the_first_reward_has_the_delay an_id_counts_once strangers_are_set_aside long_records_are_cut
+            a_reward_may_come_first the_first_reward_has_the_delay an_id_counts_once features_group_counts
+            strangers_are_set_aside long_records_are_cut
             trials_by_exposure the_holdout_is_apart large_batches imported_whole_or_not import_names_are_taken
             batches_beside_each_other an_id_counts_once_on_any_day odd_days_count texts_of_any_characters
             the_past_is_forgotten forgotten_beside_batches);

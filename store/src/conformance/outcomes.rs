@@ -4,7 +4,9 @@ pub use super::outcomes_days::*;
 use super::outcomes_model::{Model, Reported, decision, event, history};
 use super::{Place, change, experiment, moment};
 use crate::{Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores};
-use bandit::{DecisionRecord, Evidence, Experiment, HourDelay, HourOutcome, Source, UserEventKind};
+use bandit::{
+    ContextOutcome, DecisionRecord, Evidence, Experiment, HourDelay, HourOutcome, Source, UserEventKind,
+};
 
 async fn begin(place: &impl Place, id: &str, more: &str) -> (Stores, Experiment) {
     let stores = place.open().await;
@@ -118,6 +120,49 @@ pub async fn the_first_reward_has_the_delay(place: impl Place) {
         assert_eq!(counted.delays, expected, "{late} {value}");
         assert_eq!((counted.outcomes[0].trials, counted.latest), (2, Some(moment(500))));
     }
+}
+
+/// Decisions with the same features, arm and hour stand together, newest first; those without features are not there.
+pub async fn features_group_counts(place: impl Place) {
+    let (stores, e) = begin(&place, "e", "").await;
+    let with = |n: u64, ms: i64, arm: &str, features: &str| DecisionRecord {
+        features: Some(serde_json::from_str(features).unwrap()),
+        arm: arm.into(),
+        ..decision(&e, n, ms)
+    };
+    let (mobile, other) = (r#"{"device":"mobile","age":41.5}"#, r#"{"age":41.5,"device":"携帯"}"#);
+    let mut all = vec![
+        with(1, 0, "a", mobile),
+        with(2, 3_599_999, "a", mobile),
+        with(3, 10, "b", mobile),
+        with(4, 10, "a", other),
+        with(5, -1, "a", "{}"),
+        decision(&e, 6, 0),
+    ];
+    all.push(DecisionRecord { source: Source::NotEnrolled, ..with(7, 0, "a", mobile) });
+    let reward = event(&e, "r", UserEventKind::Reward, 20, &[&all[1], &all[5]]);
+    let early = event(&e, "s", UserEventKind::Reward, 20, &[&all[0]]);
+    stores.outcomes.ingest(&batch(&[], &[early])).await.unwrap();
+    stores.outcomes.ingest(&batch(&all, &[reward.clone()])).await.unwrap();
+    stores.outcomes.ingest(&batch(&all, &[reward])).await.unwrap();
+    let hour = bandit::hour_of(moment(0));
+    let row = |hour: i64, features: &str, arm: usize, trials: u64, rewards: u64| ContextOutcome {
+        hour,
+        features: serde_json::from_str(features).unwrap(),
+        arm,
+        trials,
+        rewards,
+    };
+    // Decision 2 was an hour later than its reward, but for a millisecond.
+    let wanted = [
+        row(hour, mobile, 0, 2, 1),
+        row(hour, mobile, 1, 1, 0),
+        row(hour, other, 0, 1, 0),
+        row(hour - 1, "{}", 0, 1, 0),
+    ];
+    assert_eq!(stores.outcomes.context_outcomes("e", 100).await.unwrap(), wanted);
+    assert_eq!(stores.outcomes.context_outcomes("e", 3).await.unwrap(), wanted[..3]);
+    assert_eq!(stores.outcomes.context_outcomes("none", 100).await.unwrap(), []);
 }
 
 /// The first of an id counts, in one batch as in several.

@@ -102,6 +102,7 @@ pub fn decision(e: &Experiment, n: u64, ms: i64) -> DecisionRecord {
         item: None,
         day: date(2026, 11, 21),
         segment: "all".into(),
+        features: None,
         arm: e.arms[0].id.clone(),
         propensity: 0.5,
         posterior_version: 0,

@@ -12,6 +12,7 @@
 //! | `experiment`, `user`, `item` | `item` if any | each if any |
 //! | `id`, `value` | none | idempotency key; size |
 //! | `name` | none | name of a reward |
+//! | `features` | values of the declared features, a JSON object as text, under a contextual policy | none |
 //! | `day`, `segment`, `arm`, `propensity`, `posterior_version`, `revision`, `source` | as in `DecisionRecord` | none |
 //!
 //! Attributes: `format` is `1`; `kind` is that of the data, for filters of other subscriptions. Fields may be added
@@ -63,6 +64,8 @@ struct Flat<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     segment: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     arm: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     propensity: Option<f64>,
@@ -98,6 +101,7 @@ impl<'a> Flat<'a> {
             value: None,
             day: None,
             segment: None,
+            features: None,
             arm: None,
             propensity: None,
             posterior_version: None,
@@ -115,6 +119,7 @@ impl<'a> Flat<'a> {
                 item: d.item.as_deref().map(Cow::from),
                 day: Some(d.day),
                 segment: Some((&*d.segment).into()),
+                features: d.features.as_ref().and_then(|f| serde_json::to_string(f).ok()).map(Cow::from),
                 arm: Some((&*d.arm).into()),
                 propensity: Some(d.propensity),
                 posterior_version: Some(d.posterior_version),
@@ -146,6 +151,10 @@ impl<'a> Flat<'a> {
                     item: self.item.map(Cow::into_owned),
                     day: need("day", self.day)?,
                     segment: need("segment", self.segment)?.into_owned(),
+                    features: self
+                        .features
+                        .map(|text| serde_json::from_str(&text).map_err(|e| format!("field 'features': {e}")))
+                        .transpose()?,
                     arm: need("arm", self.arm)?.into_owned(),
                     propensity: need("propensity", self.propensity)?,
                     posterior_version: need("posterior_version", self.posterior_version)?,

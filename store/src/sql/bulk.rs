@@ -76,6 +76,11 @@ impl DecisionRow<'_> {
         self.decision.decision_id.0
     }
 
+    /// JSON of the features, whose keys are in order: alike if and only if they are the same.
+    pub(super) fn features(&self) -> Option<String> {
+        self.decision.features.as_ref().and_then(|f| serde_json::to_string(f).ok())
+    }
+
     pub(super) fn cell(&self) -> Cell {
         let d = self.decision;
         (self.experiment, hour_of(d.at), self.segment, self.arm, d.source == bandit::Source::Holdout)

@@ -4,10 +4,10 @@ use super::bulk::{ClaimedRow, bucket_of};
 use super::evaluate::Counts;
 use super::ingest::{KNOWN, known_of};
 use super::settle::Claimed;
-use super::{Database, Either, moment, postgres, signed, sqlite, storable, unsigned};
+use super::{Database, Either, damaged, moment, postgres, signed, sqlite, storable, unsigned};
 use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result};
 use async_trait::async_trait;
-use bandit::{CLOCK_SKEW, Evidence, Experiment, HourDelay, HourOutcome};
+use bandit::{CLOCK_SKEW, ContextOutcome, Evidence, Experiment, HourDelay, HourOutcome};
 use futures::{Stream, TryStreamExt};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -53,6 +53,15 @@ struct OutcomeRow {
     segment: String,
     arm: i64,
     holdout: bool,
+    trials: i64,
+    rewards: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct ContextRow {
+    features: String,
+    hour: i64,
+    arm: i64,
     trials: i64,
     rewards: i64,
 }
@@ -138,6 +147,39 @@ impl Outcomes for Database {
             .collect();
         let delay = |((hour, bucket), rewards)| HourDelay { hour, bucket: index(bucket), rewards };
         in_order(outcomes, waits.into_iter().map(delay).collect(), newest)
+    }
+
+    async fn context_outcomes(&self, experiment: &str, most: usize) -> Result<Vec<ContextOutcome>> {
+        // Text is compared by its bytes in both databases.
+        let sql = |bytewise: &str, yes: &str| {
+            AssertSqlSafe(format!(
+                "SELECT d.features, d.at / 3600000 AS hour, CAST(d.arm AS BIGINT) AS arm, COUNT(*) AS trials,
+                     SUM(CASE WHEN d.counted_reward = {yes} THEN 1 ELSE 0 END) AS rewards
+                 FROM decisions d JOIN experiments e ON e.num = d.experiment
+                 WHERE e.id = $1 AND d.features IS NOT NULL AND d.counted_trial = {yes}
+                 GROUP BY d.features, d.at / 3600000, d.arm
+                 ORDER BY hour DESC, d.features {bytewise}, arm LIMIT $2"
+            ))
+        };
+        let (id, most) = (storable(experiment), signed(most as u64));
+        let rows: Vec<ContextRow> = match &self.0 {
+            Either::Sqlite(file) => sqlx::query_as(sql("", "1")).bind(&*id).bind(most).fetch_all(&file.pool).await?,
+            Either::Postgres(server) => {
+                let mut tx = server.read_at_length().await?;
+                sqlx::query_as(sql("COLLATE \"C\"", "TRUE")).bind(&*id).bind(most).fetch_all(&mut *tx).await?
+            }
+        };
+        rows.into_iter()
+            .map(|row| {
+                Ok(ContextOutcome {
+                    hour: row.hour,
+                    features: serde_json::from_str(&row.features).map_err(damaged("features of a decision"))?,
+                    arm: index(row.arm),
+                    trials: unsigned(row.trials),
+                    rewards: unsigned(row.rewards),
+                })
+            })
+            .collect()
     }
 
     async fn import(

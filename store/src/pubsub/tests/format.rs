@@ -24,6 +24,7 @@ fn samples() -> Vec<Event> {
         item: Some("sku-9".into()),
         day: jiff::civil::date(2026, 11, 21),
         segment: "device=mobile".into(),
+        features: Some(serde_json::from_str(r#"{"age":41.5,"device":"mobile"}"#).unwrap()),
         arm: "b".into(),
         propensity: 0.25,
         posterior_version: 42,

@@ -36,9 +36,9 @@ impl Bulk for PgConnection {
         }
         sqlx::query(
             "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, item,
-                 at, counted_trial)
+                 at, counted_trial, features)
              SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::float8[],
-                 $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::boolean[])",
+                 $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::boolean[], $13::text[])",
         )
         .bind(column(&rows, DecisionRow::id))
         .bind(column(&rows, |r| r.experiment))
@@ -52,6 +52,7 @@ impl Bulk for PgConnection {
         .bind(column(&rows, |r| storable_or_none(r.decision.item.as_ref())))
         .bind(column(&rows, |r| r.decision.at.as_millisecond()))
         .bind(column(&rows, |r| r.trial))
+        .bind(column(&rows, DecisionRow::features))
         .execute(self)
         .await?;
         Ok(rows)

@@ -24,7 +24,7 @@ impl Bulk for SqliteConnection {
         for chunk in rows.chunks(ROWS) {
             let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
                 "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, \
-                 item, at, counted_trial) ",
+                 item, at, counted_trial, features) ",
             );
             sql.push_values(chunk, |mut row, r| {
                 let d = r.decision;
@@ -39,7 +39,8 @@ impl Bulk for SqliteConnection {
                     .push_bind(&d.user)
                     .push_bind(&d.item)
                     .push_bind(d.at.as_millisecond())
-                    .push_bind(i64::from(r.trial));
+                    .push_bind(i64::from(r.trial))
+                    .push_bind(r.features());
             });
             sql.build().execute(&mut *self).await?;
         }

@@ -1,0 +1,2 @@
+DROP INDEX decisions_features;
+ALTER TABLE decisions DROP COLUMN features;
