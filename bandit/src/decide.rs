@@ -7,7 +7,7 @@ use crate::experiment::{Experiment, Status, StickyBy};
 use crate::id::check_id;
 use crate::key::{AssignmentKey, participation};
 use crate::policy::SegmentPolicy;
-use crate::posterior::PosteriorSet;
+use crate::posterior::{ArmPosterior, PosteriorSet};
 use crate::segment::{Context, check_context, segment_of};
 use crate::validate::FieldError;
 use jiff::civil::Date;
@@ -183,16 +183,21 @@ impl Decider {
             experiment.arms.iter().map(|a| serde_json::value::to_raw_value(&a.payload)).collect();
         let priors: Vec<Beta> = experiment.arms.iter().map(|a| prior_of(a.prior)).collect();
         let mut segments = HashMap::new();
+        let mut prior = None;
         // Only a running experiment draws.
         if let Some(set) = set.filter(|_| status == Status::Running) {
             let column: Vec<Option<usize>> =
                 experiment.arms.iter().map(|a| set.arms.iter().position(|id| *id == a.id)).collect();
-            for (segment, list) in &set.segments {
+            let compiled = |list: &[ArmPosterior], scale| {
                 let posteriors: Vec<Beta> =
                     column.iter().zip(&priors).map(|(c, prior)| c.map_or(*prior, |c| list[c].beta())).collect();
                 let known = (set.revision == revision).then(|| list.iter().map(|p| p.propensity).collect());
-                segments.insert(segment.as_str().into(), SegmentPolicy::new(&experiment, &posteriors, known));
+                SegmentPolicy::paced(&experiment, &posteriors, scale, known)
+            };
+            for (segment, list) in &set.segments {
+                segments.insert(segment.as_str().into(), compiled(list, set.scale(segment)));
             }
+            prior = set.shared.as_ref().map(|shared| compiled(&shared.unseen, shared.unseen_scale));
         }
         let contextual = set
             .and_then(|s| s.model.as_ref().map(|model| ContextPolicy::new(&experiment, model, &s.arms)))
@@ -200,7 +205,7 @@ impl Decider {
             .filter(|_| !experiment.features.is_empty());
         Ok(Self {
             contextual,
-            prior: SegmentPolicy::new(&experiment, &priors, None),
+            prior: prior.unwrap_or_else(|| SegmentPolicy::new(&experiment, &priors, None)),
             by_user: experiment.sticky.by.contains(&StickyBy::User),
             frozen: false,
             winner: winner.and_then(|id| experiment.arm_index(id)),

@@ -143,6 +143,10 @@ pub struct PolicySpec {
     /// Factor on the standard deviation of what `thompson` and `top_two_thompson` draw: below 1 explores less. Absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posterior_scale: Option<f64>,
+    /// Rewards that a segment must have seen to explore with half of the posterior's variance, where segments are many: few
+    /// rewards explore little. Absent: all explore fully.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace_rewards: Option<f64>,
     /// Share of draws in which `top_two_thompson` deals its leader rather than the challenger. Absent: 0.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_share: Option<f64>,
@@ -159,6 +163,12 @@ impl PolicySpec {
     #[must_use]
     pub fn posterior_scale(&self) -> f64 {
         self.posterior_scale.unwrap_or(1.0)
+    }
+
+    /// Whether what one segment has seen changes how another is dealt.
+    #[must_use]
+    pub fn shares_segments(&self) -> bool {
+        self.pooling == Pooling::Hierarchical || self.pace_rewards.is_some()
     }
 
     /// Share of the leader under `top_two_thompson`.
@@ -187,6 +197,14 @@ pub enum PolicyKind {
     LogisticThompson,
     /// The same for rates, by Bayesian linear regression.
     LinearThompson,
+}
+
+impl PolicyKind {
+    /// Whether arms are dealt by the request's features.
+    #[must_use]
+    pub fn is_contextual(self) -> bool {
+        matches!(self, Self::LogisticThompson | Self::LinearThompson)
+    }
 }
 
 /// What becomes of older outcomes when a change of the arms' rates was found.

@@ -25,6 +25,7 @@ mod ratio;
 mod results;
 mod segment;
 mod shape;
+pub mod simulate;
 mod stopping;
 mod sweep;
 mod validate;
@@ -50,10 +51,11 @@ pub use health::{
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
 pub use learn::{
-    DelayCurve, Evidence, HourDelay, HourOutcome, candidate_decisions, delay_bucket, hour_of, recompute, seen_decisions,
+    DelayCurve, Evidence, HourDelay, HourOutcome, candidate_decisions, delay_bucket, hour_of, recompute,
+    seen_decisions, segment_changes,
 };
 pub use policy::{ListPolicy, SegmentPolicy};
-pub use posterior::{ArmPosterior, DecodeError, PosteriorSet};
+pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};
 pub use ratio::ratio_interval;
 pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};
 pub use segment::{Context, ContextValue, WHOLE, segment_of};

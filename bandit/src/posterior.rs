@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Newest version of the JSON form: 2 has the model of a contextual policy, 1 has none and is written still.
+/// Newest version of the JSON form: 2 has a contextual policy's model or what segments share; 1 has neither and is written
+/// still.
 const FORMAT: u32 = 2;
 
 /// The posteriors of every segment and arm of an experiment as of one moment. Its bytes are a function of
@@ -33,6 +34,31 @@ pub struct PosteriorSet {
     /// What a contextual policy deals from; the posteriors above are then for people to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ContextModel>,
+    /// What segments share, where they are pooled or paced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
+}
+
+/// What one segment's deals have from the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Shared {
+    /// One posterior per arm for a segment that nothing is known of.
+    pub unseen: Vec<ArmPosterior>,
+    /// Factor on the standard deviation of such a segment's draws.
+    pub unseen_scale: f64,
+    /// The same factor of each segment.
+    pub scales: BTreeMap<String, f64>,
+}
+
+impl Shared {
+    fn is_sound(&self, set: &PosteriorSet) -> bool {
+        let scale = |s: &f64| s.is_finite() && *s > 0.0;
+        self.unseen.len() == set.arms.len()
+            && self.unseen.iter().all(ArmPosterior::is_sound)
+            && scale(&self.unseen_scale)
+            && self.scales.values().all(scale)
+            && self.scales.keys().eq(set.segments.keys())
+    }
 }
 
 /// One arm in one segment.
@@ -53,6 +79,10 @@ impl ArmPosterior {
     pub fn beta(&self) -> Beta {
         Beta { alpha: self.alpha, beta: self.beta }
     }
+
+    fn is_sound(&self) -> bool {
+        Beta::new(self.alpha, self.beta).is_some() && (0.0..=1.0).contains(&self.propensity)
+    }
 }
 
 /// Why bytes are not a posterior set.
@@ -70,6 +100,9 @@ pub enum DecodeError {
     /// A model of lengths or numbers that no update writes.
     #[error("posterior set is damaged: its model does not fit its arms and features")]
     Model,
+    /// Pooling that no update writes.
+    #[error("posterior set is damaged: what segments share does not fit its arms and segments")]
+    Shared,
 }
 
 impl PosteriorSet {
@@ -83,7 +116,8 @@ impl PosteriorSet {
         arms: Vec<String>,
         segments: BTreeMap<String, Vec<ArmPosterior>>,
     ) -> Self {
-        Self { format: 1, experiment: experiment.into(), version, revision, as_of, arms, segments, model: None }
+        let experiment = experiment.into();
+        Self { format: 1, experiment, version, revision, as_of, arms, segments, model: None, shared: None }
     }
 
     /// The set with the model of its contextual policy, made from `outcomes`, over whose latest contexts the arms'
@@ -98,6 +132,18 @@ impl PosteriorSet {
             }
         }
         Self { format: FORMAT, model: Some(model), ..self }
+    }
+
+    /// The set with what its segments share.
+    #[must_use]
+    pub fn with_shared(self, shared: Shared) -> Self {
+        Self { format: FORMAT, shared: Some(shared), ..self }
+    }
+
+    /// The factor on the standard deviation of a segment's draws.
+    #[must_use]
+    pub fn scale(&self, segment: &str) -> f64 {
+        self.shared.as_ref().and_then(|shared| shared.scales.get(segment)).copied().unwrap_or(1.0)
     }
 
     /// Its bytes: canonical, since maps are ordered and floats are printed shortest.
@@ -122,14 +168,12 @@ impl PosteriorSet {
             return Err(DecodeError::Format(format));
         }
         let set: Self = serde_json::from_slice(bytes)?;
-        let sound = |list: &Vec<ArmPosterior>| {
-            list.len() == set.arms.len()
-                && list.iter().all(|p| Beta::new(p.alpha, p.beta).is_some() && (0.0..=1.0).contains(&p.propensity))
-        };
+        let sound = |list: &Vec<ArmPosterior>| list.len() == set.arms.len() && list.iter().all(ArmPosterior::is_sound);
         match set.segments.iter().find(|(_, list)| !sound(list)) {
             Some((segment, _)) => Err(DecodeError::Damaged(segment.clone())),
             None if set.model.as_ref().is_some_and(|model| !model.is_sound(set.arms.len())) => Err(DecodeError::Model),
-            None if set.model.is_some() != (format == 2) => Err(DecodeError::Model),
+            None if set.shared.as_ref().is_some_and(|shared| !shared.is_sound(&set)) => Err(DecodeError::Shared),
+            None if (set.model.is_some() || set.shared.is_some()) != (format == 2) => Err(DecodeError::Model),
             None => Ok(set),
         }
     }
@@ -137,8 +181,8 @@ impl PosteriorSet {
     /// Whether publishing `self` after `earlier` would tell nobody anything new.
     #[must_use]
     pub fn says_the_same_as(&self, earlier: &Self) -> bool {
-        (self.revision, &self.arms, &self.segments, &self.model)
-            == (earlier.revision, &earlier.arms, &earlier.segments, &earlier.model)
+        (self.revision, &self.arms, &self.segments, &self.model, &self.shared)
+            == (earlier.revision, &earlier.arms, &earlier.segments, &earlier.model, &earlier.shared)
     }
 }
 

@@ -138,6 +138,14 @@ fn policy(e: &Experiment, f: &mut Findings) {
             format!("belongs to kinds that draw from posteriors, as 'thompson': '{}' does not", policy_name(p.kind)),
         );
     }
+    if let Some(pace) = p.pace_rewards {
+        f.check((0.0..=1e6).contains(&pace), "policy.pace_rewards", "must be 0 to 1000000");
+        f.check(
+            matches!(p.kind, PolicyKind::Thompson | PolicyKind::TopTwoThompson),
+            "policy.pace_rewards",
+            "belongs to the kinds 'thompson' and 'top_two_thompson'",
+        );
+    }
     if let Some(leader) = p.leader_share {
         f.check(share(leader), "policy.leader_share", "must be 0 to 1");
         f.check(

@@ -1,25 +1,28 @@
 //! Posteriors from outcomes: always the whole sum, never a nudge.
 
-use super::delay::{DelayCurve, HourDelay, hours};
-use super::pending::{Pending, failures};
+#[cfg(doc)]
+use super::DelayCurve;
+use super::delay::HourDelay;
+use super::posteriors::{Arrivals, Learnt, Posteriors, posteriors};
 use crate::beta::Beta;
-use crate::decide::prior_of;
+use crate::context::{ContextOutcome, recompute_model};
 use crate::event::CLOCK_SKEW;
 use crate::experiment::{Experiment, StickyBy};
 use crate::key::{AssignmentKey, DecisionId};
 use crate::policy::SegmentPolicy;
-use crate::posterior::{ArmPosterior, PosteriorSet};
-use crate::segment::WHOLE;
+use crate::posterior::{ArmPosterior, PosteriorSet, Shared};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use std::collections::BTreeMap;
 
 /// All that the posteriors of an experiment are a function of, beside its definition and the moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
     /// Counts per hour of decision, in any order.
     pub outcomes: Vec<HourOutcome>,
     /// How long rewards took, in any order.
     pub delays: Vec<HourDelay>,
+    /// Counts by the declared features, in any order; empty unless the policy is contextual.
+    pub contexts: Vec<ContextOutcome>,
     /// Moment of the newest trial.
     pub latest: Option<Timestamp>,
     /// When the experiment was stopped: evidence fades no further. Rewards may still come.
@@ -69,6 +72,8 @@ pub fn hour_of(at: Timestamp) -> i64 {
 ///   far as its reward would have arrived by now ([`DelayCurve`]). Now is `as_of`, or the newest trial if that is later, as
 ///   when an update is asked for in the middle of an hour: a function of the log. Trials of an hour are taken to be
 ///   spread evenly over it.
+/// - With hierarchical pooling, priors are fitted to all segments; with `on_change: forget`, outcomes before the last change
+///   that was found in a segment count nothing there.
 ///
 /// The order of the evidence does not matter: sums run over hours in order, so the bytes are always the same.
 #[must_use]
@@ -79,153 +84,38 @@ pub fn recompute(
     evidence: &Evidence,
     as_of: Timestamp,
 ) -> PosteriorSet {
-    let arms = experiment.arms.len();
-    let segments = most_evident(posteriors(experiment, evidence, as_of), MOST_POSTERIORS / arms.max(1))
-        .into_iter()
-        .map(|(segment, betas)| {
-            let policy = SegmentPolicy::new(experiment, &betas, None);
-            let list = betas
-                .iter()
-                .zip(policy.propensities())
-                .map(|(b, &propensity)| ArmPosterior { alpha: b.alpha, beta: b.beta, propensity })
-                .collect();
-            (segment, list)
-        })
-        .collect();
+    let Posteriors { segments, unseen } = posteriors(experiment, evidence, as_of);
+    let dealt = |learnt: &Learnt| {
+        let policy = SegmentPolicy::paced(experiment, &learnt.arms, learnt.scale, None);
+        let posterior = |(b, &propensity): (&Beta, &f64)| ArmPosterior { alpha: b.alpha, beta: b.beta, propensity };
+        learnt.arms.iter().zip(policy.propensities()).map(posterior).collect()
+    };
+    let learnt = most_evident(segments, MOST_POSTERIORS / experiment.arms.len().max(1));
+    let segments = learnt.iter().map(|(segment, learnt)| (segment.clone(), dealt(learnt))).collect();
     let ids = experiment.arms.iter().map(|a| a.id.clone()).collect();
-    PosteriorSet::new(&experiment.id, version, revision, as_of, ids, segments)
-}
-
-/// The distribution of every arm's rate, by segment.
-fn posteriors(experiment: &Experiment, evidence: &Evidence, as_of: Timestamp) -> BTreeMap<String, Vec<Beta>> {
-    let arms = experiment.arms.len();
-    let mut sorted: Vec<&HourOutcome> = evidence.outcomes.iter().filter(|o| o.arm < arms).collect();
-    sorted.sort_unstable();
-    let priors: Vec<Sum> = experiment.arms.iter().map(|a| Sum::new(prior_of(a.prior))).collect();
-    let mut sums: BTreeMap<String, Vec<Sum>> = BTreeMap::new();
-    if experiment.segment_by.is_empty() {
-        sums.insert(WHOLE.into(), priors.clone());
+    let mut set = PosteriorSet::new(&experiment.id, version, revision, as_of, ids, segments);
+    if experiment.policy.shares_segments() {
+        let scales = learnt.iter().map(|(segment, learnt)| (segment.clone(), learnt.scale)).collect();
+        set = set.with_shared(Shared { unseen: dealt(&unseen), unseen_scale: unseen.scale, scales });
     }
-    let fading = Fading::of(experiment, evidence.ended.map_or(as_of, |end| as_of.min(end)));
     let arrivals = Arrivals::of(experiment, evidence, as_of);
-    let mut hour = None;
-    for o in sorted {
-        // Hours are in order, and each is the same for all segments and arms.
-        let (weight, arrived) = match hour {
-            Some((known, weight, arrived)) if known == o.hour => (weight, arrived),
-            _ => {
-                let (weight, arrived) = (fading.weight(o.hour), arrivals.arrived(o.hour));
-                hour = Some((o.hour, weight, arrived));
-                (weight, arrived)
-            }
-        };
-        if !sums.contains_key(&o.segment) {
-            sums.insert(o.segment.clone(), priors.clone());
-        }
-        if let Some(sum) = sums.get_mut(&o.segment).map(|list| &mut list[o.arm]) {
-            sum.add(o, weight, arrived);
-        }
-    }
-    sums.into_iter().map(|(segment, list)| (segment, list.into_iter().map(Sum::posterior).collect())).collect()
-}
-
-/// What one arm has come to in one segment.
-#[derive(Clone)]
-struct Sum {
-    /// What is certain: the prior, successes, and failures whose window has closed.
-    certain: Beta,
-    pending: Vec<Pending>,
-}
-
-impl Sum {
-    fn new(prior: Beta) -> Self {
-        Self { certain: prior, pending: Vec::new() }
-    }
-
-    /// Adds an hour's outcomes, of which rewards would have arrived so far; none if all that will come has.
-    fn add(&mut self, o: &HourOutcome, weight: f64, arrived: Option<f64>) {
-        if weight <= 0.0 {
-            return;
-        }
-        let rewards = o.rewards.min(o.trials);
-        let others = weight * exact(o.trials - rewards);
-        self.certain.alpha += weight * exact(rewards);
-        match arrived {
-            None => self.certain.beta += others,
-            Some(arrived) => self.pending.push(Pending { trials: others, arrived }),
-        }
-    }
-
-    fn posterior(self) -> Beta {
-        let Self { certain: Beta { alpha, beta }, pending } = self;
-        Beta { alpha, beta: if pending.is_empty() { beta } else { beta + failures(alpha, beta, &pending) } }
-    }
-}
-
-/// How the past is weighed.
-struct Fading {
-    now: i64,
-    half_life_hours: Option<f64>,
-    window_hours: Option<u32>,
-}
-
-impl Fading {
-    fn of(experiment: &Experiment, now: Timestamp) -> Self {
-        let policy = &experiment.policy;
-        Self { now: hour_of(now), half_life_hours: policy.half_life_hours, window_hours: policy.window_hours }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "ages in hours are small")]
-    fn weight(&self, hour: i64) -> f64 {
-        // Hours since it ended.
-        let age = (self.now - hour - 1).max(0);
-        if self.window_hours.is_some_and(|most| age >= i64::from(most)) {
-            return 0.0;
-        }
-        self.half_life_hours.map_or(1.0, |h| (-(age as f64) / h).exp2())
-    }
-}
-
-/// How many rewards are still to come.
-struct Arrivals {
-    now: Timestamp,
-    window: SignedDuration,
-    curve: DelayCurve,
-}
-
-impl Arrivals {
-    fn of(experiment: &Experiment, evidence: &Evidence, as_of: Timestamp) -> Self {
-        let now = evidence.latest.map_or(as_of, |latest| as_of.max(latest));
-        let window_hours = experiment.reward.window_hours;
-        let curve = DelayCurve::estimate(&evidence.delays, window_hours, now);
-        Self { now, window: SignedDuration::from_hours(window_hours.into()), curve }
-    }
-
-    /// The share of rewards that trials of an hour would have by now; none if all have: their windows have closed.
-    fn arrived(&self, hour: i64) -> Option<f64> {
-        let ms = |hour: i64| self.now.as_millisecond().saturating_sub(hour.saturating_mul(3_600_000));
-        // Of the last trial of the hour, and the first.
-        let (young, old) = (ms(hour.saturating_add(1)), ms(hour));
-        let closed = i128::from(young) >= self.window.as_millis();
-        (!closed).then(|| self.curve.mean_share(hours(young.max(0)), hours(old.max(0))))
+    let model = recompute_model(experiment, &evidence.contexts, as_of, &|hour| arrivals.arrived(hour).unwrap_or(1.0));
+    match model {
+        Some(model) => set.with_model(experiment, model, &evidence.contexts),
+        None => set,
     }
 }
 
 /// The `most` segments with most evidence; the first by name among equals.
-fn most_evident(sums: BTreeMap<String, Vec<Beta>>, most: usize) -> BTreeMap<String, Vec<Beta>> {
+fn most_evident(sums: BTreeMap<String, Learnt>, most: usize) -> BTreeMap<String, Learnt> {
     if sums.len() <= most {
         return sums;
     }
-    let evidence = |list: &[Beta]| list.iter().map(|b| b.alpha + b.beta).sum::<f64>();
-    let mut all: Vec<(String, Vec<Beta>)> = sums.into_iter().collect();
+    let evidence = |learnt: &Learnt| learnt.arms.iter().map(|b| b.alpha + b.beta).sum::<f64>();
+    let mut all: Vec<(String, Learnt)> = sums.into_iter().collect();
     // Stable, and names are in order.
     all.sort_by(|a, b| evidence(&b.1).total_cmp(&evidence(&a.1)));
     all.into_iter().take(most).collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-fn exact(n: u64) -> f64 {
-    n as f64
 }
 
 /// The decisions of `experiment` that a reward of `user` and `item` at `at` may belong to: one for each day
@@ -266,8 +156,8 @@ mod tests {
 
     #[test]
     fn made_up_segments_cannot_crowd_out_real_ones() {
-        let one = |n: f64| vec![Beta { alpha: 1.0 + n, beta: 1.0 }];
-        let sums: BTreeMap<String, Vec<Beta>> =
+        let one = |n: f64| Learnt { arms: vec![Beta { alpha: 1.0 + n, beta: 1.0 }], scale: 1.0 };
+        let sums: BTreeMap<String, Learnt> =
             [("a", 0.0), ("b", 5.0), ("c", 0.0), ("d", 2.0)].map(|(s, n)| (s.into(), one(n))).into();
         assert_eq!(most_evident(sums.clone(), 3).into_keys().collect::<Vec<_>>(), ["a", "b", "d"]);
         assert_eq!(most_evident(sums.clone(), 4), sums);

@@ -41,6 +41,12 @@ impl SegmentPolicy {
     /// propensities, as published for the same definition, save the quadrature.
     #[must_use]
     pub fn new(experiment: &Experiment, posteriors: &[Beta], known: Option<Vec<f64>>) -> Self {
+        Self::paced(experiment, posteriors, 1.0, known)
+    }
+
+    /// The same for a segment that explores with `scale` times the standard deviation.
+    #[must_use]
+    pub fn paced(experiment: &Experiment, posteriors: &[Beta], scale: f64, known: Option<Vec<f64>>) -> Self {
         let enabled = enabled(experiment);
         let live: Vec<Beta> = enabled.iter().map(|&i| posteriors[i]).collect();
         let k = count(enabled.len());
@@ -53,7 +59,7 @@ impl SegmentPolicy {
             // Whoever is dealt by the rule is outside the holdout.
             Some(all) if h < 1.0 => enabled.iter().map(|&i| ((all[i] - h / k) / (1.0 - h)).max(0.0)).collect(),
             _ => {
-                let own = own_shares(experiment, &enabled, &live, evidence(experiment, posteriors));
+                let own = own_shares(experiment, &enabled, &live, scale, evidence(experiment, posteriors));
                 own.iter().map(|p| floor + (1.0 - k * floor) * p).collect()
             }
         };
@@ -65,7 +71,7 @@ impl SegmentPolicy {
             all
         });
         let rule = if thompson {
-            let draws: Vec<Odds> = scaled(experiment, &live).iter().map(Odds::new).collect();
+            let draws: Vec<Odds> = scaled(experiment, &live, scale).iter().map(Odds::new).collect();
             Rule::Thompson { explore: k * floor, tame: draws.iter().all(Odds::is_tame), draws }
         } else {
             let mut sum = 0.0;
@@ -139,8 +145,8 @@ fn highest(draws: &[Odds], mut sample: impl FnMut(&Odds) -> f64) -> usize {
 
 /// What is drawn from: posteriors with `posterior_scale` times their standard deviation, Beta(α/s², β/s²) (posterior
 /// reshaping: Chapelle & Li 2011, "An empirical evaluation of Thompson sampling", §3).
-fn scaled(experiment: &Experiment, live: &[Beta]) -> Vec<Beta> {
-    let by = experiment.policy.posterior_scale().powi(2);
+fn scaled(experiment: &Experiment, live: &[Beta], scale: f64) -> Vec<Beta> {
+    let by = (scale * experiment.policy.posterior_scale()).powi(2);
     live.iter().map(|b| Beta { alpha: b.alpha / by, beta: b.beta / by }).collect()
 }
 
@@ -151,12 +157,14 @@ fn evidence(experiment: &Experiment, posteriors: &[Beta]) -> f64 {
 }
 
 /// The rule's own probabilities of the enabled arms, before floor and holdout.
-fn own_shares(experiment: &Experiment, enabled: &[usize], live: &[Beta], evidence: f64) -> Vec<f64> {
+fn own_shares(experiment: &Experiment, enabled: &[usize], live: &[Beta], scale: f64, evidence: f64) -> Vec<f64> {
     let policy = &experiment.policy;
     match policy.kind {
         // What a contextual policy deals depends on the request: this is what is known without it.
-        PolicyKind::Thompson | PolicyKind::LogisticThompson | PolicyKind::LinearThompson => p_best(&scaled(experiment, live)),
-        PolicyKind::TopTwoThompson => top_two::shares(&scaled(experiment, live), policy.leader_share()),
+        PolicyKind::Thompson | PolicyKind::LogisticThompson | PolicyKind::LinearThompson => {
+            p_best(&scaled(experiment, live, scale))
+        }
+        PolicyKind::TopTwoThompson => top_two::shares(&scaled(experiment, live, scale), policy.leader_share()),
         PolicyKind::EpsilonGreedy => {
             let even = policy.epsilon() / count(live.len());
             even_among_highest(&means(live)).iter().map(|p| even + (1.0 - policy.epsilon()) * p).collect()

@@ -45,7 +45,7 @@ impl ListPolicy {
         let mut greedy = 1.0 - k * policy.floor.min(1.0 / k);
         let (rule, own) = match policy.kind {
             PolicyKind::Thompson => {
-                let arms = scaled(experiment, &live);
+                let arms = scaled(experiment, &live, 1.0);
                 (Rule::Thompson(arms.iter().map(Odds::new).collect()), rank::of_betas(&arms, length))
             }
             PolicyKind::EpsilonGreedy => {

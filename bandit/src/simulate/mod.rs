@@ -1,0 +1,11 @@
+//! Policies tried in made-up worlds: regret, with its standard error.
+
+mod environment;
+mod learner;
+mod report;
+mod run;
+mod streams;
+
+pub use environment::{Delay, Drift, Environment, EnvironmentError, Phase, Rates, SimulatedFeature, Visitor, World};
+pub use report::{Paired, Simulation, simulate};
+pub use run::Run;
