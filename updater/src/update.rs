@@ -55,11 +55,19 @@ impl Updater {
                 // Evidence of an experiment that has ended does not fade; late rewards still count.
                 let as_of = record.stopped_at.map_or(as_of, |t| as_of.min(boundary(t, self.config.interval)));
                 let id = record.definition.id.clone();
-                match self.publish(record, as_of).await {
+                match self.publish(record.clone(), as_of).await {
                     Ok(new) => published += u64::from(new),
                     // The others must not wait for this one.
                     Err(e) => {
                         tracing::error!("posteriors of '{id}' cannot be updated: {e}");
+                        failure.get_or_insert(e);
+                    }
+                }
+                // Of somebody who changed it meanwhile, the next run knows.
+                match self.examine(&record, as_of).await {
+                    Ok(()) | Err(StoreError::Conflict(_)) => {}
+                    Err(e) => {
+                        tracing::error!("'{id}' cannot be examined: {e}");
                         failure.get_or_insert(e);
                     }
                 }
