@@ -3,6 +3,7 @@
 //! The log is consumed as it grows; posteriors are recomputed on the clock, or when asked.
 
 mod consume;
+mod examine;
 mod lease;
 mod schedule;
 mod update;

@@ -53,11 +53,19 @@ impl Updater {
             for record in page.into_iter().filter(|r| r.status != Status::Draft) {
                 recomputed += 1;
                 let id = record.definition.id.clone();
-                match self.publish(record, as_of).await {
+                match self.publish(record.clone(), as_of).await {
                     Ok(new) => published += u64::from(new),
                     // The others must not wait for this one.
                     Err(e) => {
                         tracing::error!("posteriors of '{id}' cannot be updated: {e}");
+                        failure.get_or_insert(e);
+                    }
+                }
+                // Of somebody who changed it meanwhile, the next run knows.
+                match self.examine(&record, as_of).await {
+                    Ok(()) | Err(StoreError::Conflict(_)) => {}
+                    Err(e) => {
+                        tracing::error!("'{id}' cannot be examined: {e}");
                         failure.get_or_insert(e);
                     }
                 }

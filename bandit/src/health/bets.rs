@@ -70,6 +70,9 @@ pub(super) struct Bet {
     pub(super) stake: f64,
 }
 
+/// Largest factor: it must stay finite, since what is not is no JSON.
+const MOST: f64 = 1e200;
+
 /// A mixture of bets, the same ones on each of several sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Wealth {
@@ -77,12 +80,26 @@ pub(super) struct Wealth {
     ln: Vec<f64>,
     /// The largest logarithm that the sum ever reached.
     peak: f64,
+    /// Hours seen.
+    hours: u64,
+}
+
+/// Part of the stake that is bet from the start. The rest is bet afresh hour by hour, or a log that was sound for months
+/// would have lost nearly all of it by the day on which it breaks.
+const AT_ONCE: f64 = 0.75;
+/// Scale, in hours, of how the rest is spread.
+const SPREAD: f64 = 168.0;
+
+/// What is bet afresh before hour k = 1, 2, …: telescopes to the rest.
+fn afresh(k: u64) -> f64 {
+    let tail = |k: u64| 1.0 / (std::f64::consts::E + real(k) / SPREAD).ln();
+    (1.0 - AT_ONCE) * (tail(k.saturating_sub(1)) - tail(k))
 }
 
 impl Wealth {
     pub(super) fn new(sets: usize, bets: &[Bet]) -> Self {
-        let ln = (0..sets).flat_map(|_| bets.iter().map(|b| (b.stake / count(sets)).ln())).collect();
-        Self { ln, peak: 0.0 }
+        let ln = (0..sets).flat_map(|_| bets.iter().map(|b| (AT_ONCE * b.stake / count(sets)).ln())).collect();
+        Self { ln, peak: 0.0, hours: 0 }
     }
 
     /// Sets that are added later get their part of what there is now: the sum does not move, so the test stays one.
@@ -100,6 +117,13 @@ impl Wealth {
     /// Takes in the decisions of one hour. `expected` are the shares that were expected before it, for decisions that do
     /// not know better.
     pub(super) fn observe(&mut self, hour: &[&Dealt], expected: &[f64], bets: &[Bet], sets: impl Fn(&[f64]) -> Sets) {
+        if self.hours > 0 {
+            let (fresh, sets) = (afresh(self.hours), count(self.ln.len() / bets.len()));
+            for (wealth, bet) in self.ln.iter_mut().zip(bets.iter().cycle()) {
+                *wealth = add(*wealth, (fresh * bet.stake / sets).ln());
+            }
+        }
+        self.hours += 1;
         for d in hour {
             let shares = d.shares(expected);
             let Sets { masses, of_arm } = sets(shares);
@@ -108,7 +132,7 @@ impl Wealth {
                 for (wealth, bet) in wealth.iter_mut().zip(bets) {
                     let all = bet.size * if bet.more { *mass } else { (1.0 - mass).max(0.0) };
                     let stake = if (of_arm[d.arm] == set) == bet.more { bet.size * shares[d.arm] } else { 0.0 };
-                    *wealth += real(d.decisions) * (stake / d.propensity - all).ln_1p();
+                    *wealth += real(d.decisions) * ((stake / d.propensity).min(MOST) - all).ln_1p();
                 }
             }
         }
@@ -130,6 +154,11 @@ impl Wealth {
         let best = self.ln.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(i, _)| i);
         (best / bets, best % bets)
     }
+}
+
+/// ln(e^a + e^b).
+fn add(a: f64, b: f64) -> f64 {
+    a.max(b) + (-(a - b).abs()).exp().ln_1p()
 }
 
 /// What share of the decisions each arm is expected to get: its share of the recent ones, known before the hour.

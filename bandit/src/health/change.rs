@@ -13,8 +13,15 @@
 //! Seznec (2022), Efficient change-point detection, whose test is the supremum of the same ratio and whose threshold
 //! this one undercuts, since it is a mixture; Krichevsky & Trofimov (1981).
 //!
+//! A shop's rates swing with the hour of the day, for all arms together, and that is no change. So an alarm must also
+//! stand against the same hours of days before, from the second day on: see [`rhythm`]. That takes alarms away and adds
+//! none, so the level of arms with constant rates holds; for rates with a daily rhythm there is no proof but a simulation.
+//! On the first day, and with a rhythm of the week, a strong swing is told as a change.
+//!
 //! After the j-th alarm the scan begins anew with the hour after it and level δ/((j + 1)(j + 2)), so that δ bounds the
 //! probability of any alarm that no change precedes, and of any after a change was found that none follows.
+
+mod rhythm;
 
 use crate::learn::HourOutcome;
 use statrs::function::gamma::ln_gamma;
@@ -104,9 +111,12 @@ pub fn changes(counts: &[HourCount], arms: usize, config: &ChangeConfig) -> Vec<
         let threshold = (count(arms) * scan * (scan + 1.0) / config.false_alarms).ln();
         let alarms = found.len();
         for (arm, sums) in sums.iter().enumerate() {
-            let Some((evidence, split)) = evidence(sums, start, now, &priors, &mut terms) else { continue };
-            if evidence >= threshold {
-                let (before, after) = (between(sums, start, split), between(sums, split, now));
+            let Some(Evidence { all: evidence, days, split }) = evidence(sums, start, now, &priors, &mut terms) else {
+                continue;
+            };
+            let since = hours[start];
+            if evidence >= threshold && (days >= threshold || rhythm::differs(&hours, sums, since, now)) {
+                let (before, after) = (Sum::between(sums, start, split), Sum::between(sums, split, now));
                 found.push(ChangePoint {
                     arm,
                     hour: hours[split],
@@ -140,6 +150,16 @@ impl Sum {
     fn failures(self) -> f64 {
         self.trials - self.rewards
     }
+
+    fn and(self, other: Self) -> Self {
+        Self { trials: self.trials + other.trials, rewards: self.rewards + other.rewards }
+    }
+
+    /// Of the hours from one index to another, from what came before each.
+    fn between(sums: &[Self], from: usize, to: usize) -> Self {
+        let rewards = (sums[to].rewards - sums[from].rewards).max(0.0);
+        Self { trials: (sums[to].trials - sums[from].trials).max(rewards), rewards }
+    }
 }
 
 /// The hours with trials, and for each arm what came before each of them, and at the end.
@@ -167,20 +187,18 @@ fn cumulate(counts: &[HourCount], arms: usize) -> (Vec<i64>, Vec<Vec<Sum>>) {
     (hours, sums)
 }
 
-fn between(sums: &[Sum], from: usize, to: usize) -> Sum {
-    let rewards = (sums[to].rewards - sums[from].rewards).max(0.0);
-    Sum { trials: (sums[to].trials - sums[from].trials).max(rewards), rewards }
+/// ln Σ π(u) e_u over the splits u of some hours.
+struct Evidence {
+    all: f64,
+    /// Of those between whole days alone, on which no rhythm of a day tells.
+    days: f64,
+    /// The split with most of it.
+    split: usize,
 }
 
-/// ln Σ π(u) e_u over the splits u of hours `start..now`, and the split with most of it.
-fn evidence(
-    sums: &[Sum],
-    start: usize,
-    now: usize,
-    priors: &[f64],
-    terms: &mut Vec<(f64, usize)>,
-) -> Option<(f64, usize)> {
-    let all = between(sums, start, now);
+/// The evidence of hours `start..now`; none if nothing is new or speaks for a change.
+fn evidence(sums: &[Sum], start: usize, now: usize, priors: &[f64], terms: &mut Vec<(f64, usize)>) -> Option<Evidence> {
+    let all = Sum::between(sums, start, now);
     if sums[now].trials <= sums[now - 1].trials {
         return None; // nothing new of this arm
     }
@@ -191,23 +209,29 @@ fn evidence(
         let deviation = sums[now].rewards - sums[split].rewards - trials * rate;
         deviation * deviation > least * trials && trials < all.trials
     };
-    let mut look = |split: usize, ln_prior: f64| {
-        terms.push((ln_prior + ratio(between(sums, start, split), between(sums, split, now), all), split));
+    let look = |terms: &mut Vec<(f64, usize)>, split: usize, ln_prior: f64| {
+        terms.push((ln_prior + ratio(Sum::between(sums, start, split), Sum::between(sums, split, now), all), split));
     };
     for split in (start + 1).max(now.saturating_sub(RECENT))..now {
         if matters(split) {
-            look(split, priors[split - start]);
+            look(terms, split, priors[split - start]);
         }
     }
+    let hourly = terms.len();
     if (now - start).is_multiple_of(DAY) {
         for day in 1..(now - start) / DAY {
             if matters(start + day * DAY) {
-                look(start + day * DAY, ln_prior(day, SPREAD / count(DAY)));
+                look(terms, start + day * DAY, ln_prior(day, SPREAD / count(DAY)));
             }
         }
     }
     let best = terms.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some((best.0 + terms.iter().map(|t| (t.0 - best.0).exp()).sum::<f64>().ln(), best.1))
+    Some(Evidence { all: ln_sum(terms), days: ln_sum(&terms[hourly..]), split: best.1 })
+}
+
+fn ln_sum(terms: &[(f64, usize)]) -> f64 {
+    let most = terms.iter().map(|t| t.0).fold(f64::NEG_INFINITY, f64::max);
+    if most.is_finite() { most + terms.iter().map(|t| (t.0 - most).exp()).sum::<f64>().ln() } else { most }
 }
 
 /// ln ½π(k), half for hours and half for days: π(1) + π(2) + … telescopes to 1.

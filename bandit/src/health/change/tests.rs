@@ -71,6 +71,65 @@ fn a_fall_of_the_leader_is_found_within_hours() {
     assert!(delays[25] <= 6 && delays[49] <= 12, "{delays:?}");
 }
 
+/// Days that are 30 % better than nights, at a thousand trials an hour: told on the first day, if at all.
+#[test]
+fn a_daily_rhythm_is_no_change_from_the_second_day_on() {
+    let day = |h: i64| 1.0 + 0.3 * (h as f64 * std::f64::consts::TAU / 24.0).sin();
+    let (mut late, mut delays) = (0, Vec::new());
+    for seed in 0..20 {
+        let rates = |h: i64| [0.1, 0.09, 0.05].map(|p| p * day(h)).to_vec();
+        let found = changes(&simulate(seed, 24 * 28, 1000, rates), 3, &ChangeConfig::default());
+        late += usize::from(found.iter().any(|c| c.found >= 48));
+        // A fall in the afternoon of the tenth day.
+        let falls = |h: i64| if h < 256 { rates(h) } else { vec![0.05 * day(h), 0.09 * day(h), 0.05 * day(h)] };
+        let found = changes(&simulate(seed, 24 * 14, 1000, falls), 3, &ChangeConfig::default());
+        delays.push(found.iter().find(|c| c.found >= 256).map_or(i64::MAX, |c| c.found - 255));
+    }
+    delays.sort_unstable();
+    println!(
+        "rhythm: {late} of 20 runs of four weeks with an alarm after two days; a fall found after {delays:?} hours"
+    );
+    assert!(late <= 1 && delays[10] <= 6, "{late} {delays:?}");
+}
+
+/// Changes too small for a day's hours are found by comparing whole days.
+#[test]
+fn a_small_change_is_found_within_days() {
+    let rates = |h: i64| if h < 240 { vec![0.1] } else { vec![0.085] };
+    let found = changes(&simulate(1, 24 * 30, 100, rates), 1, &ChangeConfig::default());
+    println!("{found:?}");
+    assert!(found.len() == 1 && (found[0].hour - 240).abs() <= 48 && found[0].found < 240 + 24 * 10, "{found:?}");
+}
+
+/// The environment of the reference whose rates are drawn afresh each week.
+#[test]
+fn weekly_switches_of_the_reference_are_found() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/reference/environments.json");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        eprintln!("NOT RUN: reference environments are absent ({path})");
+        return;
+    };
+    let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (mut weeks, mut found_in_time, mut false_alarms) = (0, 0, 0);
+    for (seed, of_seed) in all["envs"]["switching10"]["seeds"].as_object().unwrap() {
+        let p: Vec<Vec<f64>> = serde_json::from_value(of_seed["p"].clone()).unwrap();
+        let rates = |h: i64| p[usize::try_from(h).unwrap() / 168].clone();
+        let found = changes(&simulate(seed.parse().unwrap(), 24 * 35, 100, rates), 10, &ChangeConfig::default());
+        for week in 1..5 {
+            let first = found.iter().find(|c| c.found >= week * 168 && c.found < (week + 1) * 168);
+            weeks += 1;
+            found_in_time += usize::from(first.is_some_and(|c| c.found < week * 168 + 48));
+            // A second alarm in the week, of what had changed as well, is right too; one in the first week is not.
+        }
+        false_alarms += usize::from(found.iter().any(|c| c.found < 168));
+    }
+    println!(
+        "switching10: {found_in_time} of {weeks} weekly switches found within two days; {false_alarms} false alarms"
+    );
+    assert_eq!((weeks, false_alarms), (40, 0));
+    assert!(found_in_time >= 30, "{found_in_time}");
+}
+
 #[test]
 fn hostile_counts_are_harmless() {
     let odd = [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e-300, 1e9, 5.0];

@@ -1,0 +1,194 @@
+//! Health: each run judges what has come since the last one, keeps what it found, and acts where the experiment asks.
+//!
+//! What it costs: the decisions of each hour are read once, grouped; trials and guardrail events of the last window are
+//! counted anew each run (at most of two days, and of what came since the last run); users with several arms are counted
+//! once a day, over the day before; counts per hour are read whole once an hour, as for posteriors.
+
+mod dealt;
+mod guardrails;
+mod lines;
+
+use crate::Updater;
+use bandit::{
+    Beta, Calibration, ChangeConfig, Exposures, HourCount, PosteriorSet, SampleRatio, Standing, Status, Verdict,
+    advise, changes, exposure, hour_of,
+};
+use guardrails::Watched;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{Change, Examined, ExperimentRecord, Health, Result, StoreError};
+
+/// Hours of decisions that one run looks at: after a long absence the next ones go on.
+const MOST_HOURS: i64 = 48;
+/// What the updater is called in the audit log.
+const WHO: &str = "updater";
+
+/// What checks need to go on.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// The hour up to which hourly checks were made, for this revision.
+    done: Option<(i64, u64)>,
+    /// The first hour whose decisions are not looked at.
+    until: Option<i64>,
+    sample_ratio: Option<SampleRatio>,
+    calibration: Option<Calibration>,
+    /// Day after the last one whose users were counted.
+    day: Option<i64>,
+    exposures: Exposures,
+    guardrails: Vec<Watched>,
+}
+
+impl Updater {
+    /// Judges a started experiment as of a boundary.
+    pub(crate) async fn examine(&self, record: &ExperimentRecord, as_of: Timestamp) -> Result<()> {
+        if !matches!(record.status, Status::Running | Status::Paused) {
+            return Ok(());
+        }
+        let id = &record.definition.id;
+        let damaged = |e: serde_json::Error| StoreError::Damaged(format!("findings of '{id}': {e}"));
+        let (mut lines, mut state) = match self.stores.findings.findings(id).await? {
+            None => (Vec::new(), State::default()),
+            Some(text) => {
+                let kept: Examined = serde_json::from_str(&text).map_err(damaged)?;
+                (kept.lines, serde_json::from_value(kept.state).map_err(damaged)?)
+            }
+        };
+        let (line, breached) = self.guardrails(record, &mut state.guardrails).await?;
+        replace(&mut lines, "guardrails", line);
+        let now = hour_of(as_of);
+        if state.done != Some((now, record.revision)) {
+            for line in self.of_the_log(record, &mut state, now).await? {
+                replace(&mut lines, &line.check.clone(), Some(line));
+            }
+            for line in self.of_the_rates(record, now, breached).await? {
+                replace(&mut lines, &line.check.clone(), Some(line));
+            }
+            state.done = Some((now, record.revision));
+        }
+        let kept = Examined { lines, state: serde_json::to_value(state).map_err(damaged)? };
+        let text = serde_json::to_string(&kept).map_err(damaged)?;
+        self.stores.findings.keep_findings(id, self.clock.now(), &text).await
+    }
+
+    /// Checks of what was dealt and logged.
+    async fn of_the_log(&self, record: &ExperimentRecord, state: &mut State, now: i64) -> Result<Vec<Health>> {
+        let (e, arms) = (&record.definition, record.definition.arms.len());
+        let started = record.started_at.map_or(now, hour_of);
+        let from = state.until.unwrap_or_else(|| started.max(now - MOST_HOURS));
+        let to = now.min(from + MOST_HOURS);
+        let ratio = state.sample_ratio.get_or_insert_with(|| SampleRatio::new(arms));
+        let calibration = state.calibration.get_or_insert_with(|| Calibration::new(arms));
+        ratio.grow(arms);
+        calibration.grow(arms);
+        for hour in from..to {
+            let dealt = dealt::of_hour(&self.stores, record, hour).await?;
+            ratio.observe(&dealt);
+            calibration.observe(&dealt);
+        }
+        state.until = Some(to.max(from));
+        let yesterday = now.div_euclid(24) - 1;
+        if state.day != Some(yesterday + 1) {
+            let hours = yesterday * 24..(yesterday + 1) * 24;
+            state.exposures = self.stores.findings.exposures(&e.id, hours).await?;
+            state.day = Some(yesterday + 1);
+        } else {
+            // Contradictions are looked up, not counted: always.
+            let none = self.stores.findings.exposures(&e.id, 0..0).await?;
+            state.exposures.contradictions = none.contradictions;
+        }
+        Ok(vec![
+            lines::sample_ratio(e, &ratio.finding()),
+            lines::propensity(&calibration.finding()),
+            lines::multiple_exposure(&exposure(e, state.exposures)),
+        ])
+    }
+
+    /// Checks of what became of it, and what they advise.
+    async fn of_the_rates(&self, record: &ExperimentRecord, now: i64, breached: bool) -> Result<Vec<Health>> {
+        let e = record.definition.clone();
+        let outcomes = self.stores.outcomes.outcomes(&e.id).await?;
+        let set = self.stores.posteriors.latest(&e.id).await?;
+        let hours = u32::try_from(now - record.started_at.map_or(now, hour_of)).unwrap_or(0);
+        let computed = tokio::task::spawn_blocking(move || {
+            // An hour counts once its window has closed: until then rewards that are still to come look like a fall.
+            let closed = now - i64::from(e.reward.window_hours);
+            let counts: Vec<HourCount> = outcomes.iter().filter(|o| o.hour < closed).map(HourCount::from).collect();
+            let found = changes(&counts, e.arms.len(), &ChangeConfig::default());
+            let advice = set.and_then(|set| advise(&e, &posteriors(&e, &set)?, hours, breached));
+            (lines::change(&e, &found), advice, e)
+        });
+        let (change, advice, e) =
+            computed.await.map_err(|e| StoreError::Damaged(format!("checks of '{}': {e}", record.definition.id)))?;
+        let mut lines = vec![change];
+        if let Some(advice) = advice {
+            let asked = e.stopping.as_ref().is_some_and(|s| s.automatic) && record.status == Status::Running;
+            let winner = match advice.verdict {
+                Verdict::Winner => Some(advice.champion),
+                Verdict::Futile => Some(e.control()),
+                _ => None,
+            };
+            if let Some(winner) = winner.filter(|_| asked) {
+                let change = Change { who: WHO.into(), why: advice.advice.clone(), at: self.clock.now() };
+                let winner = Some(e.arms[winner].id.as_str());
+                self.stores.experiments.set_status(&e.id, Status::Running, Status::Stopped, winner, &change).await?;
+            }
+            lines.push(lines::stopping(&e, &advice));
+        }
+        Ok(lines)
+    }
+
+    /// Counts guardrail events, judges them and freezes the experiment if it asks for that; says whether an arm that is
+    /// dealt breaks one.
+    async fn guardrails(
+        &self,
+        record: &ExperimentRecord,
+        watched: &mut Vec<Watched>,
+    ) -> Result<(Option<Health>, bool)> {
+        let e = &record.definition;
+        guardrails::count(&self.stores, record, watched, hour_of(self.clock.now())).await?;
+        let judged: Vec<_> = watched.iter().map(|w| (w, w.judge())).collect();
+        let dealt = |arm: usize| e.arms.get(arm).is_some_and(|a| a.enabled);
+        let breaks = |findings: &[bandit::GuardrailFinding], control: bool| {
+            let broken = |f: &&bandit::GuardrailFinding| f.standing == Standing::Breached && dealt(f.arm);
+            findings.iter().filter(broken).any(|f| control || f.arm != e.control())
+        };
+        let breached = judged.iter().any(|(_, f)| breaks(f, true));
+        // Where the control is the one that breaks it, dealing nothing else would be no help.
+        let freezes = judged.iter().any(|(w, f)| w.freeze && breaks(f, false));
+        let mut frozen = record.frozen_at;
+        if freezes && frozen.is_none() && record.status == Status::Running {
+            let why = lines::breach(e, &judged);
+            let change = Change { who: WHO.into(), why, at: self.clock.now() };
+            frozen = self.stores.experiments.freeze(&e.id, record.revision, &change).await?.frozen_at;
+        }
+        let line = (!judged.is_empty()).then(|| lines::guardrails(e, &judged, frozen));
+        Ok((line, breached))
+    }
+}
+
+/// Puts a line in place of the last one of its check.
+fn replace(lines: &mut Vec<Health>, check: &str, line: Option<Health>) {
+    let place = lines.iter().position(|l| l.check == check);
+    match (place, line) {
+        (Some(place), Some(line)) => lines[place] = line,
+        (Some(place), None) => drop(lines.remove(place)),
+        (None, Some(line)) => lines.push(line),
+        (None, None) => {}
+    }
+}
+
+/// The posteriors over all segments: evidence added up on one prior; none if the set is of other arms.
+fn posteriors(e: &bandit::Experiment, set: &PosteriorSet) -> Option<Vec<Beta>> {
+    let mut sums: Vec<Beta> = e.arms.iter().map(|a| Beta { alpha: a.prior.alpha, beta: a.prior.beta }).collect();
+    for list in set.segments.values() {
+        if list.len() != sums.len() {
+            return None;
+        }
+        for ((sum, arm), posterior) in sums.iter_mut().zip(&e.arms).zip(list) {
+            sum.alpha += posterior.alpha - arm.prior.alpha;
+            sum.beta += posterior.beta - arm.prior.beta;
+        }
+    }
+    // A prior that was changed since may be more than there was.
+    sums.iter().map(|b| Beta::new(b.alpha, b.beta)).collect()
+}
