@@ -120,27 +120,33 @@ async fn connection(
     };
     // A target that is away ends the connection, as it would itself.
     let Ok(server) = server else { return };
-    let (from_client, mut to_client) = client.into_split();
-    let (from_server, mut to_server) = server.into_split();
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
     let pass = async {
         tokio::join!(
-            direction(from_client, &mut to_server, streams.as_mut(), network.clone(), |n| n.cut || n.muted),
-            direction(from_server, &mut to_client, None, network.clone(), |n| n.cut)
+            direction(&mut from_client, &mut to_server, streams.as_mut(), network.clone(), |n| n.cut || n.muted),
+            direction(&mut from_server, &mut to_client, None, network.clone(), |n| n.cut)
         )
     };
     tokio::select! {
         _ = pass => {}
-        _ = over => {}
+        () = over => {}
     }
     if let Some(streams) = &mut streams {
         let _ = to_server.write_all(&streams.end()).await;
+        // The end of the connection would overtake that of its streams.
+        let mut rest = tokio::io::sink();
+        tokio::select! {
+            _ = tokio::io::copy(&mut from_server, &mut rest) => {}
+            () = gone(&mut network) => {}
+        }
     }
 }
 
 /// Passes on what comes, unless the network is `stopped`; then what waits, until it is mended. A client that ends leaves
 /// no stream open, where there are `streams`.
 async fn direction(
-    mut from: OwnedReadHalf,
+    from: &mut OwnedReadHalf,
     to: &mut OwnedWriteHalf,
     mut streams: Option<&mut Streams>,
     mut network: watch::Receiver<Network>,
@@ -174,10 +180,10 @@ async fn direction(
                 return;
             }
         }
-        if let Some(streams) = streams {
-            let _ = to.write_all(&streams.end()).await;
-        }
-        let _ = to.shutdown().await;
+        let _ = match streams {
+            Some(streams) => to.write_all(&streams.end()).await,
+            None => to.shutdown().await,
+        };
     };
     tokio::join!(read, write);
 }

@@ -24,6 +24,8 @@ const WAIT: Duration = Duration::from_millis(150);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// Pauses before a stream that failed is opened again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long Pub/Sub may take to notice that a stream has ended.
+const END: Duration = Duration::from_millis(200);
 /// How long Pub/Sub may take at the end to take acknowledgements, and back what is not acknowledged.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// What a message takes beside its data, about: its ids, its lease, its place here.
@@ -254,15 +256,15 @@ async fn fill(shared: Arc<Shared>, subscriber: Subscriber, subscription: String,
             .set_max_outstanding_messages(most(bounds.messages))
             .set_max_outstanding_bytes(most(bounds.bytes))
             .set_max_lease_extension(bounds.lease)
-            .set_shutdown_behavior(ShutdownBehavior::NackImmediately)
+            // What is still held when a stream ends is given back by letting go of it.
+            .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
             .build();
         let why = loop {
             // What the stream's bounds let through is held back here: redelivery, or a service that keeps none.
             let room = shared.buffer().has_room(bounds);
             let next = tokio::select! {
                 () = shared.end.notified() => {
-                    give_back(stream).await;
-                    return shared.buffer().over(None);
+                    return give_back(&shared, stream).await;
                 }
                 () = shared.room.notified(), if !room => continue,
                 next = stream.next(), if room => next,
@@ -286,10 +288,12 @@ async fn fill(shared: Arc<Shared>, subscriber: Subscriber, subscription: String,
     }
 }
 
-/// Ends a stream, and only then gives back what it gave: given back before, it would come again into this stream.
-async fn give_back(stream: MessageStream) {
+/// Ends a stream, and gives back what it gave once that is known: else it would come again into this stream.
+async fn give_back(shared: &Shared, stream: MessageStream) {
     let token = stream.shutdown_token();
     drop(stream);
+    sleep(END).await;
+    shared.buffer().over(None);
     if timeout(FAREWELL, token.shutdown()).await.is_err() {
         tracing::warn!("Pub/Sub did not answer at the end: what was not acknowledged comes again later");
     }
