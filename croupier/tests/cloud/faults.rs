@@ -59,6 +59,7 @@ async fn pubsub_is_away() {
     let visitors = Visitors::come(&[&a, &b], 200_000, DEADLINE);
     visitors.more(300).await;
     house.pubsub_proxy.cut();
+    house.updater_proxy.cut();
     let begun = Instant::now();
     while begun.elapsed() < away {
         visitors.more(100).await;
@@ -70,6 +71,7 @@ async fn pubsub_is_away() {
     let b = house.api("b");
     until_metric(&b, "croupier_spool_events", |n| n > 0.0).await;
     house.pubsub_proxy.mend();
+    house.updater_proxy.mend();
     check(&house, &a, &told).await;
     until_metric(&a, "croupier_spool_events", |n| n == 0.0).await;
     until_metric(&b, "croupier_spool_events", |n| n == 0.0).await;

@@ -3,6 +3,7 @@
 use crate::support::{Server, croupier, finish};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,10 +23,13 @@ static TURN: Mutex<()> = Mutex::const_new(());
 pub struct House {
     _turn: MutexGuard<'static, ()>,
     pub bigtable: Service,
-    pub pubsub: Service,
+    _pubsub: Service,
     pub postgres: Service,
     pub bigtable_proxy: Proxy,
+    /// Before Pub/Sub, for those that publish.
     pub pubsub_proxy: Proxy,
+    /// Before Pub/Sub, for those that read.
+    pub updater_proxy: Proxy,
     pub postgres_proxy: Proxy,
     pub dir: TempDir,
     /// The database, not through the proxy.
@@ -47,11 +51,12 @@ impl House {
             _turn: turn,
             bigtable_proxy: Proxy::start(bigtable.address()).await,
             pubsub_proxy: Proxy::start(pubsub.address()).await,
+            updater_proxy: Proxy::before_pubsub(pubsub.address()).await,
             postgres_proxy: Proxy::start(postgres.address()).await,
             pool: PgPoolOptions::new().max_connections(2).connect_lazy(&url).unwrap(),
             dir: tempfile::tempdir().unwrap(),
             bigtable,
-            pubsub,
+            _pubsub: pubsub,
             postgres,
         };
         house.make_tables();
@@ -73,14 +78,14 @@ impl House {
         finish(self.command(&["admin", what], "admin", &[]))
     }
 
-    /// Where everything is, for this process.
+    /// Where everything is, for this process, which may read what updaters read.
     pub fn locations(&self) -> Locations {
         Locations {
             state: "bigtable://test/croupier".into(),
             events: "pubsub://test/croupier".into(),
             database: self.postgres.postgres_url("croupier"),
             bigtable_emulator: Some(self.bigtable.address().to_string()),
-            pubsub_emulator: Some(self.pubsub.address().to_string()),
+            pubsub_emulator: Some(self.updater_proxy.address().to_string()),
             ..Locations::in_dir(&self.data("test"))
         }
     }
@@ -109,11 +114,10 @@ impl House {
         Server::of(self.command(&["api"], name, &["--listen", "127.0.0.1:0"]))
     }
 
-    /// An updater. It reads Pub/Sub without the proxy: the emulator goes on delivering into a stream that its reader has
-    /// left, while the connection lives above all.
+    /// An updater.
     pub fn updater(&self, name: &str) -> Worker {
         let mut command = self.command(&["updater"], name, &[]);
-        command.env("PUBSUB_EMULATOR_HOST", self.pubsub.address().to_string());
+        command.env("PUBSUB_EMULATOR_HOST", self.updater_proxy.address().to_string());
         let log = std::fs::File::create(self.dir.path().join(format!("{name}.log"))).unwrap();
         command.stdout(Stdio::null()).stderr(log);
         Worker(command.spawn().unwrap())
@@ -122,6 +126,13 @@ impl House {
     /// A number from the database.
     pub async fn number(&self, sql: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// The decisions that the database has.
+    pub async fn decisions(&self) -> BTreeSet<String> {
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT encode(id, 'hex') FROM decisions").fetch_all(&self.pool).await.unwrap();
+        ids.into_iter().collect()
     }
 
     /// Waits until a number from the database is at least `least`.

@@ -4,6 +4,7 @@
 
 mod faults;
 mod house;
+mod killed;
 mod refusals;
 mod replicas;
 #[path = "../support/mod.rs"]

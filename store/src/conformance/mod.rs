@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod runs;
 #[cfg(feature = "cloud")]
 pub mod services;
+mod streams;
 
 use crate::{Change, Stores};
 use jiff::Timestamp;

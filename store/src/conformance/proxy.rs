@@ -1,5 +1,6 @@
 //! A proxy before a service, whose network can be made slow or dead.
 
+use super::streams::Streams;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ const ON_THE_WAY: usize = 1_024;
 struct Network {
     /// Nothing arrives; what was sent waits, and arrives once it is mended.
     cut: bool,
+    /// Nothing arrives at the target.
+    muted: bool,
     /// How long a piece is on its way, in either direction.
     delay: Duration,
     /// Connections of earlier generations are dead.
@@ -33,14 +36,25 @@ pub struct Proxy {
 impl Proxy {
     /// Begins to listen on a free port of the loopback address, for connections to `target`. Needs a tokio runtime.
     pub async fn start(target: SocketAddr) -> Self {
+        Self::of(target, false).await
+    }
+
+    /// The same before the Pub/Sub emulator: it is told of readers that have gone, as the service notices by itself.
+    pub async fn before_pubsub(target: SocketAddr) -> Self {
+        Self::of(target, true).await
+    }
+
+    async fn of(target: SocketAddr, ends_streams: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (network, seen) = watch::channel(Network { cut: false, delay: Duration::ZERO, generation: 0 });
+        let (network, seen) =
+            watch::channel(Network { cut: false, muted: false, delay: Duration::ZERO, generation: 0 });
         tokio::spawn(async move {
             loop {
                 let (mut ended, seen) = (seen.clone(), seen.clone());
+                let streams = ends_streams.then(Streams::default);
                 tokio::select! {
-                    Ok((client, _)) = listener.accept() => drop(tokio::spawn(connection(client, target, seen))),
+                    Ok((client, _)) = listener.accept() => drop(tokio::spawn(connection(client, target, streams, seen))),
                     () = gone(&mut ended) => return,
                 }
             }
@@ -64,12 +78,17 @@ impl Proxy {
         self.network.send_modify(|n| n.cut = true);
     }
 
-    /// Everything arrives again at once, what was withheld first.
-    pub fn mend(&self) {
-        self.network.send_modify(|n| (n.cut, n.delay) = (false, Duration::ZERO));
+    /// From now on what clients send does not arrive, what they are sent does.
+    pub fn mute(&self) {
+        self.network.send_modify(|n| n.muted = true);
     }
 
-    /// Ends all present connections; new ones are passed on.
+    /// Everything arrives again at once, what was withheld first.
+    pub fn mend(&self) {
+        self.network.send_modify(|n| (n.cut, n.muted, n.delay) = (false, false, Duration::ZERO));
+    }
+
+    /// Ends all present connections, and what was withheld with them; new ones are passed on.
     pub fn reset(&self) {
         self.network.send_modify(|n| n.generation += 1);
     }
@@ -80,28 +99,59 @@ async fn gone(network: &mut watch::Receiver<Network>) {
     while network.changed().await.is_ok() {}
 }
 
-async fn connection(client: TcpStream, target: SocketAddr, mut network: watch::Receiver<Network>) {
+async fn connection(
+    client: TcpStream,
+    target: SocketAddr,
+    mut streams: Option<Streams>,
+    mut network: watch::Receiver<Network>,
+) {
     let generation = network.borrow().generation;
-    let mut over = network.clone();
-    let pass = async {
+    let mut later = network.clone();
+    let over = async { drop(later.wait_for(|n| n.generation != generation).await) };
+    let mut over = std::pin::pin!(over);
+    let connect = async {
         // The target learns of a connection no sooner than of what is sent over it.
-        let _ = network.wait_for(|n| !n.cut).await;
-        // A target that is away ends the connection, as it would itself.
-        let Ok(server) = TcpStream::connect(target).await else { return };
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
+        let _ = network.wait_for(|n| !n.cut && !n.muted).await;
+        TcpStream::connect(target).await
+    };
+    let server = tokio::select! {
+        server = connect => server,
+        _ = &mut over => return,
+    };
+    // A target that is away ends the connection, as it would itself.
+    let Ok(server) = server else { return };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let pass = async {
         tokio::join!(
-            direction(from_client, to_server, network.clone()),
-            direction(from_server, to_client, network.clone())
-        );
+            direction(&mut from_client, &mut to_server, streams.as_mut(), network.clone(), |n| n.cut || n.muted),
+            direction(&mut from_server, &mut to_client, None, network.clone(), |n| n.cut)
+        )
     };
     tokio::select! {
-        () = pass => {}
-        _ = over.wait_for(|n| n.generation != generation) => {}
+        _ = pass => {}
+        () = over => {}
+    }
+    if let Some(streams) = &mut streams {
+        let _ = to_server.write_all(&streams.end()).await;
+        // The end of the connection would overtake that of its streams.
+        let mut rest = tokio::io::sink();
+        tokio::select! {
+            _ = tokio::io::copy(&mut from_server, &mut rest) => {}
+            () = gone(&mut network) => {}
+        }
     }
 }
 
-async fn direction(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut network: watch::Receiver<Network>) {
+/// Passes on what comes, unless the network is `stopped`; then what waits, until it is mended. A client that ends leaves
+/// no stream open, where there are `streams`.
+async fn direction(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    mut streams: Option<&mut Streams>,
+    mut network: watch::Receiver<Network>,
+    stopped: fn(&Network) -> bool,
+) {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Arc<[u8]>)>(ON_THE_WAY);
     let seen = network.clone();
     let read = async move {
@@ -119,11 +169,21 @@ async fn direction(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut network:
                 () = sleep_until(due) => {}
                 _ = network.wait_for(|n| n.delay.is_zero()) => {}
             }
-            if network.wait_for(|n| !n.cut).await.is_err() || to.write_all(&piece).await.is_err() {
+            if network.wait_for(|n| !stopped(n)).await.is_err() {
+                return;
+            }
+            let sent = match &mut streams {
+                Some(streams) => to.write_all(&streams.whole(&piece)).await,
+                None => to.write_all(&piece).await,
+            };
+            if sent.is_err() {
                 return;
             }
         }
-        let _ = to.shutdown().await;
+        let _ = match streams {
+            Some(streams) => to.write_all(&streams.end()).await,
+            None => to.shutdown().await,
+        };
     };
     tokio::join!(read, write);
 }
@@ -171,6 +231,13 @@ mod tests {
         assert!(silence.is_err(), "something arrived");
         proxy.mend();
         assert_eq!(said(&mut stream).await, Some(b'c'));
+
+        proxy.mute();
+        stream.write_all(b"e").await.unwrap();
+        let silence = tokio::time::timeout(Duration::from_millis(200), stream.peek(&mut [0])).await;
+        assert!(silence.is_err(), "the target heard it");
+        proxy.mend();
+        assert_eq!(said(&mut stream).await, Some(b'e'));
 
         proxy.reset();
         assert_eq!(said(&mut stream).await, None);

@@ -4,7 +4,7 @@
 //! `setpriv` ends each with the process that started it, however that ends. A service that is not installed is named;
 //! under `CI` that fails the test, elsewhere the test says that it did not run.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -149,8 +149,16 @@ impl Service {
             let mut command = Command::new(ready);
             return command.args(["-q", "-h", "127.0.0.1", "-p", &port]).status().is_ok_and(|s| s.success());
         }
-        TcpStream::connect(self.address()).is_ok()
+        let Ok(stream) = TcpStream::connect(self.address()) else { return false };
+        self.kind != Kind::PubSub || is_told(stream, "GET /v1/projects/test/topics HTTP/1.0\r\n\r\n")
     }
+}
+
+/// Whether anything is said to `request` in time. The Pub/Sub emulator listens seconds before its first answer, which on a
+/// busy machine is longer than a client waits.
+fn is_told(mut stream: TcpStream, request: &str) -> bool {
+    let sent = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.write_all(request.as_bytes()));
+    sent.is_ok() && stream.read(&mut [0]).is_ok_and(|n| n > 0)
 }
 
 impl Drop for Service {

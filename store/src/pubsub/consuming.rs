@@ -9,6 +9,7 @@ use futures::future::join_all;
 use google_cloud_pubsub::client::Subscriber;
 use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::handler::Handler;
+use google_cloud_pubsub::subscriber::{MessageStream, ShutdownBehavior};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,8 +24,10 @@ const WAIT: Duration = Duration::from_millis(150);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// Pauses before a stream that failed is opened again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// The client sends acknowledgements every 100 ms.
-const FLUSH: Duration = Duration::from_millis(300);
+/// How long Pub/Sub may take to notice that a stream has ended.
+const END: Duration = Duration::from_millis(200);
+/// How long Pub/Sub may take at the end to take acknowledgements, and back what is not acknowledged.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// What a message takes beside its data, about: its ids, its lease, its place here.
 const OVERHEAD: usize = 512;
 
@@ -87,9 +90,9 @@ impl Buffer {
         self.held.push_back(held);
     }
 
-    /// The stream failed: what it gave comes again with the next, and a receipt for that is stale from now on.
-    fn fail(&mut self, why: String) {
-        *self = Self { next: self.next, asked: self.asked, failure: Some(why), ..Self::default() };
+    /// The stream is over: what it gave comes again with the next, and a receipt for that is stale from now on.
+    fn over(&mut self, failure: Option<String>) {
+        *self = Self { next: self.next, asked: self.asked, failure, ..Self::default() };
     }
 }
 
@@ -117,8 +120,8 @@ pub(super) struct Consuming {
     /// One acknowledgement at a time, so that a dead letter is sent once.
     acknowledging: tokio::sync::Mutex<()>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
-    /// Of its own, so that all that the client does behind our backs ends with it. What we still hold is not given back
-    /// then, and comes again when its lease is over: given back by a stream that ends, the emulator loses sight of it.
+    /// Of its own, so that all that the client does behind our backs ends with it. What is still held then, since nobody
+    /// closed this, comes again when its lease is over.
     runtime: Option<Runtime>,
 }
 
@@ -217,7 +220,8 @@ impl Consuming {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Ends the stream; returns when Pub/Sub was told of all acknowledgements.
+    /// Ends the stream; returns when Pub/Sub knows of all acknowledgements and has back what is not acknowledged, so that
+    /// another reader has that at once. If it does not answer, that comes again when its lease is over.
     pub(super) async fn close(&self) {
         self.shared.end.notify_one();
         if let Some(task) = self.task.lock().await.take() {
@@ -252,13 +256,16 @@ async fn fill(shared: Arc<Shared>, subscriber: Subscriber, subscription: String,
             .set_max_outstanding_messages(most(bounds.messages))
             .set_max_outstanding_bytes(most(bounds.bytes))
             .set_max_lease_extension(bounds.lease)
+            // What is still held when a stream ends is given back by letting go of it.
+            .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
             .build();
         let why = loop {
             // What the stream's bounds let through is held back here: redelivery, or a service that keeps none.
             let room = shared.buffer().has_room(bounds);
             let next = tokio::select! {
-                // The stream lives until acknowledgements are through.
-                () = shared.end.notified() => return sleep(FLUSH).await,
+                () = shared.end.notified() => {
+                    return give_back(&shared, stream).await;
+                }
                 () = shared.room.notified(), if !room => continue,
                 next = stream.next(), if room => next,
             };
@@ -272,11 +279,22 @@ async fn fill(shared: Arc<Shared>, subscriber: Subscriber, subscription: String,
                 None => break "the stream ended".into(),
             }
         };
-        shared.buffer().fail(why);
+        shared.buffer().over(Some(why));
         shared.news.notify_one();
         tokio::select! {
             () = shared.end.notified() => return,
             () = sleep(pause) => pause = (pause * 2).min(PAUSES.1),
         }
+    }
+}
+
+/// Ends a stream, and gives back what it gave once that is known: else it would come again into this stream.
+async fn give_back(shared: &Shared, stream: MessageStream) {
+    let token = stream.shutdown_token();
+    drop(stream);
+    sleep(END).await;
+    shared.buffer().over(None);
+    if timeout(FAREWELL, token.shutdown()).await.is_err() {
+        tracing::warn!("Pub/Sub did not answer at the end: what was not acknowledged comes again later");
     }
 }

@@ -58,9 +58,8 @@ async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
 }
 
-/// A topic of the shared emulator behind a proxy, beside the embedded stores. The emulator goes on delivering into
-/// streams that their readers have left, less so into one whose connection broke: the proxy breaks what is left of the last
-/// opening at the next.
+/// A topic of the shared emulator behind a proxy, beside the embedded stores. The proxy breaks what is left of the last
+/// opening at the next, and tells the emulator of the readers that have gone.
 struct Emulator(Topic, OnceCell<Proxy>);
 
 impl Default for Emulator {
@@ -96,7 +95,7 @@ impl Place for Emulator {
         let Self(topic, proxy) = self;
         let new = async || {
             create_topics(&topic.locations).await.unwrap();
-            Proxy::start(Service::shared(Kind::PubSub).unwrap().address()).await
+            Proxy::before_pubsub(Service::shared(Kind::PubSub).unwrap().address()).await
         };
         let proxy = proxy.get_or_init(new).await;
         proxy.reset();
