@@ -6,6 +6,7 @@
 mod beta;
 mod clock;
 mod decide;
+pub mod evaluate;
 mod event;
 mod experiment;
 mod id;
