@@ -16,6 +16,9 @@ pub trait Outcomes: Send + Sync {
     /// The counts of one experiment.
     async fn outcomes(&self, experiment: &str) -> Result<Vec<HourOutcome>>;
 
+    /// The trials of one experiment one by one, as they are counted.
+    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>>;
+
     /// The same counts, made anew from the decisions and events: equal to [`Outcomes::outcomes`] unless
     /// something is broken.
     async fn recount(&self, experiment: &str) -> Result<Vec<HourOutcome>>;
@@ -42,6 +45,21 @@ pub trait Outcomes: Send + Sync {
 
     /// Records that were set aside, newest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;
+}
+
+/// A decision that counts as a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// When it was dealt.
+    pub at: Timestamp,
+    /// Its segment.
+    pub segment: String,
+    /// Index of its arm in the definition.
+    pub arm: usize,
+    /// Probability with which the arm was dealt.
+    pub propensity: f64,
+    /// Whether a reward came in its window.
+    pub rewarded: bool,
 }
 
 /// A batch from the log.

@@ -4,7 +4,7 @@ use super::bulk::ClaimedRow;
 use super::ingest::{KNOWN, known_of};
 use super::settle::Claimed;
 use super::{Database, Either, moment, postgres, signed, sqlite, storable, unsigned};
-use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result};
+use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
 use async_trait::async_trait;
 use bandit::{CLOCK_SKEW, Experiment, HourOutcome};
 use futures::{Stream, TryStreamExt};
@@ -31,6 +31,15 @@ struct OutcomeRow {
     holdout: bool,
     trials: i64,
     rewards: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct TrialRow {
+    at: i64,
+    segment: String,
+    arm: i64,
+    propensity: f64,
+    rewarded: bool,
 }
 
 #[async_trait]
@@ -62,6 +71,25 @@ impl Outcomes for Database {
         let mut outcomes: Vec<HourOutcome> = rows.into_iter().map(outcome).collect();
         outcomes.sort_unstable();
         Ok(outcomes)
+    }
+
+    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>> {
+        let rows: Vec<TrialRow> = on!(self.pool(), db => {
+            sqlx::query_as(
+                "SELECT d.at, s.segment, CAST(d.arm AS BIGINT) AS arm, d.propensity, d.counted_reward AS rewarded
+                 FROM decisions d JOIN experiments e ON e.num = d.experiment JOIN segments s ON s.num = d.segment
+                 WHERE e.id = $1 AND d.counted_trial
+                 ORDER BY d.at, d.id",
+            )
+            .bind(&*storable(experiment))
+            .fetch_all(db)
+            .await?
+        });
+        let trial = |row: TrialRow| {
+            let TrialRow { at, segment, arm: number, propensity, rewarded } = row;
+            Ok(Trial { at: moment(at)?, segment, arm: arm(number), propensity, rewarded })
+        };
+        rows.into_iter().map(trial).collect()
     }
 
     async fn recount(&self, experiment: &str) -> Result<Vec<HourOutcome>> {
