@@ -194,6 +194,19 @@ fn grouped_and_plain_resampling_are_the_same_distribution() {
     }
 }
 
+/// With equal rewards Σ w r / Σ w is that reward in every resample; were Σ w held fixed it would not be.
+#[test]
+fn ratios_are_resampled_as_ratios() {
+    let n = 500;
+    let propensities: Vec<f64> = (0..n).map(|i| 0.05 + 0.001 * f64::from(i)).collect();
+    let found = plain(&vec![3.0; propensities.len()], &propensities, &vec![0.3; propensities.len()]).unwrap();
+    let snips = found.estimate(bandit::evaluate::Estimator::Snips).unwrap();
+    let [low, high] = snips.bootstrap.unwrap();
+    assert!((low - 3.0).abs() < 1e-9 && (high - 3.0).abs() < 1e-9 && snips.se < 1e-9, "{snips:?}");
+    let ips = found.estimate(bandit::evaluate::Estimator::Ips).unwrap();
+    assert!(ips.bootstrap.unwrap()[1] - ips.bootstrap.unwrap()[0] > 0.1, "{ips:?}");
+}
+
 fn plain(rewards: &[f64], propensities: &[f64], evaluated: &[f64]) -> Result<Evaluation, EvaluateError> {
     let log = Log { rewards, propensities, evaluated, model: None, unsupported: None };
     evaluate(&log, Tuning::default(), Some(Bootstrap { resamples: 100, seed: 0 }))
@@ -208,7 +221,7 @@ fn an_effective_sample_of_two_is_no_answer() {
     let found = plain(&rewards, &propensities, &vec![0.5; n]).unwrap();
     assert!(!found.trustworthy());
     let said = found.warnings[0].to_string();
-    assert_eq!(said, "effective sample size 2 of 10000: at least 50 are needed");
+    assert_eq!(said, "effective sample size 2 of 10,000: at least 50 are needed");
     assert!(found.warnings.iter().any(|w| matches!(w, Warning::TinyPropensity { .. })), "{:?}", found.warnings);
 }
 
@@ -230,7 +243,12 @@ fn every_way_to_have_no_support_is_said() {
         assert_eq!((found.trustworthy(), kinds(&found).contains(&"unsupported")), (trusted, said), "{share}");
     }
     let poor = plain(&vec![0.0; n], &half, &half).unwrap();
-    assert!(poor.trustworthy() && kinds(&poor) == ["no_rewards"]);
+    assert!(!poor.trustworthy() && kinds(&poor) == ["no_rewards"]);
+    for (rewarded, trusted, said) in [(2, false, true), (5, true, true), (20, true, false)] {
+        let rewards: Vec<f64> = (0..n).map(|i| f64::from(u8::from(i < rewarded))).collect();
+        let found = plain(&rewards, &half, &half).unwrap();
+        assert_eq!((found.trustworthy(), kinds(&found) == ["few_rewards"]), (trusted, said), "{rewarded}");
+    }
 }
 
 #[test]

@@ -275,3 +275,6 @@ impl ConfidenceSequence {
         [low, self.reward_max - missing]
     }
 }
+
+#[cfg(test)]
+mod tests;

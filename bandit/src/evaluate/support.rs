@@ -5,9 +5,10 @@ use super::{Log, count};
 /// Effective rows below which nothing is taken for an answer. With 50 the mean weight alone is uncertain by 14 %
 /// (1/√50), and normal and bootstrap intervals, which see only what was sampled, cover far less than they say.
 pub const ENOUGH_ROWS: f64 = 50.0;
-/// Effective rewarded rows below which intervals by standard error are called crude: as for a binomial proportion, where
-/// the normal interval needs about ten successes.
-const ENOUGH_REWARDS: f64 = 10.0;
+/// Effective rewarded rows below which intervals by standard error are called crude, as for a binomial proportion, where
+/// the normal interval needs about ten successes; and below which there is no answer: an interval from one or two events
+/// is theirs, not the policy's.
+const ENOUGH_REWARDS: [f64; 2] = [10.0, 3.0];
 /// Share of all weight in the heaviest hundredth of rows that is worth saying.
 const HEAVY: f64 = 0.5;
 /// Standard errors between the mean weight and 1 beyond which propensities are wrong, or support is missing. Weights have
@@ -55,7 +56,11 @@ pub enum Warning {
     #[error("the policy gives no probability to any arm that was logged")]
     NoOverlap,
     /// Few rows decide.
-    #[error("effective sample size {} of {rows}: at least {ENOUGH_ROWS} are needed", whole(*effective))]
+    #[error(
+        "effective sample size {} of {}: at least {ENOUGH_ROWS} are needed",
+        whole(*effective),
+        thousands(*rows)
+    )]
     FewEffectiveRows {
         /// Kish's effective sample size.
         effective: f64,
@@ -95,8 +100,10 @@ pub enum Warning {
     NoRewards,
     /// Few rewarded rows decide.
     #[error(
-        "about {} rewarded rows decide: intervals by standard error are crude below {ENOUGH_REWARDS}",
-        whole(*effective)
+        "rewards weigh like {} rewarded rows: intervals by standard error are crude below {}, and nothing is known below {}",
+        whole(*effective),
+        ENOUGH_REWARDS[0],
+        ENOUGH_REWARDS[1]
     )]
     FewRewards {
         /// Effective number.
@@ -112,6 +119,11 @@ pub enum Warning {
 
 fn whole(n: f64) -> String {
     if n < 9.95 { format!("{n:.1}").trim_end_matches(".0").to_owned() } else { format!("{n:.0}") }
+}
+
+/// 10,000 for 10000.
+fn thousands(n: usize) -> String {
+    if n < 1_000 { n.to_string() } else { format!("{},{:03}", thousands(n / 1_000), n % 1_000) }
 }
 
 impl Warning {
@@ -134,9 +146,10 @@ impl Warning {
     #[must_use]
     pub fn disqualifies(&self) -> bool {
         match self {
-            Self::NoOverlap | Self::FewEffectiveRows { .. } | Self::MeanWeight { .. } => true,
+            Self::NoOverlap | Self::FewEffectiveRows { .. } | Self::MeanWeight { .. } | Self::NoRewards => true,
             Self::Unsupported { share } => *share > UNSUPPORTED[1],
-            Self::HeavyRows { .. } | Self::NoRewards | Self::FewRewards { .. } | Self::TinyPropensity { .. } => false,
+            Self::FewRewards { effective } => *effective < ENOUGH_REWARDS[1],
+            Self::HeavyRows { .. } | Self::TinyPropensity { .. } => false,
         }
     }
 }
@@ -201,7 +214,7 @@ impl Support {
         }
         if self.rewarded_rows == 0 {
             out.push(Warning::NoRewards);
-        } else if self.effective_rewarded_rows < ENOUGH_REWARDS {
+        } else if self.effective_rewarded_rows < ENOUGH_REWARDS[0] {
             out.push(Warning::FewRewards { effective: self.effective_rewarded_rows });
         }
         if self.min_propensity < TINY {

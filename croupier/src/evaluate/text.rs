@@ -59,6 +59,13 @@ fn decimals(evaluation: &Evaluation) -> usize {
     if se > 0.0 { (1.0 - se.log10().floor()).clamp(1.0, 9.0) as usize } else { 6 }
 }
 
+/// Without a sign before nothing.
+fn number(x: f64, decimals: usize) -> String {
+    let shown = format!("{x:.decimals$}");
+    let nothing = shown.bytes().all(|b| matches!(b, b'-' | b'0' | b'.'));
+    if nothing { shown.trim_start_matches('-').to_owned() } else { shown }
+}
+
 fn one(answer: &Answer) -> String {
     let (evaluation, mut out) = (&answer.evaluation, String::new());
     let s = &evaluation.support;
@@ -95,7 +102,7 @@ fn one(answer: &Answer) -> String {
 
 fn table(evaluation: &Evaluation, d: usize) -> String {
     let mut out = String::new();
-    let range = |[low, high]: [f64; 2]| format!("{low:.d$} to {high:.d$}");
+    let range = |[low, high]: [f64; 2]| format!("{} to {}", number(low, d), number(high, d));
     let width = 2 * (d + 2) + 8;
     let bootstrapped = evaluation.estimates.iter().any(|e| e.bootstrap.is_some());
     let _ = write!(out, "  {:<12} {:>w$}   {:<width$}", "estimator", "value", "95 % normal", w = d + 3);
@@ -115,9 +122,9 @@ fn table(evaluation: &Evaluation, d: usize) -> String {
         };
         let bootstrap = e.bootstrap.map_or_else(String::new, range);
         let line = format!(
-            "  {:<12} {:>w$.d$}   {:<width$}{bootstrap}{mark}",
+            "  {:<12} {:>w$}   {:<width$}{bootstrap}{mark}",
             e.estimator.as_str(),
-            e.value,
+            number(e.value, d),
             range(e.normal),
             w = d + 3
         );
@@ -159,7 +166,8 @@ fn beside(report: &Report) -> String {
             None => writeln!(out, "  {policy:<name$}  not estimable"),
             Some(e) => {
                 let ([low, high], d) = (e.bootstrap.unwrap_or(e.normal), decimals(evaluation));
-                writeln!(out, "  {policy:<name$}  {:.d$}   {low:.d$} to {high:.d$}   ({})", e.value, e.estimator)
+                let [value, low, high] = [e.value, low, high].map(|x| number(x, d));
+                writeln!(out, "  {policy:<name$}  {value}   {low} to {high}   ({})", e.estimator)
             }
         };
     }
