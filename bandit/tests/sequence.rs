@@ -100,8 +100,8 @@ fn watch(world: &World, runs: u64) -> Seen {
             }
         }
         seen.width[0] += normal;
-        for i in 0..3 {
-            seen.missed[i] += u64::from(missed[i]);
+        for (runs, missed) in seen.missed.iter_mut().zip(missed) {
+            *runs += u64::from(missed);
         }
         for (i, sequence) in sequences.iter().enumerate() {
             let [low, high] = sequence.interval();
@@ -145,7 +145,7 @@ fn they_hold_at_every_row_while_thompson_sampling_deals() {
 
 #[test]
 fn they_hold_for_the_running_mean_when_rates_drift() {
-    let rates = |row: usize| if row / 500 % 2 == 0 { [0.30, 0.10, 0.20] } else { [0.05, 0.40, 0.20] };
+    let rates = |row: usize| if (row / 500).is_multiple_of(2) { [0.30, 0.10, 0.20] } else { [0.05, 0.40, 0.20] };
     check("drifting rates", &World { rates, policy: [0.5, 0.4, 0.1] });
 }
 

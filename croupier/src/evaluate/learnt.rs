@@ -38,9 +38,8 @@ pub(super) fn choices(spec: &PolicySpec, trials: &Trials) -> Result<Choices, Eva
         let as_of = Timestamp::from_second(hour * 3_600).unwrap_or(Timestamp::MIN);
         let set = recompute(&experiment, 1, 0, &outcomes, as_of);
         let mut known: HashMap<usize, usize> = HashMap::new();
-        for i in row..end {
-            let segment = trials.segment[i];
-            of_row[i] = *known.entry(segment).or_insert_with(|| {
+        for (place, &segment) in of_row[row..end].iter_mut().zip(&trials.segment[row..end]) {
+            *place = *known.entry(segment).or_insert_with(|| {
                 lists.push(match set.segments.get(&trials.segments[segment]) {
                     Some(list) => list.iter().map(|arm| arm.propensity).collect(),
                     None => untaught(&experiment),
