@@ -114,7 +114,7 @@ fn trials(n: usize, reward: impl Fn(usize, &str) -> bool) -> String {
 }
 
 fn better(i: usize, arm: &str) -> bool {
-    i % 97 % if arm == "b" { 4 } else { 20 } == 0
+    (i % 97).is_multiple_of(if arm == "b" { 4 } else { 20 })
 }
 
 #[test]
