@@ -10,6 +10,7 @@ mod compare;
 mod context;
 mod decide;
 mod draw;
+pub mod evaluate;
 mod event;
 mod experiment;
 mod health;
@@ -51,7 +52,7 @@ pub use health::{
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
 pub use learn::{
-    DelayCurve, Evidence, HourDelay, HourOutcome, candidate_decisions, delay_bucket, hour_of, recompute,
+    DelayCurve, Evidence, HourDelay, HourOutcome, candidate_decisions, delay_bucket, hour_of, overall, recompute,
     seen_decisions, segment_changes,
 };
 pub use policy::{ListPolicy, SegmentPolicy};

@@ -204,7 +204,7 @@ proptest! {
             .map(|((hour, segment, arm), (trials, rewards))| HourOutcome { hour, segment: format!("s={segment}"), arm, holdout: false, trials, rewards }).collect();
         let delays = delays.into_iter().map(|((hour, bucket), rewards)| HourDelay { hour, bucket, rewards }).collect();
         let latest = latest.map(|s| Timestamp::from_second(s).unwrap());
-        let evidence = Evidence { outcomes, delays, latest, ended: None };
+        let evidence = Evidence { outcomes, delays, latest, ..Evidence::default() };
         let as_of = Timestamp::from_second(hour * 3600).unwrap();
         let set = recompute(&e, 1, 1, &evidence, as_of);
         let mut reversed = evidence.clone();

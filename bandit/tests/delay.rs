@@ -85,7 +85,7 @@ impl Log {
                 .collect(),
             delays: delays.into_iter().map(|((h, bucket), rewards)| delay(h, bucket, rewards)).collect(),
             latest: latest.map(|ms| Timestamp::from_millisecond(ms).unwrap()),
-            ended: None,
+            ..Evidence::default()
         }
     }
 }

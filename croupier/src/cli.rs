@@ -1,8 +1,9 @@
 //! The command line.
 
+use crate::evaluate::{EvaluateArgs, EvaluateError};
 use crate::import::{ImportArgs, ImportError};
 use crate::settings::{SettingArgs, Settings};
-use crate::{admin, demo, import, keys, serve};
+use crate::{admin, demo, evaluate, import, keys, serve};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Load a historic log of decisions and rewards
     Import(ImportArgs),
+    /// Estimate what other policies would have earned, from a log
+    Evaluate(Box<EvaluateArgs>),
     /// Make and verify tables, topics and subscriptions; ask a server whether it is ready
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -95,6 +98,12 @@ impl From<ImportError> for Failure {
     }
 }
 
+impl From<EvaluateError> for Failure {
+    fn from(e: EvaluateError) -> Self {
+        if e.is_usage() { Self::Unusable(e.to_string()) } else { Self::Failed(e.to_string()) }
+    }
+}
+
 /// Runs a command to its end.
 ///
 /// # Errors
@@ -131,6 +140,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             let now = bandit::Clock::now(&crate::clock::SystemClock);
             let summary = import::run(&args, &stores, now, std::io::stderr().is_terminal()).await?;
             println!("{summary}");
+            Ok(())
+        }
+        Command::Evaluate(args) => {
+            let now = bandit::Clock::now(&crate::clock::SystemClock);
+            let stores = || store::open_database(&settings.locations);
+            println!("{}", evaluate::run(&args, stores, now, std::io::stderr().is_terminal()).await?);
             Ok(())
         }
     }

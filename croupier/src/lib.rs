@@ -4,6 +4,7 @@ mod admin;
 pub mod cli;
 mod clock;
 mod demo;
+pub mod evaluate;
 pub mod import;
 mod keys;
 mod serve;

@@ -9,9 +9,18 @@ use support::{Server, croupier, finish};
 fn help_names_flags_variables_and_file() {
     let (code, out, _) = finish(croupier(&["--help"]));
     assert_eq!(code, 0);
-    for word in
-        ["demo", "serve", "updater", "keys", "import", "--listen", "CROUPIER_LISTEN", "croupier.toml", "Exit codes"]
-    {
+    for word in [
+        "demo",
+        "serve",
+        "updater",
+        "keys",
+        "import",
+        "evaluate",
+        "--listen",
+        "CROUPIER_LISTEN",
+        "croupier.toml",
+        "Exit codes",
+    ] {
         assert!(out.contains(word), "{word} is not in --help:\n{out}");
     }
 }

@@ -38,7 +38,7 @@ pub use keys::{Key, Keys, Scope};
 pub use leases::Leases;
 pub use locations::{Durability, Locations};
 pub use open::{DatabaseStores, Stores, open, open_database};
-pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes};
+pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
 pub use posteriors::PosteriorSets;
 pub use results::{Detail, Examined, Group, Health, Holdout, Results, SegmentResult, results};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};

@@ -16,6 +16,9 @@ pub trait Outcomes: Send + Sync {
     /// The counts of one experiment, in order.
     async fn evidence(&self, experiment: &str) -> Result<Evidence>;
 
+    /// The trials of one experiment one by one, as they are counted.
+    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>>;
+
     /// The same counts, made anew from the decisions and events: equal to [`Outcomes::evidence`] unless
     /// something is broken.
     async fn recount(&self, experiment: &str) -> Result<Evidence>;
@@ -47,6 +50,21 @@ pub trait Outcomes: Send + Sync {
 
     /// Records that were set aside, newest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;
+}
+
+/// A decision that counts as a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// When it was dealt.
+    pub at: Timestamp,
+    /// Its segment.
+    pub segment: String,
+    /// Index of its arm in the definition.
+    pub arm: usize,
+    /// Probability with which the arm was dealt.
+    pub propensity: f64,
+    /// Whether a reward came in its window.
+    pub rewarded: bool,
 }
 
 /// A batch from the log.

@@ -3,7 +3,7 @@
 use crate::{ExperimentRecord, Result, RunStatus, StoreError, Stores};
 use bandit::{
     ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, PosteriorSet, Status, hour_of,
-    recompute, segment_weights, summarise, trials_by_segment,
+    overall, recompute, segment_weights, summarise, trials_by_segment,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,8 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
     let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);
-    let mut health: Vec<Health> = [freshness(record, &runs, backlog), pooling(e), context(e, set.as_ref())].into_iter().flatten().collect();
+    let mut health: Vec<Health> =
+        [freshness(record, &runs, backlog), context(e, set.as_ref())].into_iter().flatten().collect();
     if let Some(text) = stores.findings.findings(&e.id).await? {
         let damaged = |error| StoreError::Damaged(format!("findings of '{}': {error}", e.id));
         health.append(&mut serde_json::from_str::<Examined>(&text).map_err(damaged)?.lines);
@@ -145,7 +146,7 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
         let set = aligned(&experiment, revision, set, &evidence);
         let outcomes = &evidence.outcomes[..];
         let open_since = hour_of(now) - i64::from(experiment.reward.window_hours);
-        let arms = summarise(&experiment, &whole(&experiment, &set, outcomes), outcomes, open_since);
+        let arms = summarise(&experiment, &whole(&experiment, &set, &evidence), outcomes, open_since);
         let segments = match detail {
             Detail::Whole => Vec::new(),
             Detail::Segments => segments(&experiment, &set, outcomes, open_since),
@@ -179,19 +180,25 @@ fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>, evidence: &
 }
 
 /// One posterior per arm over all segments: evidence added up on one prior; allocation weighted by trials.
-fn whole(e: &Experiment, set: &PosteriorSet, outcomes: &[HourOutcome]) -> Vec<ArmPosterior> {
-    let weights = segment_weights(set, &trials_by_segment(outcomes));
-    let of = |(i, arm): (usize, &bandit::Arm)| {
-        let prior = arm.prior;
-        let mut sum = ArmPosterior { alpha: prior.alpha, beta: prior.beta, propensity: 0.0 };
-        for (list, weight) in set.segments.values().zip(&weights) {
-            sum.alpha += list[i].alpha - prior.alpha;
-            sum.beta += list[i].beta - prior.beta;
-            sum.propensity += weight * list[i].propensity;
-        }
-        sum
+fn whole(e: &Experiment, set: &PosteriorSet, evidence: &Evidence) -> Vec<ArmPosterior> {
+    let weights = segment_weights(set, &trials_by_segment(&evidence.outcomes));
+    // What segments lent each other is no evidence on the whole.
+    let mut sums: Vec<Beta> = match &set.shared {
+        Some(_) => overall(e, evidence, set.as_of),
+        None => e.arms.iter().map(|a| Beta { alpha: a.prior.alpha, beta: a.prior.beta }).collect(),
     };
-    e.arms.iter().enumerate().map(of).collect()
+    let mut propensities = vec![0.0; e.arms.len()];
+    for (list, weight) in set.segments.values().zip(&weights) {
+        for (i, of_segment) in list.iter().enumerate().take(sums.len()) {
+            if set.shared.is_none() {
+                sums[i].alpha += of_segment.alpha - e.arms[i].prior.alpha;
+                sums[i].beta += of_segment.beta - e.arms[i].prior.beta;
+            }
+            propensities[i] += weight * of_segment.propensity;
+        }
+    }
+    let posterior = |(b, propensity): (Beta, f64)| ArmPosterior { alpha: b.alpha, beta: b.beta, propensity };
+    sums.into_iter().zip(propensities).map(posterior).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
@@ -258,17 +265,6 @@ fn freshness(record: &ExperimentRecord, runs: &[crate::Run], backlog: Option<u64
         },
     };
     Some(Health { check: "update".into(), ok, detail, numbers: serde_json::Map::new() })
-}
-
-/// Says what the definition asks for and this release does not do.
-fn pooling(e: &Experiment) -> Option<Health> {
-    let asked = e.policy.pooling == bandit::Pooling::Hierarchical && !e.segment_by.is_empty();
-    asked.then(|| Health {
-        check: "pooling".into(),
-        ok: false,
-        detail: "segments learn alone: 'hierarchical' pooling is not computed by this release".into(),
-        numbers: serde_json::Map::new(),
-    })
 }
 
 /// Says what a contextual policy learns from, and how to read its arms' rows.

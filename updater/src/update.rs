@@ -1,7 +1,7 @@
 //! A run: recompute every experiment's posteriors from its outcomes, publish what changed, write down what was done.
 
 use crate::{Updater, boundary};
-use bandit::{Evidence, PosteriorSet, Status, most_context_outcomes, recompute, recompute_model};
+use bandit::{Evidence, PosteriorSet, Status, most_context_outcomes, recompute};
 use jiff::Timestamp;
 use store::{ExperimentRecord, Result, RunReport, StoreError};
 
@@ -81,24 +81,19 @@ impl Updater {
         let id = record.definition.id.clone();
         let latest = self.stores.posteriors.latest(&id).await?;
         // Evidence of an experiment that has ended does not fade; late rewards still count, and windows close.
-        let evidence = Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(&id).await? };
+        let mut evidence = Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(&id).await? };
         if latest.is_none() && evidence.outcomes.is_empty() {
             // Nothing is known but the prior, which is version 0.
             return Ok(false);
         }
         let version = latest.as_ref().map_or(0, |s| s.version) + 1;
         // Only contextual policies have features.
-        let contexts = if record.definition.features.is_empty() {
-            Vec::new()
-        } else {
-            self.stores.outcomes.context_outcomes(&id, most_context_outcomes(&record.definition)).await?
-        };
+        if !record.definition.features.is_empty() {
+            let most = most_context_outcomes(&record.definition);
+            evidence.contexts = self.stores.outcomes.context_outcomes(&id, most).await?;
+        }
         let computed = tokio::task::spawn_blocking(move || {
-            let set = recompute(&record.definition, record.revision, version, &evidence, as_of);
-            match recompute_model(&record.definition, &contexts, as_of, &|_| 1.0) {
-                Some(model) => set.with_model(&record.definition, model, &contexts),
-                None => set,
-            }
+            recompute(&record.definition, record.revision, version, &evidence, as_of)
         });
         let set: PosteriorSet =
             computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;

@@ -10,4 +10,5 @@ mod posteriors;
 pub use delay::{DelayCurve, HourDelay, delay_bucket};
 pub use forgetting::segment_changes;
 pub use outcome::{Evidence, HourOutcome, candidate_decisions, hour_of, recompute, seen_decisions};
+pub use posteriors::overall;
 pub(crate) use posteriors::{Arrivals, Posteriors, posteriors};

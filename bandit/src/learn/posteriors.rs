@@ -55,6 +55,21 @@ pub(crate) fn posteriors(experiment: &Experiment, evidence: &Evidence, as_of: Ti
     Posteriors { segments, unseen: Learnt { arms: unseen, scale: scale(0.0) } }
 }
 
+/// The distribution of every arm's rate over all segments: their counts added up on the owner's prior.
+#[must_use]
+pub fn overall(experiment: &Experiment, evidence: &Evidence, as_of: Timestamp) -> Vec<Beta> {
+    let mut all: Vec<Beta> = experiment.arms.iter().map(|a| prior_of(a.prior)).collect();
+    let own = all.clone();
+    for list in gather(experiment, evidence, as_of).values() {
+        for ((sum, of_segment), prior) in all.iter_mut().zip(list).zip(&own) {
+            let [successes, failures] = of_segment.counts(*prior);
+            sum.alpha += successes;
+            sum.beta += failures;
+        }
+    }
+    all
+}
+
 /// How much of the posterior's standard deviation a segment explores with, after `rewards` of the experiment's `total`:
 /// √(R / (R + pace · (1 − share))), with one more reward on both sides. What a segment explores pays off in that segment
 /// only, and one that has seen few rewards so far will hardly see many: until then it does better by what others taught.

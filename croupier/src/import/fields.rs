@@ -1,6 +1,6 @@
 //! A row's fields, each checked.
 
-use super::mapping::Field;
+use super::mapping::{Field, Layout};
 use super::refusal::{Shown, Why};
 use super::rows::RowReader;
 use super::source::Cell;
@@ -20,14 +20,35 @@ pub(super) struct Said<'a> {
     pub(super) number: u64,
 }
 
+/// What a row says of `field`, if anything.
+pub(crate) fn text<'a>(layout: &Layout, cells: &'a [Cell], field: &Field) -> Result<Option<&'a str>, Why> {
+    match layout.slot(field).and_then(|slot| cells.get(slot)) {
+        None | Some(Cell::Empty) => Ok(None),
+        Some(Cell::Text(text)) => Ok(Some(text)),
+        Some(Cell::NotUtf8) => Err(Why::NotUtf8(field.clone())),
+        Some(Cell::NotAValue) => Err(Why::NotAValue(field.clone())),
+    }
+}
+
+/// Size of a reward.
+pub(crate) fn reward(text: &str) -> Result<f64, Why> {
+    let value = match text.trim() {
+        "true" | "True" => Some(1.0),
+        "false" | "False" => Some(0.0),
+        number => number.parse().ok().filter(|value| (0.0..=MAX_REWARD).contains(value)),
+    };
+    value.ok_or_else(|| Why::Reward(Shown::new(text)))
+}
+
+/// Probability of what happened.
+pub(crate) fn propensity(text: &str) -> Result<f64, Why> {
+    let value = text.trim().parse().ok().filter(|p| *p > 0.0 && *p <= 1.0);
+    value.ok_or_else(|| Why::Propensity(Shown::new(text)))
+}
+
 impl Said<'_> {
     pub(super) fn text(&self, field: &Field) -> Result<Option<&str>, Why> {
-        match self.reader.layout.slot(field).and_then(|slot| self.cells.get(slot)) {
-            None | Some(Cell::Empty) => Ok(None),
-            Some(Cell::Text(text)) => Ok(Some(text)),
-            Some(Cell::NotUtf8) => Err(Why::NotUtf8(field.clone())),
-            Some(Cell::NotAValue) => Err(Why::NotAValue(field.clone())),
-        }
+        text(self.reader.layout, self.cells, field)
     }
 
     pub(super) fn id(&self, field: Field) -> Result<Option<&str>, Why> {
@@ -56,19 +77,11 @@ impl Said<'_> {
     }
 
     pub(super) fn reward(&self) -> Result<Option<f64>, Why> {
-        let Some(text) = self.text(&Field::Reward)? else { return Ok(None) };
-        let value = match text.trim() {
-            "true" | "True" => Some(1.0),
-            "false" | "False" => Some(0.0),
-            number => number.parse().ok().filter(|value| (0.0..=MAX_REWARD).contains(value)),
-        };
-        value.map(Some).ok_or_else(|| Why::Reward(Shown::new(text)))
+        self.text(&Field::Reward)?.map(reward).transpose()
     }
 
     pub(super) fn propensity(&self) -> Result<f64, Why> {
-        let Some(text) = self.text(&Field::Propensity)? else { return Ok(self.reader.uniform) };
-        let value = text.trim().parse().ok().filter(|p| *p > 0.0 && *p <= 1.0);
-        value.ok_or_else(|| Why::Propensity(Shown::new(text)))
+        self.text(&Field::Propensity)?.map_or(Ok(self.reader.uniform), propensity)
     }
 
     pub(super) fn segment(&self) -> Result<String, Why> {

@@ -59,17 +59,17 @@ impl fmt::Display for Field {
 }
 
 /// What a file has.
-pub(super) struct Columns {
-    pub(super) names: Vec<String>,
+pub(crate) struct Columns {
+    pub(crate) names: Vec<String>,
     /// Whether a row may have others, as in NDJSON.
-    pub(super) open: bool,
+    pub(crate) open: bool,
 }
 
 /// What `--map` said.
-pub(super) struct Mapping(Vec<(Field, String)>);
+pub(crate) struct Mapping(Vec<(Field, String)>);
 
 impl Mapping {
-    pub(super) fn parse(given: &[String]) -> Result<Self, ImportError> {
+    pub(crate) fn parse(given: &[String]) -> Result<Self, ImportError> {
         let mut pairs: Vec<(Field, String)> = Vec::new();
         for text in given {
             let Some((name, column)) = text.split_once('=').filter(|(_, column)| !column.is_empty()) else {
@@ -85,7 +85,7 @@ impl Mapping {
     }
 
     /// The attributes that are mapped, in their order.
-    pub(super) fn attributes(&self) -> Vec<String> {
+    pub(crate) fn attributes(&self) -> Vec<String> {
         let attribute = |(field, _): &(Field, String)| match field {
             Field::Context(name) => Some(name.clone()),
             _ => None,
@@ -94,55 +94,78 @@ impl Mapping {
     }
 
     /// The columns that are named, which must exist.
-    pub(super) fn given(&self) -> Vec<&str> {
+    pub(crate) fn given(&self) -> Vec<&str> {
         self.0.iter().map(|(_, column)| column.as_str()).collect()
     }
 
     /// Finds the columns of all fields, for an experiment that is split by `segment_by`.
-    pub(super) fn lay_out(&self, segment_by: &[String], columns: &Columns) -> Result<Layout, ImportError> {
-        let has = |column: &str| columns.names.iter().any(|c| c == column);
-        let unknown = |field: &Field, column: &str| ImportError::NoColumn {
-            field: field.clone(),
-            column: column.into(),
-            columns: columns.names.clone(),
-        };
-        if let Some((field, column)) = self.0.iter().find(|(_, column)| !has(column)) {
-            return Err(unknown(field, column));
-        }
+    pub(crate) fn lay_out(&self, segment_by: &[String], columns: &Columns) -> Result<Layout, ImportError> {
+        self.check(columns)?;
         if let Some(attribute) = self.attributes().into_iter().find(|a| !segment_by.contains(a)) {
             return Err(ImportError::NoSegment { attribute, segment_by: segment_by.to_vec() });
         }
         let attributes = segment_by.iter().map(|name| Field::Context(name.clone()));
+        let layout = self.find(PLAIN.iter().map(|(field, _)| field.clone()).chain(attributes), columns)?;
+        // With a type, a file may hold rewards alone.
+        let required: &[Field] = if layout.slot(&Field::Type).is_some() { &[] } else { &[Field::Arm, Field::At] };
+        layout.require(required, columns)?;
+        Ok(layout)
+    }
+
+    /// Finds the columns of a log of trials, whose rows each need `required`.
+    pub(crate) fn lay_out_trials(&self, required: &[Field], columns: &Columns) -> Result<Layout, ImportError> {
+        self.check(columns)?;
+        let attributes = self.attributes().into_iter().map(Field::Context);
+        let layout = self.find(PLAIN.iter().map(|(field, _)| field.clone()).chain(attributes), columns)?;
+        layout.require(required, columns)?;
+        Ok(layout)
+    }
+
+    /// An error if a column is named that there is not.
+    fn check(&self, columns: &Columns) -> Result<(), ImportError> {
+        match self.0.iter().find(|(_, column)| !columns.names.contains(column)) {
+            None => Ok(()),
+            Some((field, column)) => Err(ImportError::NoColumn {
+                field: field.clone(),
+                column: column.clone(),
+                columns: columns.names.clone(),
+            }),
+        }
+    }
+
+    fn find(&self, fields: impl Iterator<Item = Field>, columns: &Columns) -> Result<Layout, ImportError> {
         let mut layout = Layout { fields: Vec::new(), columns: Vec::new() };
-        for field in PLAIN.iter().map(|(field, _)| field.clone()).chain(attributes) {
+        for field in fields {
             let given = self.0.iter().find(|(f, _)| *f == field).map(|(_, column)| column.clone());
             let column = given.unwrap_or_else(|| field.to_string());
             if !columns.open && columns.names.iter().filter(|c| **c == column).count() > 1 {
                 return Err(ImportError::AmbiguousColumn { field, column });
             }
-            if columns.open || has(&column) {
+            if columns.open || columns.names.contains(&column) {
                 layout.fields.push(field);
                 layout.columns.push(column);
             }
         }
-        // With a type, a file may hold rewards alone.
-        let required: &[Field] = if layout.slot(&Field::Type).is_some() { &[] } else { &[Field::Arm, Field::At] };
-        match required.iter().find(|field| layout.slot(field).is_none()) {
-            Some(field) => Err(ImportError::Unmapped { field: field.clone(), columns: columns.names.clone() }),
-            None => Ok(layout),
-        }
+        Ok(layout)
     }
 }
 
 /// Fields and the columns that hold them, in the order of a row's cells.
-pub(super) struct Layout {
-    pub(super) fields: Vec<Field>,
-    pub(super) columns: Vec<String>,
+pub(crate) struct Layout {
+    pub(crate) fields: Vec<Field>,
+    pub(crate) columns: Vec<String>,
 }
 
 impl Layout {
     /// Which cell holds `field`, if any does.
-    pub(super) fn slot(&self, field: &Field) -> Option<usize> {
+    pub(crate) fn slot(&self, field: &Field) -> Option<usize> {
         self.fields.iter().position(|f| f == field)
+    }
+
+    fn require(&self, required: &[Field], columns: &Columns) -> Result<(), ImportError> {
+        match required.iter().find(|field| self.slot(field).is_none()) {
+            Some(field) => Err(ImportError::Unmapped { field: field.clone(), columns: columns.names.clone() }),
+            None => Ok(()),
+        }
     }
 }

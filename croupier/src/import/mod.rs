@@ -6,18 +6,18 @@
 mod create;
 mod csv;
 mod error;
-mod fields;
+pub(crate) mod fields;
 mod ids;
 mod load;
-mod mapping;
+pub(crate) mod mapping;
 mod ndjson;
 mod parquet;
-mod progress;
+pub(crate) mod progress;
 mod refusal;
 mod rows;
-mod source;
+pub(crate) mod source;
 mod summary;
-mod times;
+pub(crate) mod times;
 
 pub use error::ImportError;
 pub use mapping::Field;

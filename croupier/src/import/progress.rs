@@ -4,17 +4,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Makes a bar for each pass over the file, or none at all.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     shown: bool,
 }
 
 impl Progress {
-    pub(super) fn new(shown: bool) -> Self {
+    pub(crate) fn new(shown: bool) -> Self {
         Self { shown }
     }
 
     /// A bar for a pass over `bytes`.
-    pub(super) fn pass(self, what: &'static str, bytes: u64) -> ProgressBar {
+    pub(crate) fn pass(self, what: &'static str, bytes: u64) -> ProgressBar {
         if !self.shown {
             return ProgressBar::hidden();
         }

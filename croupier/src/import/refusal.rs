@@ -41,7 +41,7 @@ pub struct Shown(String);
 const LONGEST: usize = 60;
 
 impl Shown {
-    pub(super) fn new(value: &str) -> Self {
+    pub(crate) fn new(value: &str) -> Self {
         let mut shown: String = value.chars().take(LONGEST).flat_map(char::escape_debug).collect();
         if value.chars().nth(LONGEST).is_some() {
             shown.push('…');

@@ -4,6 +4,7 @@ use super::mapping::Columns;
 use super::progress::Progress;
 use super::refusal::{Place, Why};
 use super::{ImportError, csv, ndjson, parquet};
+use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBarIter;
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
@@ -11,7 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Longest record of a text file: what a forgotten quote may take into memory.
-pub(super) const LONGEST_ROW: usize = 1 << 20;
+pub(crate) const LONGEST_ROW: usize = 1 << 20;
 
 /// What a log is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,6 +27,8 @@ pub enum Format {
 
 impl Format {
     fn of(path: &Path) -> Option<Self> {
+        let inner = path.with_extension("");
+        let path = if is_packed(path) { &inner } else { path };
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
             "csv" => Some(Self::Csv),
@@ -36,9 +39,14 @@ impl Format {
     }
 }
 
+/// Whether a file is packed by gzip, as its name says.
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))
+}
+
 /// One value of a row.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     /// Null or absent; empty text is the same, since CSV has no other.
     Empty,
     /// Text, or a number, truth value or moment written as text.
@@ -51,7 +59,7 @@ pub(super) enum Cell {
 
 impl Cell {
     /// A cell of bytes that should be text.
-    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok("") => Self::Empty,
             Ok(text) => Self::Text(text.into()),
@@ -61,18 +69,18 @@ impl Cell {
 }
 
 /// One row: the cells of the columns that were asked for, or why it has none.
-pub(super) struct Row {
+pub(crate) struct Row {
     /// 1, 2, 3 …, which never changes for a file.
-    pub(super) number: u64,
-    pub(super) place: Place,
-    pub(super) cells: Result<Vec<Cell>, Why>,
+    pub(crate) number: u64,
+    pub(crate) place: Place,
+    pub(crate) cells: Result<Vec<Cell>, Why>,
 }
 
 /// The rows of a file; an error ends them.
-pub(super) type Rows = Box<dyn Iterator<Item = Result<Row, ImportError>> + Send>;
+pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, ImportError>> + Send>;
 
 /// A log on disk.
-pub(super) struct Source {
+pub(crate) struct Source {
     path: PathBuf,
     format: Format,
     progress: Progress,
@@ -80,25 +88,25 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn open(path: &Path, format: Option<Format>, progress: Progress) -> Result<Self, ImportError> {
+    pub(crate) fn open(path: &Path, format: Option<Format>, progress: Progress) -> Result<Self, ImportError> {
         let format = format.or_else(|| Format::of(path)).ok_or_else(|| ImportError::Format { path: path.into() })?;
         let found = std::fs::metadata(path).map_err(unreadable(path))?;
         Ok(Self { path: path.into(), format, progress, found })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// SHA-256 of the file.
-    pub(super) fn digest(&self) -> Result<[u8; 32], ImportError> {
+    pub(crate) fn digest(&self) -> Result<[u8; 32], ImportError> {
         let mut hash = Sha256::new();
-        std::io::copy(&mut self.reader("checking")?, &mut hash).map_err(unreadable(&self.path))?;
+        std::io::copy(&mut self.packed("checking")?, &mut hash).map_err(unreadable(&self.path))?;
         Ok(hash.finalize().into())
     }
 
     /// The columns there are; `wanted` are looked for to the end of the file, if need be.
-    pub(super) fn columns(&self, wanted: &[&str]) -> Result<Columns, ImportError> {
+    pub(crate) fn columns(&self, wanted: &[&str]) -> Result<Columns, ImportError> {
         match self.format {
             Format::Csv => csv::columns(&self.path, self.reader("header")?),
             Format::Ndjson => ndjson::columns(&self.path, self.reader("columns")?, wanted),
@@ -107,7 +115,7 @@ impl Source {
     }
 
     /// The rows with the cells of `columns`, while a bar says `what` is done.
-    pub(super) fn rows(&self, columns: &[String], what: &'static str) -> Result<Rows, ImportError> {
+    pub(crate) fn rows(&self, columns: &[String], what: &'static str) -> Result<Rows, ImportError> {
         Ok(match self.format {
             Format::Csv => Box::new(csv::Records::new(&self.path, self.reader(what)?, columns)?),
             Format::Ndjson => Box::new(ndjson::Objects::new(&self.path, self.reader(what)?, columns)),
@@ -119,7 +127,7 @@ impl Source {
     }
 
     /// An error if the file is no longer the one that was opened, as far as its length and time tell.
-    pub(super) fn unchanged(&self) -> Result<(), ImportError> {
+    pub(crate) fn unchanged(&self) -> Result<(), ImportError> {
         let now = std::fs::metadata(&self.path).map_err(unreadable(&self.path))?;
         let same = now.len() == self.found.len() && now.modified().ok() == self.found.modified().ok();
         if same { Ok(()) } else { Err(ImportError::Changed { path: self.path.clone() }) }
@@ -129,16 +137,23 @@ impl Source {
         File::open(&self.path).map_err(unreadable(&self.path))
     }
 
-    fn reader(&self, what: &'static str) -> Result<ProgressBarIter<File>, ImportError> {
+    /// The file as it is.
+    fn packed(&self, what: &'static str) -> Result<ProgressBarIter<File>, ImportError> {
         Ok(self.progress.pass(what, self.found.len()).wrap_read(self.file()?))
+    }
+
+    /// Its text.
+    fn reader(&self, what: &'static str) -> Result<Box<dyn Read + Send>, ImportError> {
+        let file = self.packed(what)?;
+        Ok(if is_packed(&self.path) { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
     }
 }
 
-pub(super) fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> ImportError {
+pub(crate) fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> ImportError {
     move |why| ImportError::Unreadable { path: path.into(), why }
 }
 
 /// A file that is read from front to back.
-pub(super) trait Stream: Read + Send + 'static {}
+pub(crate) trait Stream: Read + Send + 'static {}
 
 impl<R: Read + Send + 'static> Stream for R {}

@@ -5,10 +5,10 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 /// What [`read`] takes, for who wrote something else.
-pub(super) const TAKEN: &str = "RFC 3339, or Unix seconds, milliseconds or microseconds";
+pub(crate) const TAKEN: &str = "RFC 3339, or Unix seconds, milliseconds or microseconds";
 
 /// Reads a moment: RFC 3339 with `T` or a space, in UTC when no zone is given, or an integer since 1970.
-pub(super) fn read(text: &str) -> Option<Timestamp> {
+pub(crate) fn read(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(n) = text.parse::<i64>() {
         // 20191124 is a date that somebody wrote without hyphens, not an evening of August 1970.

@@ -3,10 +3,11 @@
 pub use super::outcomes_days::*;
 use super::outcomes_model::{Model, Reported, decision, event, history};
 use super::{Place, change, experiment, moment};
-use crate::{Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores};
+use crate::{Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores, Trial};
 use bandit::{
-    ContextOutcome, DecisionRecord, Evidence, Experiment, HourDelay, HourOutcome, Source, UserEventKind,
+    ContextOutcome, DecisionRecord, Evidence, Experiment, HourDelay, HourOutcome, Source, UserEventKind, hour_of,
 };
+use std::collections::BTreeMap;
 
 async fn begin(place: &impl Place, id: &str, more: &str) -> (Stores, Experiment) {
     let stores = place.open().await;
@@ -41,11 +42,33 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
             let expected = model.evidence(&e);
             assert_eq!(stores.outcomes.evidence(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}");
             assert_eq!(stores.outcomes.recount(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}, recounted");
+            let trials = stores.outcomes.trials(&e.id).await.unwrap();
+            assert!(trials.is_sorted_by_key(|t| t.at), "seed {seed}, batch {n}: trials are in order of time");
+            let one = |t: &Trial| ((hour_of(t.at), t.segment.clone(), t.arm), (1, u64::from(t.rewarded)));
+            let all = |o: &HourOutcome| ((o.hour, o.segment.clone(), o.arm), (o.trials, o.rewards));
+            assert_eq!(
+                summed(trials.iter().map(one)),
+                summed(expected.outcomes.iter().map(all)),
+                "seed {seed}, batch {n}, one by one"
+            );
         }
     }
     assert_eq!(stores.outcomes.dead_letters(1).await.unwrap(), []);
     assert_eq!(stores.outcomes.evidence("none").await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.recount("none").await.unwrap(), Evidence::default());
+    assert_eq!(stores.outcomes.trials("none").await.unwrap(), []);
+}
+
+type Cell = (i64, String, usize);
+
+/// Trials and rewards by cell.
+fn summed(counts: impl Iterator<Item = (Cell, (u64, u64))>) -> BTreeMap<Cell, (u64, u64)> {
+    let mut sums = BTreeMap::<_, (u64, u64)>::new();
+    for (cell, (trials, rewards)) in counts {
+        let sum = sums.entry(cell).or_default();
+        *sum = (sum.0 + trials, sum.1 + rewards);
+    }
+    sums
 }
 
 /// From a minute before the decision to the end of its window, both included.

@@ -84,7 +84,7 @@ impl Model {
             })
             .collect();
         let delay = |((hour, bucket), rewards)| HourDelay { hour, bucket, rewards };
-        Evidence { outcomes, delays: delays.into_iter().map(delay).collect(), latest, ended: None }
+        Evidence { outcomes, delays: delays.into_iter().map(delay).collect(), latest, ..Evidence::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use super::evaluate::Counts;
 use super::ingest::{KNOWN, known_of};
 use super::settle::Claimed;
 use super::{Database, Either, damaged, moment, postgres, signed, sqlite, storable, unsigned};
-use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result};
+use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
 use async_trait::async_trait;
 use bandit::{CLOCK_SKEW, ContextOutcome, Evidence, Experiment, HourDelay, HourOutcome};
 use futures::{Stream, TryStreamExt};
@@ -66,6 +66,15 @@ struct ContextRow {
     rewards: i64,
 }
 
+#[derive(sqlx::FromRow)]
+struct TrialRow {
+    at: i64,
+    segment: String,
+    arm: i64,
+    propensity: f64,
+    rewarded: bool,
+}
+
 #[async_trait]
 impl Outcomes for Database {
     async fn ingest(&self, batch: &Ingest) -> Result<Ingested> {
@@ -113,6 +122,25 @@ impl Outcomes for Database {
         };
         let delay = |(hour, bucket, rewards)| HourDelay { hour, bucket: index(bucket), rewards: unsigned(rewards) };
         in_order(rows.into_iter().map(outcome).collect(), waits.into_iter().map(delay).collect(), newest)
+    }
+
+    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>> {
+        let rows: Vec<TrialRow> = on!(self.pool(), db => {
+            sqlx::query_as(
+                "SELECT d.at, s.segment, CAST(d.arm AS BIGINT) AS arm, d.propensity, d.counted_reward AS rewarded
+                 FROM decisions d JOIN experiments e ON e.num = d.experiment JOIN segments s ON s.num = d.segment
+                 WHERE e.id = $1 AND d.counted_trial
+                 ORDER BY d.at, d.id",
+            )
+            .bind(&*storable(experiment))
+            .fetch_all(db)
+            .await?
+        });
+        let trial = |row: TrialRow| {
+            let TrialRow { at, segment, arm: number, propensity, rewarded } = row;
+            Ok(Trial { at: moment(at)?, segment, arm: index(number), propensity, rewarded })
+        };
+        rows.into_iter().map(trial).collect()
     }
 
     async fn recount(&self, experiment: &str) -> Result<Evidence> {
@@ -233,7 +261,7 @@ async fn count(experiment: &Experiment, rows: impl Stream<Item = sqlx::Result<Cl
 fn in_order(mut outcomes: Vec<HourOutcome>, mut delays: Vec<HourDelay>, newest: Option<i64>) -> Result<Evidence> {
     outcomes.sort_unstable();
     delays.sort_unstable();
-    Ok(Evidence { outcomes, delays, latest: newest.map(moment).transpose()?, ended: None })
+    Ok(Evidence { outcomes, delays, latest: newest.map(moment).transpose()?, ..Evidence::default() })
 }
 
 /// The index of an arm or a bucket; a number that cannot be one is beyond every list.

@@ -3,11 +3,12 @@
 use super::guardrails::Watched;
 use bandit::{
     CalibrationFinding, ChangePoint, Experiment, ExposureFinding, GuardrailFinding, OnChange, SampleRatioFinding,
-    Standing, StoppingAdvice, Verdict, homogeneous_since,
+    Standing, StoppingAdvice, Verdict,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use store::Health;
 
 fn health(check: &str, ok: bool, detail: String, numbers: Value) -> Health {
@@ -89,14 +90,16 @@ pub(super) fn multiple_exposure(f: &ExposureFinding) -> Health {
     health("multiple_exposure", f.ok, detail, numbers)
 }
 
-pub(super) fn change(e: &Experiment, found: &[ChangePoint]) -> Health {
+pub(super) fn change(e: &Experiment, found: &BTreeMap<String, Vec<ChangePoint>>) -> Health {
     let forgotten = e.policy.on_change == OnChange::Forget;
-    let detail = match found.last() {
+    let all = || found.iter().flat_map(|(segment, list)| list.iter().map(move |c| (segment.as_str(), c)));
+    let detail = match all().max_by_key(|(_, c)| c.found) {
         None => "no change of an arm's rate was found".to_owned(),
-        Some(c) => {
+        Some((segment, c)) => {
+            let place = if e.segment_by.is_empty() { String::new() } else { format!(" in segment '{segment}'") };
             let what = if forgotten { "what came before is forgotten" } else { "what came before counts on" };
             format!(
-                "the rate of '{}' changed around {} from {:.4} to {:.4}: {what}",
+                "the rate of '{}'{place} changed around {} from {:.4} to {:.4}: {what}",
                 arm(e, c.arm),
                 moment(c.hour),
                 c.before,
@@ -104,12 +107,11 @@ pub(super) fn change(e: &Experiment, found: &[ChangePoint]) -> Health {
             )
         }
     };
-    let points = found.iter().map(|c| {
-        json!({"arm": arm(e, c.arm), "at": moment(c.hour), "found": moment(c.found), "before": c.before,
-            "after": c.after, "evidence": c.evidence, "threshold": c.threshold})
+    let points = all().map(|(segment, c)| {
+        json!({"segment": segment, "arm": arm(e, c.arm), "at": moment(c.hour), "found": moment(c.found),
+            "before": c.before, "after": c.after, "evidence": c.evidence, "threshold": c.threshold})
     });
-    let numbers = json!({"changes": points.collect::<Vec<_>>(), "since": homogeneous_since(found).map(moment),
-        "false_alarms": 0.01});
+    let numbers = json!({"changes": points.collect::<Vec<_>>(), "false_alarms": 0.01});
     health("change", found.is_empty() || forgotten, detail, numbers)
 }
 

@@ -10,8 +10,8 @@ mod lines;
 
 use crate::Updater;
 use bandit::{
-    Beta, Calibration, ChangeConfig, Exposures, HourCount, PosteriorSet, SampleRatio, Standing, Status, Verdict,
-    advise, changes, exposure, hour_of,
+    Calibration, Evidence, Exposures, SampleRatio, Standing, Status, Verdict, advise, exposure, hour_of, overall,
+    segment_changes,
 };
 use guardrails::Watched;
 use jiff::Timestamp;
@@ -60,7 +60,7 @@ impl Updater {
             for line in self.of_the_log(record, &mut state, now).await? {
                 replace(&mut lines, &line.check.clone(), Some(line));
             }
-            for line in self.of_the_rates(record, now, breached).await? {
+            for line in self.of_the_rates(record, as_of, breached).await? {
                 replace(&mut lines, &line.check.clone(), Some(line));
             }
             state.done = Some((now, record.revision));
@@ -104,17 +104,15 @@ impl Updater {
     }
 
     /// Checks of what became of it, and what they advise.
-    async fn of_the_rates(&self, record: &ExperimentRecord, now: i64, breached: bool) -> Result<Vec<Health>> {
+    async fn of_the_rates(&self, record: &ExperimentRecord, as_of: Timestamp, breached: bool) -> Result<Vec<Health>> {
         let e = record.definition.clone();
-        let outcomes = self.stores.outcomes.outcomes(&e.id).await?;
+        let evidence = Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(&e.id).await? };
         let set = self.stores.posteriors.latest(&e.id).await?;
-        let hours = u32::try_from(now - record.started_at.map_or(now, hour_of)).unwrap_or(0);
+        let hours = u32::try_from(hour_of(as_of) - record.started_at.map_or(hour_of(as_of), hour_of)).unwrap_or(0);
         let computed = tokio::task::spawn_blocking(move || {
-            // An hour counts once its window has closed: until then rewards that are still to come look like a fall.
-            let closed = now - i64::from(e.reward.window_hours);
-            let counts: Vec<HourCount> = outcomes.iter().filter(|o| o.hour < closed).map(HourCount::from).collect();
-            let found = changes(&counts, e.arms.len(), &ChangeConfig::default());
-            let advice = set.and_then(|set| advise(&e, &posteriors(&e, &set)?, hours, breached));
+            let found = segment_changes(&e, &evidence, as_of);
+            // What segments lent each other is no evidence on the whole.
+            let advice = set.and_then(|_| advise(&e, &overall(&e, &evidence, as_of), hours, breached));
             (lines::change(&e, &found), advice, e)
         });
         let (change, advice, e) =
@@ -175,20 +173,4 @@ fn replace(lines: &mut Vec<Health>, check: &str, line: Option<Health>) {
         (None, Some(line)) => lines.push(line),
         (None, None) => {}
     }
-}
-
-/// The posteriors over all segments: evidence added up on one prior; none if the set is of other arms.
-fn posteriors(e: &bandit::Experiment, set: &PosteriorSet) -> Option<Vec<Beta>> {
-    let mut sums: Vec<Beta> = e.arms.iter().map(|a| Beta { alpha: a.prior.alpha, beta: a.prior.beta }).collect();
-    for list in set.segments.values() {
-        if list.len() != sums.len() {
-            return None;
-        }
-        for ((sum, arm), posterior) in sums.iter_mut().zip(&e.arms).zip(list) {
-            sum.alpha += posterior.alpha - arm.prior.alpha;
-            sum.beta += posterior.beta - arm.prior.beta;
-        }
-    }
-    // A prior that was changed since may be more than there was.
-    sums.iter().map(|b| Beta::new(b.alpha, b.beta)).collect()
 }
