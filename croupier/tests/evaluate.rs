@@ -263,6 +263,7 @@ fn the_platform_s_own_records_are_trials() {
             item: Some("x".into()),
             day: "2026-03-01".parse().unwrap(),
             segment: "all".into(),
+            features: None,
             arm: arm.into(),
             propensity: 0.5,
             posterior_version: 1,
