@@ -301,7 +301,7 @@ pub enum RewardKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Guardrail {
-    /// Name of the event.
+    /// Name of the event. It counts within the reward's window after its decision, 48 hours at most.
     pub event: String,
     /// Highest acceptable share of trials with it.
     pub max_rate: f64,
@@ -323,7 +323,7 @@ pub struct Stopping {
     /// Probability with which no more than that may remain.
     #[serde(default = "rule_of_95")]
     pub confidence: f64,
-    /// Hours since the start before which nothing is advised.
+    /// Hours since the start before which it is always too early: a shop's week has its rhythm.
     #[serde(default = "one_week")]
     pub min_hours: u32,
 }

@@ -37,6 +37,7 @@ pub(super) fn definition(args: &ImportArgs, mapping: &Mapping, source: &Source) 
         traffic: 1.0,
         holdout: 0.0,
         exposure: bandit::Exposure::Decide,
+        stopping: None,
     };
     match bandit::validate(&experiment) {
         Ok(()) => Ok(experiment),
