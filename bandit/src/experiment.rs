@@ -42,7 +42,7 @@ pub struct Experiment {
     #[serde(default)]
     pub exposure: Exposure,
     /// When the experiment may be stopped; absent: advice by the defaults.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub stopping: Option<Stopping>,
 }
 
