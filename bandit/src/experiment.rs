@@ -42,7 +42,7 @@ pub struct Experiment {
     #[serde(default)]
     pub exposure: Exposure,
     /// When the experiment may be stopped; absent: advice by the defaults.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub stopping: Option<Stopping>,
 }
 
@@ -327,7 +327,7 @@ pub enum RewardKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Guardrail {
-    /// Name of the event.
+    /// Name of the event. It counts within the reward's window after its decision, 48 hours at most.
     pub event: String,
     /// Highest acceptable share of trials with it.
     pub max_rate: f64,
@@ -349,7 +349,7 @@ pub struct Stopping {
     /// Probability with which no more than that may remain.
     #[serde(default = "rule_of_95")]
     pub confidence: f64,
-    /// Hours since the start before which nothing is advised.
+    /// Hours since the start before which it is always too early: a shop's week has its rhythm.
     #[serde(default = "one_week")]
     pub min_hours: u32,
 }

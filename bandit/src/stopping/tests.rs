@@ -108,6 +108,19 @@ fn advised(experiment: &Experiment, counts: [(u64, u64); 2], hours: u32, breache
 }
 
 #[test]
+fn a_hundred_arms_are_advised_on_in_good_time() {
+    let arms: Vec<String> = (0..100).map(|i| format!(r#"{{"id":"a{i}"}}"#)).collect();
+    let text = format!(r#"{{"id":"e","arms":[{}],"reward":{{"event":"buy"}}}}"#, arms.join(","));
+    let e: Experiment = serde_json::from_str(&text).unwrap();
+    let posteriors: Vec<Beta> =
+        (0..100).map(|i| Beta { alpha: 20.0 + f64::from(i % 37), beta: 900.0 + f64::from(i) }).collect();
+    let began = std::time::Instant::now();
+    let advice = advise(&e, &posteriors, 200, false).unwrap();
+    println!("advice on 100 arms took {:?}: {}", began.elapsed(), advice.advice);
+    assert!(began.elapsed().as_secs_f64() < 5.0);
+}
+
+#[test]
 fn each_rule_gives_its_advice() {
     let mut e = example();
     let clear = [(10_000, 300), (10_000, 500)];

@@ -212,6 +212,44 @@ mod tests {
         assert!((value.quantile(0.95) - (high - 1.0)).abs() < 1e-8);
     }
 
+    /// Simpson's rule on the champion's log-odds, with distribution functions that are integrated one by one.
+    fn by_simpson(arms: &[Beta], champion: usize, v: f64) -> f64 {
+        let [from, to] = arms[champion].interval(1.0 - 1e-13).map(crate::beta::logit);
+        let steps = 4000;
+        let h = (to - from) / f64::from(steps);
+        let term = |i: u32| {
+            let t = from + h * f64::from(i);
+            let x = (1.0 + v) * sigmoid(t);
+            let below = |(j, b): (usize, &Beta)| if j == champion || x >= 1.0 { 1.0 } else { 1.0 - b.survival(x) };
+            let weight = if i == 0 || i == steps {
+                1.0
+            } else if i % 2 == 1 {
+                4.0
+            } else {
+                2.0
+            };
+            weight * Shape::new(arms[champion]).density(t) * (1.0 - arms.iter().enumerate().map(below).product::<f64>())
+        };
+        (0..=steps).map(term).sum::<f64>() * h / 3.0
+    }
+
+    #[test]
+    fn it_agrees_with_plain_integration_to_1e_9() {
+        for arms in [
+            vec![beta(40.0, 960.0), beta(45.0, 955.0), beta(30.0, 800.0)],
+            vec![beta(5e7, 5e7), beta(5.02e7, 4.98e7)],
+            vec![beta(5e6, 9.5e7), beta(5.04e6, 9.496e7), beta(5e6, 9.5e7)],
+            vec![beta(900.0, 100.0), beta(99.0, 3.0)],
+            vec![beta(3.0, 2.0); 4],
+            vec![beta(0.5, 20.0), beta(2.0, 60.0)],
+        ] {
+            for v in [0.01, 0.1] {
+                let (got, want) = (ValueRemaining::of(&arms, 0).exceeds(v), by_simpson(&arms, 0, v));
+                assert!((got - want).abs() <= 1e-9, "{arms:?} at {v}: {got} is not {want}, off by {:e}", got - want);
+            }
+        }
+    }
+
     #[test]
     fn drawing_agrees() {
         let arms = [beta(12.0, 88.0), beta(30.0, 190.0), beta(2.0, 30.0), beta(11.0, 80.0)];

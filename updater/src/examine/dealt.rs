@@ -2,8 +2,12 @@
 
 use bandit::{Dealt, PosteriorSet};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use store::{DealtRow, ExperimentRecord, Result, Stores};
+
+/// Version, revision, segment, and whether the holdout dealt: what shares its probabilities.
+type Place = (u64, u64, String, bool);
 
 /// The decisions of one hour.
 ///
@@ -15,14 +19,14 @@ pub(super) async fn of_hour(stores: &Stores, record: &ExperimentRecord, hour: i6
     let rows = stores.findings.dealt(&e.id, hour..hour + 1).await?;
     let held_out = e.holdout > 0.0 || rows.iter().any(|r| r.holdout);
     let mut sets: BTreeMap<u64, Option<PosteriorSet>> = BTreeMap::new();
-    let mut weights: BTreeMap<(u64, u64, String, bool), Option<Arc<[f64]>>> = BTreeMap::new();
+    let mut weights: BTreeMap<Place, Option<Arc<[f64]>>> = BTreeMap::new();
     let mut dealt = Vec::with_capacity(rows.len());
     for row in rows {
         if held_out && row.revision != record.revision {
             continue;
         }
-        if !sets.contains_key(&row.version) {
-            sets.insert(row.version, stores.posteriors.at(&e.id, row.version).await?);
+        if let Entry::Vacant(place) = sets.entry(row.version) {
+            place.insert(stores.posteriors.at(&e.id, row.version).await?);
         }
         let set = sets[&row.version].as_ref().filter(|set| set.revision == row.revision);
         let place = (row.version, row.revision, row.segment.clone(), row.holdout);
@@ -57,5 +61,48 @@ fn given(record: &ExperimentRecord, row: &DealtRow, arm: usize, marginal: f64) -
     } else {
         // What rounds to nothing was dealt all the same.
         ((marginal - e.holdout / k) / (1.0 - e.holdout)).max(1e-12)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bandit::{Experiment, Status};
+    use jiff::Timestamp;
+
+    #[test]
+    fn propensities_are_given_who_dealt() {
+        let text = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"},{"id":"c","enabled":false}],"reward":{"event":"buy"},
+            "holdout":0.2}"#;
+        let definition: Experiment = serde_json::from_str(text).unwrap();
+        let record = ExperimentRecord {
+            definition,
+            status: Status::Running,
+            winner: None,
+            revision: 2,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            started_at: None,
+            stopped_at: None,
+            frozen_at: None,
+        };
+        let row = |holdout, revision| DealtRow {
+            hour: 0,
+            segment: "all".into(),
+            version: 1,
+            revision,
+            arm: 0,
+            holdout,
+            propensity: 0.66,
+            decisions: 1,
+        };
+        // 0.2 / 2 + 0.8 · 0.7
+        assert!((given(&record, &row(false, 2), 0, 0.66) - 0.7).abs() < 1e-12);
+        assert!((given(&record, &row(true, 2), 0, 0.66) - 0.5).abs() < 1e-12);
+        assert!((given(&record, &row(false, 1), 0, 0.66) - 0.66).abs() < 1e-12, "of another holdout");
+        assert!(given(&record, &row(false, 2), 0, 0.1) > 0.0, "rounded to nothing");
+        for impossible in [0.0, -1.0, 1.5, f64::INFINITY] {
+            assert_eq!(given(&record, &row(false, 2), 0, impossible).to_bits(), impossible.to_bits());
+        }
     }
 }

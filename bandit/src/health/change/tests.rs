@@ -50,6 +50,34 @@ fn stationary_arms_raise_no_more_alarms_than_stated() {
     }
 }
 
+/// What the level rests on: the evidence is below a martingale that starts at 1, and the threshold is Ville's.
+#[test]
+fn evidence_against_constant_rates_is_one_at_most_on_average() {
+    for rate in [0.02, 0.3, 0.9] {
+        let (n, mut mean) = (4000, 0.0);
+        for seed in 0..n {
+            let counts = simulate(seed, 30, 40, |_| vec![rate]);
+            let (hours, sums) = cumulate(&counts, 1);
+            let priors: Vec<f64> = (0..hours.len()).map(|k| ln_prior(k, SPREAD)).collect();
+            let found = evidence(&sums[0], 0, hours.len(), &priors, &mut Vec::new());
+            mean += found.map_or(0.0, |e| e.all.exp()) / n as f64;
+        }
+        println!("rate {rate}: mean evidence {mean:.5}");
+        assert!(mean <= 1.0, "{mean}");
+        // All of the prior's mass is used once: a sum that forgot it would be some thirty times as large.
+        let mass: f64 = (1..1_000_000).map(|k| ln_prior(k, SPREAD).exp() + ln_prior(k, SPREAD / 24.0).exp()).sum();
+        assert!(mass <= 1.0 + 1e-9 && mass > 0.8, "{mass}");
+    }
+    let counts = simulate(5, 24 * 20, 100, |h| vec![if (200..300).contains(&h) { 0.05 } else { 0.2 }, 0.01]);
+    let found = changes(&counts, 2, &ChangeConfig::default());
+    let thresholds: Vec<f64> = found.iter().map(|c| c.threshold).collect();
+    assert!(found.len() >= 2, "{found:?}");
+    for (threshold, want) in thresholds.iter().zip([2.0_f64 * 2.0 / 0.01, 2.0 * 6.0 / 0.01]) {
+        assert!((threshold - want.ln()).abs() < 1e-12, "{thresholds:?}");
+    }
+    assert!(found.iter().all(|c| c.evidence >= c.threshold));
+}
+
 #[test]
 fn a_fall_of_the_leader_is_found_within_hours() {
     let mut delays = Vec::new();
