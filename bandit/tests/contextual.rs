@@ -125,10 +125,14 @@ fn streams_are_those_of_the_reference() {
     }
 }
 
+fn streams() -> u64 {
+    std::env::var("STREAMS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
 /// Regret of the ten seeds at one scale; `STREAMS` runs of each, with draws of their own, are averaged (1 unless set).
 fn regrets(kind: &str, scale: f64) -> Option<(Value, Vec<f64>)> {
     let (environments, known) = (reference("environments.json")?, reference("regret.json")?);
-    let streams: u64 = std::env::var("STREAMS").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let streams = streams();
     let e = experiment(&json!({"kind": kind, "posterior_scale": scale}), "numeric");
     let of_seed =
         |seed| (0..streams).map(|s| regret(&environments, &e, "numeric", seed, s)).sum::<f64>() / streams as f64;
@@ -148,11 +152,20 @@ fn beside(known: &Value, name: &str, ours: &[f64]) -> (f64, f64) {
     (difference, of_difference)
 }
 
+/// At half the scale a run may settle on the wrong arm: regret has a long tail (median 190, one in ten above 330), which
+/// ten seeds mostly miss, so that the paired differences say too little of their own error. Over 100 streams of draws the
+/// mean over ten seeds has this deviation, for this policy as for one with standard normal priors; the entry is one
+/// such mean.
+const OF_ONE_STREAM: f64 = 33.0;
+
 #[test]
 fn logistic_regret_is_no_worse_than_the_best_entry() {
     let Some((known, ours)) = regrets("logistic_thompson", 0.5) else { return };
-    let (difference, error) = beside(&known, "np_logit_ts_a0.5", &ours);
+    let (difference, paired) = beside(&known, "np_logit_ts_a0.5", &ours);
+    let error = paired.max(OF_ONE_STREAM * (1.0 + 1.0 / streams() as f64).sqrt());
     assert!(difference <= 2.0 * error, "{difference} {error}: {ours:?}");
+    let (difference, error) = beside(&known, "mabwiser_lints_a0.25", &ours);
+    assert!(difference + 2.0 * error < 0.0, "{difference} {error}: {ours:?}");
 }
 
 #[test]

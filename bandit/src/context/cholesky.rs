@@ -90,8 +90,8 @@ impl Lower {
         }
         let mut l = Self::zeros(self.d);
         for j in 0..self.d {
-            // Of a number and NaN, the number is the larger and the smaller.
-            l.column_mut(j)[0] = self.column(j)[0].abs().max(f64::MIN_POSITIVE).min(f64::MAX).sqrt();
+            let entry = self.column(j)[0].abs();
+            l.column_mut(j)[0] = if entry > 0.0 { entry.min(f64::MAX).sqrt() } else { 1.0 };
         }
         l
     }

@@ -85,8 +85,8 @@ mod tests {
         let prior = Prior { mean: vec![0.1, 0.0, -0.05], precision: vec![4.0, 20.0, 10.0] };
         let noise = 0.07;
         let (mut m, mut s) = (prior.mean.clone(), [[0.0; 3]; 3]);
-        for j in 0..3 {
-            s[j][j] = prior.precision[j].recip();
+        for (j, row) in s.iter_mut().enumerate() {
+            row[j] = prior.precision[j].recip();
         }
         for c in &counts {
             let mut x = [0.0; 3];

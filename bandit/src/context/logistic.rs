@@ -134,7 +134,7 @@ mod tests {
             .collect();
         // H⁻¹ H = 1.
         for i in 0..3 {
-            let column: Vec<f64> = (0..3).map(|k| precision[k][i]).collect();
+            let column: Vec<f64> = precision.iter().map(|row| row[i]).collect();
             for (j, v) in fitted.factor.solve(&column).into_iter().enumerate() {
                 assert!((v - f64::from(u8::from(i == j))).abs() < 1e-4, "{i} {j}: {v}");
             }
