@@ -35,11 +35,11 @@ struct Spread {
     cells: f64,
 }
 
-/// What is known of an arm over all segments.
-#[derive(Debug, Clone, Copy)]
-struct Pool {
-    alpha: f64,
-    beta: f64,
+/// What is known of the arms over all segments.
+struct Pools {
+    arms: Vec<Beta>,
+    /// The concentration by which cells were weighed, and by which one is taken out again.
+    weighed_by: f64,
 }
 
 /// Priors of each segment and arm, and those of a segment that nothing is known of.
@@ -79,56 +79,51 @@ fn together(concentrations: &[f64]) -> f64 {
     1.0 / concentrations.iter().map(|c| 1.0 / (c + 1.0)).sum::<f64>() - 1.0
 }
 
-fn pools(own: &[Beta], counts: &[Vec<Counts>], spread: Spread) -> Vec<Pool> {
-    let c = together(&[spread.segments, spread.cells]);
+fn pools(own: &[Beta], counts: &[Vec<Counts>], spread: Spread) -> Pools {
+    let weighed_by = together(&[spread.segments, spread.cells]);
     let sums: Vec<Counts> = (0..own.len())
         .map(|a| {
             counts.iter().fold([0.0; 2], |sum, row| {
                 let [s, f] = row[a];
-                let w = worth(c, (s + f).max(1.0));
+                let w = worth(weighed_by, (s + f).max(1.0));
                 [sum[0] + w * s, sum[1] + w * f]
             })
         })
         .collect();
-    let shared = shared(own, &sums);
-    sums.iter().zip(shared).map(|([s, f], p)| Pool { alpha: p.alpha + s, beta: p.beta + f }).collect()
+    let arms = sums.iter().zip(shared(own, &sums)).map(|([s, f], p)| Beta { alpha: p.alpha + s, beta: p.beta + f });
+    Pools { arms: arms.collect(), weighed_by }
 }
 
 /// Priors of one segment's arms. `counted`: the row is part of the pools and is taken out of its own.
-fn priors(own: &[Beta], pools: &[Pool], row: &[Counts], spread: Spread, counted: bool) -> Vec<Beta> {
-    let all = together(&[spread.segments, spread.cells]);
-    let arm = |a: usize| {
+fn priors(own: &[Beta], pools: &Pools, row: &[Counts], spread: Spread, counted: bool) -> Vec<Beta> {
+    // Without the row's own part, rounding may leave a little less than nothing.
+    let others = |a: usize| {
         let [s, f] = row[a];
-        let w = if counted { worth(all, (s + f).max(1.0)) } else { 0.0 };
-        (pools[a].alpha - w * s, pools[a].beta - w * f)
+        let w = if counted { worth(pools.weighed_by, (s + f).max(1.0)) } else { 0.0 };
+        let Beta { alpha, beta } = pools.arms[a];
+        Beta { alpha: (alpha - w * s).max(1e-9), beta: (beta - w * f).max(1e-9) }
     };
-    let means: Vec<f64> = (0..row.len())
-        .map(|a| {
-            let (x, y) = arm(a);
-            x / (x + y)
-        })
-        .collect();
+    let arms: Vec<Beta> = (0..row.len()).map(others).collect();
     // The segment by all of its arms: successes, trials, and successes if it were like the others.
     let weighed: Vec<[f64; 3]> = row
         .iter()
-        .zip(&means)
-        .map(|([s, f], m)| {
+        .zip(&arms)
+        .map(|([s, f], arm)| {
             let n = s + f;
             let w = worth(spread.cells, n.max(1.0));
-            [w * s, w * n, w * n * m]
+            [w * s, w * n, w * n * arm.mean()]
         })
         .collect();
     let total = weighed.iter().fold([0.0; 3], |t, w| [t[0] + w[0], t[1] + w[1], t[2] + w[2]]);
     (0..row.len())
         .map(|a| {
-            let (alpha, beta) = arm(a);
-            let m = means[a];
+            let m = arms[a].mean();
             let [s, n, e] = [0, 1, 2].map(|k| (total[k] - weighed[a][k]).max(0.0));
             let expected = if n > 0.0 { (e / n).clamp(1e-12, 1.0 - 1e-12) } else { m };
             let found = (spread.segments * expected + s.min(n)) / (spread.segments + n);
             let odds = m / (1.0 - m) * (found / (1.0 - found)) / (expected / (1.0 - expected));
             let mean = (odds / (1.0 + odds)).clamp(1e-12, 1.0 - 1e-12);
-            let c = together(&[alpha + beta, spread.segments + n, spread.cells]);
+            let c = together(&[arms[a].alpha + arms[a].beta, spread.segments + n, spread.cells]);
             // Never vaguer than the owner's prior.
             let c = c.max(own[a].alpha + own[a].beta);
             Beta { alpha: c * mean, beta: c * (1.0 - mean) }
@@ -137,7 +132,7 @@ fn priors(own: &[Beta], pools: &[Pool], row: &[Counts], spread: Spread, counted:
 }
 
 /// The log marginal likelihood of all cells.
-fn fit(own: &[Beta], pools: &[Pool], sample: &[&Vec<Counts>], spread: Spread) -> f64 {
+fn fit(own: &[Beta], pools: &Pools, sample: &[&Vec<Counts>], spread: Spread) -> f64 {
     sample
         .iter()
         .map(|row| {
