@@ -1,7 +1,7 @@
 //! The page with regret by day.
 
+use super::text::bare;
 use super::{Report, SimulateError};
-use crate::import::Shown;
 use bandit::simulate::{Paired, Simulation};
 use dashboard::plots::{Figure, Style, layout};
 use plotly::Scatter;
@@ -27,12 +27,11 @@ impl Page {
 
     pub(super) fn write(mut self, report: &Report) -> Result<(), SimulateError> {
         let e = &report.environment;
-        let about = format!(
-            "Mean over {} seeds of {} trials each; bands are ± 2 standard errors. {}",
-            report.seeds,
-            e.trials(),
-            e.about
-        );
+        let seeds = match report.seeds {
+            1 => "One seed".to_owned(),
+            n => format!("Mean over {n} seeds, with bands of ± 2 standard errors"),
+        };
+        let about = format!("{seeds}; {} trials in each run. {}", e.trials(), e.about);
         let fail = |why: String| SimulateError::Plot { path: self.path.clone(), why };
         let page = figure(report).page(&report.title, &about).map_err(|e| fail(e.to_string()))?;
         let write = self.file.set_len(0).and_then(|()| self.file.write_all(page.as_bytes()));
@@ -56,7 +55,7 @@ fn traces(i: usize, name: &str, simulation: &Simulation) -> Vec<Scatter<f64, f64
     let group = format!("{i}");
     let edge = |sign: f64| {
         let at = by_day.iter().map(|p| p.mean + sign * 2.0 * p.se.unwrap_or(0.0)).collect();
-        *Scatter::new(days.clone(), at)
+        Scatter::new(days.clone(), at)
             .mode(Mode::Lines)
             .line(Line::new().width(0.0))
             .hover_info(HoverInfo::Skip)
@@ -72,7 +71,7 @@ fn traces(i: usize, name: &str, simulation: &Simulation) -> Vec<Scatter<f64, f64
     if by_day.iter().all(|p| p.se.is_none()) {
         return vec![mean];
     }
-    vec![edge(-1.0), *Box::new(edge(1.0)).fill(Fill::ToNextY).fill_color(style.tint(0x24)), mean]
+    vec![*edge(-1.0), *edge(1.0).fill(Fill::ToNextY).fill_color(style.tint(0x24)), mean]
 }
 
 /// Regret at the end of each day, after none at the start.
@@ -85,5 +84,5 @@ fn by_day(simulation: &Simulation) -> Vec<Paired> {
 
 /// Plotly reads tags in names.
 fn html_free(name: &str) -> String {
-    Shown::new(name).to_string().trim_matches('\'').replace("\\\"", "\"").replace('<', "‹").replace('>', "›")
+    bare(name).replace('<', "‹").replace('>', "›")
 }

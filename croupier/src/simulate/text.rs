@@ -50,7 +50,7 @@ fn head(report: &Report) -> String {
 }
 
 /// Short, and in one line.
-fn bare(name: &str) -> String {
+pub(super) fn bare(name: &str) -> String {
     Shown::new(name).to_string().trim_matches('\'').replace("\\\"", "\"")
 }
 
