@@ -153,6 +153,19 @@ pub struct PolicySpec {
 }
 
 impl PolicySpec {
+    /// One set of settings that does well where rates stand still, where they change, where segments are many.
+    #[must_use]
+    pub fn recommended(contextual: bool) -> Self {
+        Self {
+            kind: if contextual { PolicyKind::LogisticThompson } else { PolicyKind::Thompson },
+            pooling: Pooling::Hierarchical,
+            on_change: OnChange::Forget,
+            // Models of features have no segments to pace.
+            pace_rewards: (!contextual).then_some(100.0),
+            ..Self::default()
+        }
+    }
+
     /// Exploration share of `epsilon_greedy`.
     #[must_use]
     pub fn epsilon(&self) -> f64 {

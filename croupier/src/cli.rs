@@ -3,7 +3,8 @@
 use crate::evaluate::{EvaluateArgs, EvaluateError};
 use crate::import::{ImportArgs, ImportError};
 use crate::settings::{SettingArgs, Settings};
-use crate::{admin, demo, evaluate, import, keys, serve};
+use crate::simulate::{SimulateArgs, SimulateError};
+use crate::{admin, demo, evaluate, import, keys, serve, simulate};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     Import(ImportArgs),
     /// Estimate what other policies would have earned, from a log
     Evaluate(Box<EvaluateArgs>),
+    /// Try policies in a made-up world and compare their regret
+    Simulate(SimulateArgs),
     /// Make and verify tables, topics and subscriptions; ask a server whether it is ready
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -98,6 +101,12 @@ impl From<ImportError> for Failure {
     }
 }
 
+impl From<SimulateError> for Failure {
+    fn from(e: SimulateError) -> Self {
+        if e.is_usage() { Self::Unusable(e.to_string()) } else { Self::Failed(e.to_string()) }
+    }
+}
+
 impl From<EvaluateError> for Failure {
     fn from(e: EvaluateError) -> Self {
         if e.is_usage() { Self::Unusable(e.to_string()) } else { Self::Failed(e.to_string()) }
@@ -140,6 +149,10 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             let now = bandit::Clock::now(&crate::clock::SystemClock);
             let summary = import::run(&args, &stores, now, std::io::stderr().is_terminal()).await?;
             println!("{summary}");
+            Ok(())
+        }
+        Command::Simulate(args) => {
+            println!("{}", simulate::run(&args, std::io::stderr().is_terminal())?);
             Ok(())
         }
         Command::Evaluate(args) => {

@@ -7,7 +7,9 @@ mod demo;
 pub mod evaluate;
 pub mod import;
 mod keys;
+mod rule;
 mod serve;
 mod settings;
+pub mod simulate;
 
 pub use cli::{Failure, run};

@@ -183,6 +183,8 @@ fn unusable_logs_and_policies_are_one_clear_line() {
         (good.clone(), "fixed:a=0.5", 2, "add up to 0.5"),
         (good.clone(), "fixed:a=x", 2, "fixed:NAME=SHARE"),
         (good.clone(), "nonsense", 2, "must be uniform, arm:NAME"),
+        (good.clone(), "@/no/such/policy.json", 1, "cannot be read"),
+        (good.clone(), r#"{"kind":"thomson"}"#, 2, "not a policy: kind: unknown variant"),
         (good.clone(), "{\"kind\":\"thompson\",\"flor\":1}", 2, "unknown field `flor`"),
         (good.clone(), "thompson", 2, "--map at=COLUMN"),
         (good.clone(), "column:pi", 2, "there is no column 'pi'"),

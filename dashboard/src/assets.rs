@@ -41,6 +41,11 @@ fn plotly() -> Bytes {
     Bytes::copy_from_slice(script.map_or("", |(script, _)| script).as_bytes())
 }
 
+/// The same for a page that holds it.
+pub(crate) fn plotly_script() -> &'static str {
+    find("plotly.js").and_then(|asset| std::str::from_utf8(&asset.body).ok()).unwrap_or_default()
+}
+
 fn find(file: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|a| a.file == file)
 }

@@ -9,7 +9,7 @@ mod failure;
 mod format;
 mod moment;
 mod pages;
-mod plots;
+pub mod plots;
 mod verdict;
 
 use app::App;

@@ -2,6 +2,7 @@
 
 use super::streams::{self, DELAY, FEATURE, OUTCOME, PARAMETER, SEGMENT};
 use crate::beta::sigmoid;
+use crate::id::check_id;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -10,6 +11,10 @@ use serde::Deserialize;
 const MOST_ARMS: usize = 100;
 const MOST_SEGMENTS: usize = 100_000;
 const MOST_TRIALS: u64 = 100_000_000;
+/// Ten years: each run keeps its regret of every day.
+const MOST_DAYS: u32 = 3_650;
+/// Of all phases, segments and arms.
+const MOST_RATES: usize = 10_000_000;
 
 /// Arms, their rates, visitors and how late rewards come.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -91,7 +96,7 @@ pub enum Drift {
 
 /// Probabilities of success.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rates {
     /// One for each arm.
     Arms(Vec<f64>),
@@ -140,7 +145,7 @@ impl Environment {
     /// Rounds of a run.
     #[must_use]
     pub fn trials(&self) -> u64 {
-        u64::from(self.days) * 24 * u64::from(self.trials_per_hour)
+        self.hours().saturating_mul(self.trials_per_hour.into())
     }
 
     /// Hours of a run.
@@ -157,9 +162,17 @@ impl Environment {
         let fail = |field: &str, why: String| Err(EnvironmentError { field: field.into(), why });
         let share = |x: f64| (0.0..=1.0).contains(&x);
         let within = |n: u64, most: u64| (1..=most).contains(&n);
+        if !self.name.is_empty()
+            && let Err(why) = check_id(&self.name)
+        {
+            return fail("name", why.to_string());
+        }
+        if !within(self.days.into(), MOST_DAYS.into()) {
+            return fail("days", format!("must be 1 to {MOST_DAYS}, and is {}", self.days));
+        }
         if !within(self.trials(), MOST_TRIALS) {
             return fail(
-                "days",
+                "trials_per_hour",
                 format!("days × 24 × trials_per_hour must be 1 to {MOST_TRIALS}, and is {}", self.trials()),
             );
         }
@@ -180,7 +193,10 @@ impl Environment {
             return fail("segments", format!("must be at most {MOST_SEGMENTS} shares, 0 or more, and not all 0"));
         }
         for (i, f) in self.features.iter().enumerate() {
-            if !share(f.probability) || f.name.is_empty() || self.features[..i].iter().any(|g| g.name == f.name) {
+            if !share(f.probability)
+                || check_id(&f.name).is_err()
+                || self.features[..i].iter().any(|g| g.name == f.name)
+            {
                 return fail(&format!("features[{i}]"), "needs a name of its own and a probability of 0 to 1".into());
             }
         }
@@ -191,6 +207,9 @@ impl Environment {
             || !self.phases.is_sorted_by(|a, b| a.from_day < b.from_day)
         {
             return fail("phases", "must begin with one from day 0 and be in order".into());
+        }
+        if self.phases.len().saturating_mul(self.segments.len().max(1) * self.arms) > MOST_RATES {
+            return fail("phases", format!("phases × segments × arms must be at most {MOST_RATES}"));
         }
         for (i, phase) in self.phases.iter().enumerate() {
             let rates = |list: &[f64]| list.len() == self.arms && list.iter().all(|&p| share(p));

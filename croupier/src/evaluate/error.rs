@@ -1,6 +1,7 @@
 //! Why a log is not evaluated.
 
 use crate::import::{ImportError, Refusal, Shown};
+use crate::rule::RuleError;
 use std::path::PathBuf;
 use store::StoreError;
 
@@ -25,6 +26,9 @@ pub enum EvaluateError {
         /// Why.
         why: String,
     },
+    /// A rule that learns cannot be had.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// The format is neither given nor told by the name.
     #[error("{}: what it is cannot be told from its name: say --input csv, ndjson or parquet", path.display())]
     Format {
@@ -131,6 +135,7 @@ impl EvaluateError {
         use ImportError::{Map, MappedTwice, NoField};
         match self {
             Self::Setting { .. } | Self::Policy { .. } | Self::Format { .. } | Self::NoColumn { .. } => true,
+            Self::Rule(e) => e.is_usage(),
             Self::File(e) => matches!(e, Map { .. } | MappedTwice { .. } | NoField { .. }),
             Self::Store(e) => matches!(e, StoreError::Setting { .. }),
             _ => false,

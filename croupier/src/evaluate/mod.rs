@@ -99,6 +99,7 @@ Policies:
                         also epsilon_greedy and the other kinds an experiment's policy may have
   '{\"kind\":\"thompson\",\"floor\":0.01}'
                         the same, as an experiment defines it
+  @FILE                 such JSON in a file
   column:NAME           the log's column NAME holds the policy's probability of the logged arm
   file:PATH             a CSV table: first column the arm, last its probability, those between attributes of the
                         context, named as in --map context.NAME=…

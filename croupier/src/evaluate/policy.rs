@@ -3,6 +3,7 @@
 use super::trials::Trials;
 use super::{EvaluateError, learnt, shares};
 use crate::import::Shown;
+use crate::rule::rule;
 use bandit::PolicySpec;
 use bandit::evaluate::ArmRates;
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ pub(super) enum Policy {
 
 /// What `--policy` takes, for who wrote something else.
 const TAKEN: &str = "must be uniform, arm:NAME, fixed:NAME=SHARE,…, column:NAME, file:PATH, or a policy of experiments: \
-                     its kind, as thompson, or JSON, as {\"kind\":\"thompson\",\"floor\":0.01}";
+                     its kind, as thompson, or JSON, as {\"kind\":\"thompson\",\"floor\":0.01}, or @FILE with such JSON";
 
 fn unusable(given: &str, why: impl Into<String>) -> EvaluateError {
     EvaluateError::Policy { given: Shown::new(given), why: why.into() }
@@ -35,19 +36,18 @@ impl Policy {
         let named = |rest: &str| if rest.is_empty() { Err(unusable(given, TAKEN)) } else { Ok(rest.to_owned()) };
         Ok(match given.split_once(':') {
             _ if given == "uniform" => Self::Uniform,
-            _ if given.starts_with('{') => {
-                let spec = serde_json::from_str(given).map_err(|e| unusable(given, format!("not a policy: {e}")))?;
-                Self::Learnt(Box::new(spec))
-            }
+            // JSON has colons of its own, and a path may.
+            _ if given.starts_with(['{', '@']) => Self::learnt(given)?,
             Some(("arm", arm)) => Self::Fixed(vec![(named(arm)?, 1.0)]),
             Some(("fixed", list)) => Self::Fixed(fixed(given, list)?),
             Some(("column", name)) => Self::Column(named(name)?),
             Some(("file", path)) => Self::File(named(path)?.into()),
-            _ => {
-                let spec = serde_json::from_value(serde_json::json!({ "kind": given }));
-                Self::Learnt(Box::new(spec.map_err(|_| unusable(given, TAKEN))?))
-            }
+            _ => Self::learnt(given)?,
         })
+    }
+
+    fn learnt(given: &str) -> Result<Self, EvaluateError> {
+        Ok(Self::Learnt(Box::new(rule(given)?.ok_or_else(|| unusable(given, TAKEN))?)))
     }
 
     /// The column of the log that it needs.

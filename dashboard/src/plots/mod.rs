@@ -2,11 +2,12 @@
 
 mod allocation;
 mod densities;
+mod standalone;
 mod style;
 
 pub(crate) use allocation::allocation;
 pub(crate) use densities::densities;
-pub(crate) use style::Style;
+pub use style::Style;
 
 use plotly::common::{Anchor, Font, Orientation};
 use plotly::configuration::DisplayModeBar;
@@ -16,21 +17,24 @@ use serde::Serialize;
 
 /// What Plotly draws. (`plotly::Plot` would copy the whole script for each.)
 #[derive(Serialize)]
-pub(crate) struct Figure<X: Serialize + Clone + 'static> {
+pub struct Figure<X: Serialize + Clone + 'static> {
     data: Vec<Scatter<X, f64>>,
     layout: Layout,
     config: Configuration,
 }
 
 impl<X: Serialize + Clone + 'static> Figure<X> {
-    fn new(data: Vec<Scatter<X, f64>>, layout: Layout) -> Self {
+    /// Lines in a layout.
+    #[must_use]
+    pub fn new(data: Vec<Scatter<X, f64>>, layout: Layout) -> Self {
         let config = Configuration::new().display_mode_bar(DisplayModeBar::False).responsive(true);
         Self { data, layout, config }
     }
 }
 
 /// The look that plots share, with what the horizontal axis shows. Colours of text and lines are the page's, which the script fills in.
-fn layout(x: Axis, y: Axis, along: &str) -> Layout {
+#[must_use]
+pub fn layout(x: Axis, y: Axis, along: &str) -> Layout {
     let legend = Legend::new()
         .orientation(Orientation::Horizontal)
         .trace_order(TraceOrder::Normal)

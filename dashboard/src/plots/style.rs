@@ -13,23 +13,30 @@ const DASHES: [(DashType, &str); 4] =
 /// Colour and dash of the arm at an index of the definition, where arms keep their place for good. Colour is
 /// never the only mark: 7 colours and 4 dashes have no common factor, so 28 arms differ.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Style(usize);
+pub struct Style(usize);
 
 impl Style {
-    pub(crate) fn of(arm: usize) -> Self {
+    /// That of the arm, or of another thing in a fixed order, at an index.
+    #[must_use]
+    pub fn of(arm: usize) -> Self {
         Self(arm)
     }
 
-    pub(crate) fn colour(self) -> &'static str {
+    /// The line's colour.
+    #[must_use]
+    pub fn colour(self) -> &'static str {
         COLOURS[self.0 % COLOURS.len()]
     }
 
-    pub(crate) fn dash(self) -> DashType {
+    /// The line's dash.
+    #[must_use]
+    pub fn dash(self) -> DashType {
         DASHES[self.0 % DASHES.len()].0.clone()
     }
 
     /// The colour with an opacity.
-    pub(crate) fn tint(self, opacity: u8) -> String {
+    #[must_use]
+    pub fn tint(self, opacity: u8) -> String {
         format!("{}{opacity:02x}", self.colour())
     }
 }
