@@ -27,15 +27,6 @@ fn policy(json: &str) -> PolicySpec {
     serde_json::from_str(json).unwrap()
 }
 
-/// What is recommended where nothing else is known: the same settings in every environment.
-fn recommended(features: bool) -> PolicySpec {
-    policy(if features {
-        r#"{"kind":"logistic_thompson","posterior_scale":0.5}"#
-    } else {
-        r#"{"kind":"thompson","pooling":"hierarchical","on_change":"forget","pace_rewards":100,"posterior_scale":0.8}"#
-    })
-}
-
 /// An environment of the reference, with the parameters of one seed.
 fn environment(reference: &Value, name: &str, seed: u64) -> Environment {
     let e = &reference["envs"][name];
@@ -100,7 +91,7 @@ fn compare(name: &str, usual: u64) -> Option<Compared> {
         let one = |seed| environment(&reference, name, seed).run(spec, seed).unwrap().regret();
         (0..seeds(usual)).map(one).collect()
     };
-    let (ours, plain) = (run(&recommended(contextual)), run(&PolicySpec::default()));
+    let (ours, plain) = (run(&PolicySpec::recommended(contextual)), run(&PolicySpec::default()));
     let less = |a: &[f64], b: &[f64]| Paired::of(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>());
     let compared = Compared {
         against_best: less(&ours, &theirs),

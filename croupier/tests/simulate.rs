@@ -97,7 +97,8 @@ fn the_recommended_policy_is_one_set_of_settings() {
     let dir = tempfile::tempdir().unwrap();
     let env = file(dir.path(), "small.json", &small().to_string());
     let all = answer(&[&env, "--seeds", "1"]);
-    let recommended = json!({"kind": "thompson", "floor": 0.0, "pooling": "hierarchical", "on_change": "forget", "pace_rewards": 100.0});
+    let recommended = json!({"kind": "thompson", "floor": 0.0, "pooling": "hierarchical", "on_change": "forget",
+        "pace_rewards": 100.0, "posterior_scale": 0.8});
     assert_eq!(all["simulations"][0]["policy"], recommended);
     assert_eq!(all["simulations"][1]["policy"], json!({"kind": "thompson", "floor": 0.0, "pooling": "none"}));
 }
