@@ -1,7 +1,7 @@
 //! What a draw, a comparison and an update cost: `cargo bench -p bandit`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench fails by panicking, and has no users")]
 
-use bandit::{Beta, DecisionId, Experiment, HourOutcome, ListPolicy, SegmentPolicy, compare, recompute};
+use bandit::{Beta, DecisionId, Evidence, Experiment, HourOutcome, ListPolicy, SegmentPolicy, compare, recompute};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_distr::Distribution;
@@ -101,7 +101,10 @@ fn updating(c: &mut Criterion) {
         }
     }
     let at = jiff::Timestamp::from_second(3 * 3600).unwrap();
-    group.bench_function("10,000 segments of 4 arms", |b| b.iter(|| recompute(&e, 1, 1, black_box(&outcomes), at)));
+    let evidence = Evidence::from(outcomes);
+    group.bench_function("10,000 segments of 4 arms", |b| b.iter(|| recompute(&e, 1, 1, black_box(&evidence), at)));
+    let e = experiment(4, r#"{"kind":"thompson","floor":0.01,"half_life_hours":168,"pooling":"hierarchical"}"#);
+    group.bench_function("the same, pooled", |b| b.iter(|| recompute(&e, 1, 1, black_box(&evidence), at)));
     group.finish();
 }
 

@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn two_million_draws_follow_the_closed_forms() {
         const DRAWS: u32 = 2_000_000;
-        let below: [(f64, fn(f64) -> f64); 2] = [(1.0, |x| -(-x).exp_m1()), (2.0, |x| 1.0 - (-x).exp() * (1.0 + x))];
+        type Distribution = fn(f64) -> f64;
+        let below: [(f64, Distribution); 2] = [(1.0, |x| -(-x).exp_m1()), (2.0, |x| 1.0 - (-x).exp() * (1.0 + x))];
         for (shape, below) in below {
             let gamma = Gamma::new(shape);
             let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);

@@ -166,7 +166,7 @@ pub async fn features_group_counts(place: impl Place) {
     let reward = event(&e, "r", UserEventKind::Reward, 20, &[&all[1], &all[5]]);
     let early = event(&e, "s", UserEventKind::Reward, 20, &[&all[0]]);
     stores.outcomes.ingest(&batch(&[], &[early])).await.unwrap();
-    stores.outcomes.ingest(&batch(&all, &[reward.clone()])).await.unwrap();
+    stores.outcomes.ingest(&batch(&all, std::slice::from_ref(&reward))).await.unwrap();
     stores.outcomes.ingest(&batch(&all, &[reward])).await.unwrap();
     let hour = bandit::hour_of(moment(0));
     let row = |hour: i64, features: &str, arm: usize, trials: u64, rewards: u64| ContextOutcome {
