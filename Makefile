@@ -32,10 +32,13 @@ audit: $(DENY)
 ## One table of ratios, each measured beside its peer or limit.
 bench:
 	$(CARGO) bench -p croupier --bench bench
+	$(CARGO) bench -p bandit
 
-## The long forms: ten minutes of load, twenty kills, a million decides, Pub/Sub away for a minute.
+## The long forms: ten minutes of load, twenty kills, a million decides, Pub/Sub away for a minute; every seed and 2,000
+## runs of the simulations.
 soak:
 	.ci/services
+	SEEDS=10 STREAMS=5 RUNS=2000 $(CARGO) test --release -p bandit --locked -- --nocapture
 	SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
 	    $(CARGO) test --release -p croupier --locked --features cloud -- --nocapture
 
