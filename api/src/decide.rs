@@ -174,7 +174,7 @@ async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
     }
     let began = std::time::Instant::now();
     let fresh = match app.told.get(&key.id) {
-        Some(told) => Deal { assignment: (*told).clone(), day, features: decider.features(&request) },
+        Some(told) => decider.deal(&request, now).standing((*told).clone()),
         None => decider.deal(&request, now),
     };
     // The control of who is outside, or came in a pause, is kept for the day; where nothing ends with the day, keeping it

@@ -113,15 +113,16 @@ pub struct Deal {
 }
 
 impl Deal {
-    /// The deal that stands for its key, where `self` was proposed. It may be another's: if that was drawn from the same
-    /// version with another probability, then for other features, which nobody here knows.
+    /// The deal that stands for its key, where `self` was proposed. If it is not the very draw, it may have been drawn for
+    /// other features, which nobody here knows.
     #[must_use]
     pub fn standing(self, assignment: Assignment) -> Self {
         let own = &self.assignment;
-        let of_others = assignment.posterior_version == own.posterior_version
+        let same = assignment.posterior_version == own.posterior_version
             && assignment.source == own.source
-            && assignment.propensity.to_bits() != own.propensity.to_bits();
-        Self { assignment, day: self.day, features: self.features.filter(|_| !of_others) }
+            && assignment.arm == own.arm
+            && assignment.propensity.to_bits() == own.propensity.to_bits();
+        Self { assignment, day: self.day, features: self.features.filter(|_| same) }
     }
 
     /// The record of this deal for the event log.

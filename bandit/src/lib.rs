@@ -52,8 +52,8 @@ pub use health::{
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
 pub use learn::{
-    DelayCurve, Evidence, HourDelay, HourOutcome, candidate_decisions, delay_bucket, hour_of, overall, recompute,
-    seen_decisions, segment_changes,
+    DelayCurve, Evidence, HourDelay, HourOutcome, WATCHED_SEGMENTS, candidate_decisions, delay_bucket, hour_of,
+    overall, recompute, seen_decisions, segment_changes,
 };
 pub use policy::{ListPolicy, SegmentPolicy};
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};

@@ -3,7 +3,7 @@
 use crate::{ExperimentRecord, Result, RunStatus, StoreError, Stores};
 use bandit::{
     ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, PosteriorSet, Status, hour_of,
-    overall, recompute, segment_weights, summarise, trials_by_segment,
+    most_context_outcomes, overall, recompute, segment_weights, summarise, trials_by_segment,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,9 @@ pub struct Health {
 /// What the updater keeps of its checks: what readers are told, and what it needs to go on.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Examined {
+    /// Version of `state`.
+    #[serde(default)]
+    pub format: u32,
     /// One line for each check.
     pub lines: Vec<Health>,
     /// Of the updater alone.
@@ -128,8 +131,11 @@ pub enum Detail {
 /// When a store cannot be read.
 pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp, detail: Detail) -> Result<Results> {
     let e = &record.definition;
-    let evidence = Evidence { ended: record.stopped_at, ..stores.outcomes.evidence(&e.id).await? };
+    let mut evidence = Evidence { ended: record.stopped_at, ..stores.outcomes.evidence(&e.id).await? };
     let set = stores.posteriors.latest(&e.id).await?;
+    if !e.features.is_empty() && set.as_ref().is_some_and(|set| set.revision != record.revision) {
+        evidence.contexts = stores.outcomes.context_outcomes(&e.id, most_context_outcomes(e)).await?;
+    }
     let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);

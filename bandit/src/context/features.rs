@@ -190,26 +190,41 @@ impl Encoder {
     }
 }
 
-/// Mean and standard deviation in two passes.
+/// Mean and standard deviation in two passes, of values drawn in to what is usual: contexts come from pages, and a few made-up
+/// numbers or sentinels must not set everybody's scale.
 fn numeric(name: &str, seen: &[(&Context, f64)]) -> Encoding {
-    let (mut present, mut missing, mut sum, mut largest) = (0.0, 0.0, 0.0, 0.0f64);
-    for (context, weight) in seen {
-        match number(context.get(name)) {
-            Some(x) => {
-                present += weight;
-                sum += weight * x;
-                largest = largest.max(x.abs());
-            }
-            None => missing += weight,
-        }
-    }
-    let mean = if present > 0.0 { sum / present } else { 0.0 };
-    let squares: f64 = seen.iter().filter_map(|(c, w)| number(c.get(name)).map(|x| w * (x - mean) * (x - mean))).sum();
+    let mut values: Vec<(f64, f64)> = seen.iter().filter_map(|(c, w)| number(c.get(name)).map(|x| (x, *w))).collect();
+    let present: f64 = values.iter().map(|(_, w)| w).sum();
+    let missing: f64 = seen.iter().map(|(_, w)| w).sum::<f64>() - present;
+    let [low, high] = usual(&mut values, present);
+    values.iter_mut().for_each(|(x, _)| *x = x.clamp(low, high));
+    let largest = values.iter().map(|(x, _)| x.abs()).fold(0.0, f64::max);
+    let mean = if present > 0.0 { values.iter().map(|(x, w)| w * x).sum::<f64>() / present } else { 0.0 };
+    let squares: f64 = values.iter().map(|(x, w)| w * (x - mean) * (x - mean)).sum();
     let sd = if present > 0.0 { (squares / present).sqrt() } else { 0.0 };
     // What rounding leaves of a constant is no spread; nor is a scale whose inverse overflows.
     let constant = sd <= 1e-9 * largest || sd < 1e-200;
     let absent = missing >= OFTEN && present >= OFTEN;
     Encoding::Numeric { name: name.into(), mean, sd: if constant { 0.0 } else { sd }, absent }
+}
+
+/// Ten spreads either side of the median, a spread being that of the middle 80 % or, if those are all alike, 98 %. If even
+/// those are, nothing is unusual. Sorts `values`, of (value, weight).
+fn usual(values: &mut [(f64, f64)], total: f64) -> [f64; 2] {
+    values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let quantile = |q: f64| {
+        let mut below = 0.0;
+        let found = values.iter().find(|(_, w)| {
+            below += w;
+            below >= q * total
+        });
+        found.or(values.last()).map_or(0.0, |(x, _)| *x)
+    };
+    let spread = [0.1, 0.01].map(|q| quantile(1.0 - q) - quantile(q)).into_iter().find(|s| *s > 0.0);
+    match spread {
+        Some(spread) => [quantile(0.5) - 10.0 * spread, quantile(0.5) + 10.0 * spread],
+        None => [f64::NEG_INFINITY, f64::INFINITY],
+    }
 }
 
 /// An [`Encoder`] with its columns looked up.
@@ -266,6 +281,19 @@ mod tests {
 
     fn context(json: &str) -> Context {
         serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_few_made_up_numbers_do_not_set_the_scale() {
+        let features = [Feature { name: "basket".into(), kind: FeatureKind::Numeric }];
+        let value = |x: f64| Context::from([("basket".to_owned(), serde_json::from_value(x.into()).unwrap())]);
+        let mut contexts: Vec<Context> = (0..1_000).map(|i| value(f64::from(i % 100))).collect();
+        contexts.push(value(1e100));
+        contexts.push(value(-999_999_999.0));
+        let seen: Vec<(&Context, f64)> = contexts.iter().map(|c| (c, 1.0)).collect();
+        let encoder = Encoder::learn(&features, &seen, 10);
+        let Encoding::Numeric { mean, sd, .. } = &encoder.features[0] else { panic!("{encoder:?}") };
+        assert!((mean - 49.5).abs() < 1.0 && (30.0..60.0).contains(sd), "{mean} {sd}");
     }
 
     #[test]

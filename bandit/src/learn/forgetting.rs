@@ -1,7 +1,8 @@
 //! Changes of the arms' rates, segment by segment.
 //!
 //! Arms are compared within a segment, so changes are looked for there: over all segments an arm's rate moves with the mix
-//! of segments that a learning policy gives it, though no rate has changed.
+//! of segments that a learning policy gives it, though no rate has changed. So it does under a contextual policy, where none
+//! are looked for.
 
 use super::outcome::{Evidence, HourOutcome};
 use super::posteriors::Arrivals;
@@ -10,8 +11,9 @@ use crate::health::{ChangeConfig, ChangePoint, HourCount, changes, homogeneous_s
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// Segments in which changes are looked for; an experiment with more has too little of each.
-const WATCHED: usize = 20;
+/// Segments in which changes are looked for: those with most trials. Segments come from requests, so that anyone can make
+/// up more.
+pub const WATCHED_SEGMENTS: usize = 20;
 /// Hours of which a smaller share of rewards has come are left for later: they say little, and what they say depends on the
 /// delays' estimate.
 const ARRIVED: f64 = 0.5;
@@ -24,6 +26,9 @@ pub fn segment_changes(
     evidence: &Evidence,
     as_of: Timestamp,
 ) -> BTreeMap<String, Vec<ChangePoint>> {
+    if experiment.policy.kind.is_contextual() {
+        return BTreeMap::new();
+    }
     let arms = experiment.arms.len();
     let arrivals = Arrivals::of(experiment, evidence, as_of);
     let mut counts: BTreeMap<&str, Vec<HourCount>> = BTreeMap::new();
@@ -34,13 +39,15 @@ pub fn segment_changes(
             list.push(so_far(o, arrived));
         }
     }
-    if counts.len() > WATCHED {
-        return BTreeMap::new();
-    }
+    let mut counts: Vec<(&str, Vec<HourCount>)> = counts.into_iter().collect();
+    let trials = |list: &[HourCount]| list.iter().map(|c| c.trials).sum::<f64>();
+    // Stable, and names are in order.
+    counts.sort_by(|a, b| trials(&b.1).total_cmp(&trials(&a.1)));
+    counts.truncate(WATCHED_SEGMENTS);
     let mut config = ChangeConfig::default();
     if !experiment.segment_by.is_empty() {
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        let shared_by = WATCHED as f64;
+        let shared_by = WATCHED_SEGMENTS as f64;
         config.false_alarms /= shared_by;
     }
     counts

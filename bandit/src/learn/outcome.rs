@@ -99,7 +99,8 @@ pub fn recompute(
         set = set.with_shared(Shared { unseen: dealt(&unseen), unseen_scale: unseen.scale, scales });
     }
     let arrivals = Arrivals::of(experiment, evidence, as_of);
-    let model = recompute_model(experiment, &evidence.contexts, as_of, &|hour| arrivals.arrived(hour).unwrap_or(1.0));
+    let faded = evidence.ended.map_or(as_of, |end| as_of.min(end));
+    let model = recompute_model(experiment, &evidence.contexts, faded, &|hour| arrivals.arrived(hour).unwrap_or(1.0));
     match model {
         Some(model) => set.with_model(experiment, model, &evidence.contexts),
         None => set,

@@ -177,7 +177,8 @@ impl Records {
         Ok(())
     }
 
-    /// Joins events to decisions: by id, else by user, and item if both name one, within the window.
+    /// Joins events to decisions: by id, else by user and item, within the window. So the platform does for experiments
+    /// that are sticky by both, which a log does not say.
     fn trials(mut self, args: &EvaluateArgs) -> Trials {
         let window = SignedDuration::from_hours(i64::from(args.window_hours));
         let mut by_user: HashMap<&str, Vec<&String>> = HashMap::new();
@@ -199,8 +200,7 @@ impl Records {
         for (told, ids) in self.told.iter().zip(claimed) {
             for id in ids {
                 let Some(d) = self.decisions.get_mut(&id) else { continue };
-                let other = told.decision_id.is_none()
-                    && told.item.as_ref().zip(d.item.as_ref()).is_some_and(|(told, dealt)| told != dealt);
+                let other = told.decision_id.is_none() && told.item != d.item;
                 let late = told.at.duration_since(d.at);
                 if other || late < -CLOCK_SKEW || late > window {
                     continue;

@@ -3,7 +3,7 @@
 use super::guardrails::Watched;
 use bandit::{
     CalibrationFinding, ChangePoint, Experiment, ExposureFinding, GuardrailFinding, OnChange, SampleRatioFinding,
-    Standing, StoppingAdvice, Verdict,
+    Standing, StoppingAdvice, Verdict, WATCHED_SEGMENTS,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -90,10 +90,19 @@ pub(super) fn multiple_exposure(f: &ExposureFinding) -> Health {
     health("multiple_exposure", f.ok, detail, numbers)
 }
 
-pub(super) fn change(e: &Experiment, found: &BTreeMap<String, Vec<ChangePoint>>) -> Health {
+/// Whether rates stand still; `segments`: how many there are.
+pub(super) fn change(e: &Experiment, found: &BTreeMap<String, Vec<ChangePoint>>, segments: usize) -> Health {
+    if e.policy.kind.is_contextual() {
+        let detail =
+            "not looked for: under a contextual policy arms meet visitors of their own, and rates move with them";
+        return health("change", true, detail.into(), json!({"changes": []}));
+    }
     let forgotten = e.policy.on_change == OnChange::Forget;
     let all = || found.iter().flat_map(|(segment, list)| list.iter().map(move |c| (segment.as_str(), c)));
     let detail = match all().max_by_key(|(_, c)| c.found) {
+        None if segments > WATCHED_SEGMENTS => {
+            format!("no change of an arm's rate was found in the {WATCHED_SEGMENTS} largest segments of {segments}")
+        }
         None => "no change of an arm's rate was found".to_owned(),
         Some((segment, c)) => {
             let place = if e.segment_by.is_empty() { String::new() } else { format!(" in segment '{segment}'") };
@@ -167,6 +176,13 @@ pub(super) fn guardrails(
     health("guardrails", frozen.is_none() && worst.is_none_or(|w| w == Standing::Fine), detail, numbers)
 }
 
+/// That there is no advice where arms are not for everybody.
+pub(super) fn not_compared() -> Health {
+    let detail = "no advice on the whole: arms are dealt by segment or features, and each may be best for some";
+    health("stopping", true, detail.into(), json!({}))
+}
+
+/// What the stopping rule advises.
 pub(super) fn stopping(e: &Experiment, advice: &StoppingAdvice) -> Health {
     let ok = matches!(advice.verdict, Verdict::TooEarly | Verdict::Continue);
     let mut numbers = value(advice);

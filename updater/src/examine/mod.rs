@@ -16,10 +16,13 @@ use bandit::{
 use guardrails::Watched;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use store::{Change, Examined, ExperimentRecord, Health, Result, StoreError};
 
 /// Hours of decisions that one run looks at: after a long absence the next ones go on.
 const MOST_HOURS: i64 = 48;
+/// Version of the state that checks keep: those of another begin anew.
+const FORMAT: u32 = 1;
 /// What the updater is called in the audit log.
 const WHO: &str = "updater";
 
@@ -50,7 +53,12 @@ impl Updater {
             None => (Vec::new(), State::default()),
             Some(text) => {
                 let kept: Examined = serde_json::from_str(&text).map_err(damaged)?;
-                (kept.lines, serde_json::from_value(kept.state).map_err(damaged)?)
+                if kept.format == FORMAT {
+                    (kept.lines, serde_json::from_value(kept.state).map_err(damaged)?)
+                } else {
+                    tracing::warn!("findings of '{id}' have format {}: its checks begin anew", kept.format);
+                    (Vec::new(), State::default())
+                }
             }
         };
         let (line, breached) = self.guardrails(record, &mut state.guardrails).await?;
@@ -65,7 +73,7 @@ impl Updater {
             }
             state.done = Some((now, record.revision));
         }
-        let kept = Examined { lines, state: serde_json::to_value(state).map_err(damaged)? };
+        let kept = Examined { format: FORMAT, lines, state: serde_json::to_value(state).map_err(damaged)? };
         let text = serde_json::to_string(&kept).map_err(damaged)?;
         self.stores.findings.keep_findings(id, self.clock.now(), &text).await
     }
@@ -112,12 +120,20 @@ impl Updater {
         let computed = tokio::task::spawn_blocking(move || {
             let found = segment_changes(&e, &evidence, as_of);
             // What segments lent each other is no evidence on the whole.
-            let advice = set.and_then(|_| advise(&e, &overall(&e, &evidence, as_of), hours, breached));
-            (lines::change(&e, &found), advice, e)
+            // Where arms are dealt by segment or features, each has the visitors that suit it: over all of them the best one
+            // is not the one that would be best for all.
+            let alike = e.features.is_empty() && e.segment_by.is_empty();
+            let advice =
+                set.filter(|_| alike).and_then(|_| advise(&e, &overall(&e, &evidence, as_of), hours, breached));
+            let segments: BTreeSet<&str> = evidence.outcomes.iter().map(|o| o.segment.as_str()).collect();
+            (lines::change(&e, &found, segments.len()), advice, e)
         });
         let (change, advice, e) =
             computed.await.map_err(|e| StoreError::Damaged(format!("checks of '{}': {e}", record.definition.id)))?;
         let mut lines = vec![change];
+        if !(e.features.is_empty() && e.segment_by.is_empty()) {
+            lines.push(lines::not_compared());
+        }
         if let Some(advice) = advice {
             let asked = e.stopping.as_ref().is_some_and(|s| s.automatic) && record.status == Status::Running;
             let winner = match advice.verdict {
@@ -125,7 +141,9 @@ impl Updater {
                 Verdict::Futile => Some(e.control()),
                 _ => None,
             };
-            if let Some(winner) = winner.filter(|_| asked) {
+            // Not by a definition that somebody has changed meanwhile.
+            let current = self.stores.experiments.get(&e.id).await?.is_some_and(|now| now.revision == record.revision);
+            if let Some(winner) = winner.filter(|_| asked && current) {
                 let change = Change { who: WHO.into(), why: advice.advice.clone(), at: self.clock.now() };
                 let winner = Some(e.arms[winner].id.as_str());
                 self.stores.experiments.set_status(&e.id, Status::Running, Status::Stopped, winner, &change).await?;
