@@ -181,10 +181,17 @@ impl PolicySpec {
         self.posterior_scale.unwrap_or(1.0)
     }
 
+    /// Whether priors are fitted across segments. Under a contextual policy segments are for people to read, and arms share a
+    /// prior within the model.
+    #[must_use]
+    pub fn pools_segments(&self) -> bool {
+        self.pooling == Pooling::Hierarchical && !self.kind.is_contextual()
+    }
+
     /// Whether what one segment has seen changes how another is dealt.
     #[must_use]
     pub fn shares_segments(&self) -> bool {
-        self.pooling == Pooling::Hierarchical || self.pace_rewards.is_some()
+        self.pools_segments() || self.pace_rewards.is_some()
     }
 
     /// Share of the leader under `top_two_thompson`.

@@ -1,7 +1,7 @@
 //! The rules of an experiment's definition, all checked at once so that its owner sees every mistake.
 
 use crate::context::{MAX_FEATURES, link_of};
-use crate::experiment::{Experiment, OnChange, PolicyKind, Pooling, StickyBy};
+use crate::experiment::{Experiment, OnChange, PolicyKind, StickyBy};
 use crate::id::{check_id, check_slug};
 use jiff::tz::TimeZone;
 use std::collections::HashSet;
@@ -138,15 +138,10 @@ fn policy(e: &Experiment, f: &mut Findings) {
             format!("belongs to kinds that draw from posteriors, as 'thompson': '{}' does not", policy_name(p.kind)),
         );
     }
-    for (field, asked) in
-        [("policy.pooling", p.pooling == Pooling::Hierarchical), ("policy.on_change", p.on_change == OnChange::Forget)]
-    {
-        f.check(!(asked && p.kind.is_contextual()), field, "belongs to kinds that learn by segment, not by features");
-    }
     f.check(
-        !(p.pooling == Pooling::Hierarchical && p.kind == PolicyKind::BayesUcb),
-        "policy.pooling",
-        "does not go with 'bayes_ucb', whose quantile counts trials: pooled priors are worth many",
+        !(p.on_change == OnChange::Forget && p.kind.is_contextual()),
+        "policy.on_change",
+        "must be 'keep' for contextual kinds: their arms' rates move with whom they are dealt to",
     );
     if let Some(pace) = p.pace_rewards {
         f.check((0.0..=1e6).contains(&pace), "policy.pace_rewards", "must be 0 to 1000000");

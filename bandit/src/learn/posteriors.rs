@@ -7,7 +7,7 @@ use super::pending::{Pending, failures};
 use super::pooling::{Pooled, pool};
 use crate::beta::Beta;
 use crate::decide::prior_of;
-use crate::experiment::{Experiment, OnChange, Pooling};
+use crate::experiment::{Experiment, OnChange};
 use crate::segment::WHOLE;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -36,12 +36,11 @@ pub(crate) fn posteriors(experiment: &Experiment, evidence: &Evidence, as_of: Ti
     let rewards: Vec<f64> = sums.values().map(|list| list.iter().map(|sum| sum.successes).sum()).collect();
     let total: f64 = rewards.iter().sum();
     let scale = |rewards: f64| pace(experiment.policy.pace_rewards, rewards, total);
-    let Pooled { segments: priors, unseen } = match experiment.policy.pooling {
-        Pooling::None => Pooled { segments: vec![own.clone(); sums.len()], unseen: own },
-        Pooling::Hierarchical => {
-            let counts = |list: &Vec<Sum>| list.iter().zip(&own).map(|(sum, prior)| sum.counts(*prior)).collect();
-            pool(&own, &sums.values().map(counts).collect::<Vec<_>>())
-        }
+    let Pooled { segments: priors, unseen } = if experiment.policy.pools_segments() {
+        let counts = |list: &Vec<Sum>| list.iter().zip(&own).map(|(sum, prior)| sum.counts(*prior)).collect();
+        pool(&own, &sums.values().map(counts).collect::<Vec<_>>())
+    } else {
+        Pooled { segments: vec![own.clone(); sums.len()], unseen: own }
     };
     let segments = std::mem::take(&mut sums)
         .into_iter()
