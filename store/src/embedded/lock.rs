@@ -7,7 +7,15 @@ use std::path::Path;
 
 /// Held while the directory is in use; the system releases it when the process ends, however it ends.
 pub(crate) struct DirectoryLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    /// Said aloud: a child that is being started holds a copy of the file for a moment, and with it the lock.
+    fn drop(&mut self) {
+        // There is nobody to tell, and closing the file releases it as well.
+        let _ = self.file.unlock();
+    }
 }
 
 impl DirectoryLock {
@@ -39,6 +47,6 @@ impl DirectoryLock {
         let written =
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(|e| unusable(format!("{} cannot be written: {e}", path.display())))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
