@@ -283,7 +283,7 @@ fn the_platform_s_own_records_are_trials() {
                 kind: UserEventKind::Reward,
                 name: "buy".into(),
                 user: Some(user),
-                item: None,
+                item: Some("x".into()),
                 decision_id: (i % 2 == 0).then_some(id),
                 experiment: None,
                 value: 1.0,

@@ -531,7 +531,7 @@ async fn what_cannot_be_done_is_said_in_one_line() {
         assert_eq!(place.run(&args).await.unwrap_err().to_string(), expected);
     }
     for (args, expected) in [
-        (args(&packed, "ab", "log", &[]), "say --format csv, ndjson or parquet (and unpack it first)"),
+        (args(&packed, "ab", "log", &[]), "log.csv.gz: cannot be read: unexpected end of file"),
         (args(&missing, "ab", "log", &[]), "missing.csv: cannot be read: No such file or directory (os error 2)"),
         (ImportArgs { format: Some(Format::Parquet), ..map(&[]) }, "log.csv: is not Parquet, or damaged:"),
     ] {

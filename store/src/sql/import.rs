@@ -1,6 +1,6 @@
 //! Loading a historic log, whole or not at all.
 
-use super::ingest::{ingest, known};
+use super::ingest::{From, ingest, known};
 use super::{Database, Turn, storable};
 use crate::{Import, ImportOutcome, Ingest, Ingested, Result, StoreError};
 
@@ -27,7 +27,7 @@ impl Database {
         let mut total = Ingested::default();
         for batch in batches {
             let batch = batch.map_err(StoreError::Aborted)?;
-            let part = ingest(&mut tx, &batch).await?;
+            let part = ingest(&mut tx, &batch, From::Others).await?;
             total.decisions += part.decisions;
             total.events += part.events;
             total.set_aside += part.set_aside;

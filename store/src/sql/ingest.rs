@@ -12,6 +12,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Longest text of a record that is set aside, in bytes.
 const LONGEST_BODY: usize = 4_096;
 
+/// Who dealt what a batch holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    /// We did: a key with two arms is a fault.
+    Platform,
+    /// Somebody else, who may have kept to no key: the first of a key counts.
+    Others,
+}
+
 /// An experiment as rows refer to it.
 pub(super) struct Known {
     pub(super) num: i64,
@@ -24,7 +33,7 @@ impl Database {
             server.prepare_days(batch).await?;
         }
         let mut tx = self.write(Turn::Batch).await?;
-        let ingested = ingest(&mut tx, batch).await?;
+        let ingested = ingest(&mut tx, batch, From::Platform).await?;
         tx.commit().await?;
         self.tidy().await;
         Ok(ingested)
@@ -46,7 +55,7 @@ pub(super) async fn known(tx: &mut Tx, id: &str) -> Result<Option<Known>> {
     known_of(on!(tx, db => sqlx::query_as(KNOWN).bind(&*storable(id)).fetch_optional(&mut **db).await?))
 }
 
-pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest) -> Result<Ingested> {
+pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<Ingested> {
     let mut experiments: BTreeMap<&str, Option<Known>> = BTreeMap::new();
     for decision in &batch.decisions {
         if !experiments.contains_key(decision.experiment.as_str()) {
@@ -82,7 +91,9 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest) -> Result<Ingested> {
     let mut moved = Moves::default();
     let logged: Vec<(Id, i64, &DecisionRecord)> = rows.iter().map(|row| (row.id(), row.arm, row.decision)).collect();
     let fresh = insert_decisions(tx, rows, &mut moved).await?;
-    set_aside.extend(contradictions(tx, logged, &fresh).await?);
+    if from == From::Platform {
+        set_aside.extend(contradictions(tx, logged, &fresh).await?);
+    }
     let (events, claimed) = insert_events(tx, batch).await?;
     let mut affected: BTreeSet<Id> = claimed;
     // Events may have arrived before their decisions.
