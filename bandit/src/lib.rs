@@ -41,8 +41,8 @@ pub use context::{
 pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
-    Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, OnChange, PolicyKind, PolicySpec, Pooling, Prior,
-    RewardKind, RewardSpec, Status, Sticky, StickyBy, Stopping,
+    Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, Prior, RewardKind, RewardSpec, Status, Sticky,
+    StickyBy, Stopping,
 };
 pub use health::{
     Calibration, CalibrationFinding, ChangeConfig, ChangePoint, Dealt, ExposureFinding, Exposures, GuardrailFinding,
@@ -55,7 +55,7 @@ pub use learn::{
     DelayCurve, Evidence, HourDelay, HourOutcome, WATCHED_SEGMENTS, candidate_decisions, delay_bucket, hour_of,
     overall, recompute, seen_decisions, segment_changes,
 };
-pub use policy::{ListPolicy, SegmentPolicy};
+pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy};
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};
 pub use ratio::ratio_interval;
 pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};

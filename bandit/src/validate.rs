@@ -1,8 +1,9 @@
 //! The rules of an experiment's definition, all checked at once so that its owner sees every mistake.
 
 use crate::context::{MAX_FEATURES, link_of};
-use crate::experiment::{Experiment, OnChange, PolicyKind, StickyBy};
+use crate::experiment::{Experiment, StickyBy};
 use crate::id::{check_id, check_slug};
+use crate::policy::{OnChange, PolicyKind};
 use jiff::tz::TimeZone;
 use std::collections::HashSet;
 

@@ -1,8 +1,9 @@
 //! Evidence of contextual policies, gathered into cells.
 
 use super::features::{Columns, Encoder, Row, most_columns};
-use crate::experiment::{Experiment, PolicySpec};
+use crate::experiment::Experiment;
 use crate::learn::hour_of;
+use crate::policy::PolicySpec;
 use crate::segment::Context;
 use jiff::Timestamp;
 use std::collections::BTreeMap;

@@ -3,14 +3,16 @@
 mod bayes_ucb;
 mod positions;
 mod rank;
+mod spec;
 mod top_two;
 
 pub use positions::ListPolicy;
+pub use spec::{OnChange, PolicyKind, PolicySpec, Pooling};
 
 use crate::beta::Beta;
 use crate::compare::p_best;
 use crate::draw::Odds;
-use crate::experiment::{Experiment, PolicyKind};
+use crate::experiment::Experiment;
 use crate::key::DecisionId;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

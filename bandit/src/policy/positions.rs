@@ -3,8 +3,9 @@
 use super::{bayes_ucb, count, enabled, evidence, generator, means, rank, scaled};
 use crate::beta::Beta;
 use crate::draw::Odds;
-use crate::experiment::{Experiment, PolicyKind};
+use crate::experiment::Experiment;
 use crate::key::DecisionId;
+use crate::policy::PolicyKind;
 use rand::{Rng, RngExt};
 use rand_distr::Exp1;
 

@@ -2,7 +2,7 @@
 
 use super::environment::Environment;
 use super::run::Run;
-use crate::experiment::PolicySpec;
+use crate::policy::PolicySpec;
 use crate::validate::FieldError;
 use serde::Serialize;
 use std::sync::atomic::{AtomicUsize, Ordering};

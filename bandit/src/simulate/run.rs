@@ -3,8 +3,9 @@
 use super::environment::{Environment, Visitor};
 use super::learner::Learner;
 use super::streams::{ASSIGNMENT, bits};
-use crate::experiment::{Arm, Experiment, Feature, FeatureKind, PolicySpec, RewardSpec};
+use crate::experiment::{Arm, Experiment, Feature, FeatureKind, RewardSpec};
 use crate::key::DecisionId;
+use crate::policy::PolicySpec;
 use crate::validate::{FieldError, validate};
 use serde::Serialize;
 use std::collections::BTreeMap;
