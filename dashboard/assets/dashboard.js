@@ -53,7 +53,7 @@
       if (drawn.has(div)) return;
       const text = document.createElement("p");
       text.className = "failed";
-      text.textContent = `The plot cannot be shown: ${e.message}. Reload the page to try again.`;
+      text.textContent = `${main.dataset.plotFailed} (${e.message})`;
       div.replaceChildren(text);
     }
   }
@@ -98,7 +98,7 @@
         await refresh();
         connection.textContent = "";
       } catch (e) {
-        connection.textContent = `These numbers stand still: ${e.message}. Trying again.`;
+        connection.textContent = `${connection.dataset.still} (${e.message})`;
       }
     }
     plan();

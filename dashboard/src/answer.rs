@@ -2,8 +2,9 @@
 
 use crate::app::App;
 use crate::failure::Failure;
+use crate::frame::Frame;
 use askama::Template;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -20,10 +21,12 @@ const HEADERS: [(HeaderName, &str); 3] = [
 
 /// Gives a failure its page and every answer its headers.
 pub(crate) async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let (mut parts, body) = request.into_parts();
+    let Ok(frame) = Frame::from_request_parts(&mut parts, &app).await;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         let status = response.status();
-        response = match failure.explain(app.frame(false)).render() {
+        response = match failure.explain(frame).render() {
             Ok(page) => (status, Html(page)).into_response(),
             Err(_) => status.into_response(),
         };

@@ -1,6 +1,5 @@
 //! What every handler has at hand.
 
-use crate::assets;
 use crate::failure::Failure;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -14,7 +13,7 @@ use store::{ExperimentRecord, Stores};
 pub(crate) struct App {
     pub(crate) stores: Stores,
     clock: Arc<dyn Clock>,
-    notice: Option<Arc<str>>,
+    pub(crate) notice: Option<Arc<str>>,
 }
 
 impl App {
@@ -24,24 +23,6 @@ impl App {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// The frame of a page; a `live` page keeps itself current.
-    pub(crate) fn frame(&self, live: bool) -> Frame {
-        Frame { notice: self.notice.clone(), live }
-    }
-}
-
-/// What the layout needs, whatever the page.
-pub(crate) struct Frame {
-    pub(crate) notice: Option<Arc<str>>,
-    pub(crate) live: bool,
-}
-
-impl Frame {
-    /// Address of an asset.
-    pub(crate) fn link(&self, file: &str) -> String {
-        assets::link(file)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Arms beside each other: a table that the whole experiment and each segment share.
 
 use crate::format::Num;
+use crate::lang::{Lang, Phrase};
 use crate::plots::Style;
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -17,8 +18,10 @@ pub(crate) fn leader(arms: &[ArmResult]) -> Option<(usize, &ArmResult)> {
 #[derive(Template)]
 #[template(path = "arms_table.html")]
 pub(crate) struct ArmsTable {
+    lang: Lang,
     /// What the table is about.
-    caption: String,
+    label: String,
+    caption: Phrase,
     rows: Vec<ArmRow>,
 }
 
@@ -51,7 +54,13 @@ struct Whisker {
 }
 
 impl ArmsTable {
-    pub(crate) fn new(caption: String, e: &Experiment, arms: &[ArmResult]) -> Self {
+    /// The arms in a segment, or over all visitors.
+    pub(crate) fn new(lang: Lang, segment: Option<&str>, e: &Experiment, arms: &[ArmResult]) -> Self {
+        let caption = match segment {
+            Some(segment) => lang.say("Arms in segment {segment}", &[("segment", segment.into())]),
+            None => lang.say("Arms over all visitors", &[]),
+        };
+        let label = segment.unwrap_or(lang.t("Arms")).to_owned();
         let leads = leader(arms).map(|(i, _)| i);
         let from = arms.iter().map(|a| a.interval[0]).fold(1.0, f64::min);
         let to = arms.iter().map(|a| a.interval[1]).fold(0.0, f64::max);
@@ -81,6 +90,6 @@ impl ArmsTable {
                 .as_ref()
                 .map(|u| (u.mean.map_or_else(Num::none, Num::change), u.interval.map(Num::change))),
         };
-        Self { caption, rows: arms.iter().enumerate().map(row).collect() }
+        Self { lang, label, caption, rows: arms.iter().enumerate().map(row).collect() }
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with a page: what its reader learns, and what only the operator does.
 
-use crate::app::Frame;
+use crate::frame::Frame;
+use crate::lang::Phrase;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -9,19 +10,39 @@ use store::StoreError;
 /// Why there is no page.
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
-    /// There is no such thing; says which.
-    Missing(String),
+    /// There is no such page.
+    NoPage,
+    /// There is no such experiment.
+    NoExperiment(String),
+    /// The reader may not do this.
+    Forbidden,
+    /// A form that no page of ours sent, or that outlived its session.
+    Stale,
+    /// A form that cannot be read.
+    Form,
     /// Something of ours failed; it is logged.
     Internal,
 }
 
 impl Failure {
     pub(crate) fn page() -> Self {
-        Self::Missing("There is no such page.".into())
+        Self::NoPage
     }
 
     pub(crate) fn experiment(id: &str) -> Self {
-        Self::Missing(format!("There is no experiment “{id}”. It may have been deleted."))
+        Self::NoExperiment(id.into())
+    }
+
+    pub(crate) fn forbidden() -> Self {
+        Self::Forbidden
+    }
+
+    pub(crate) fn stale() -> Self {
+        Self::Stale
+    }
+
+    pub(crate) fn form() -> Self {
+        Self::Form
     }
 
     /// Logs a cause that its reader must not see.
@@ -32,21 +53,40 @@ impl Failure {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Missing(_) => StatusCode::NOT_FOUND,
+            Self::NoPage | Self::NoExperiment(_) => StatusCode::NOT_FOUND,
+            Self::Forbidden | Self::Stale => StatusCode::FORBIDDEN,
+            Self::Form => StatusCode::BAD_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// The page that tells its reader.
     pub(crate) fn explain(self, frame: Frame) -> FailurePage {
-        match self {
-            Self::Missing(what) => FailurePage { frame, title: "Not found", what },
-            Self::Internal => FailurePage {
-                frame,
-                title: "This page failed",
-                what: "The server could not read its data. The cause is in its log; try again in a moment.".into(),
-            },
-        }
+        let lang = frame.lang;
+        let (title, what) = match self {
+            Self::NoPage => (lang.t("Not found"), lang.say("There is no such page.", &[])),
+            Self::NoExperiment(id) => (
+                lang.t("Not found"),
+                lang.say("There is no experiment {id}. It may have been deleted.", &[("id", id.as_str().into())]),
+            ),
+            Self::Forbidden => (
+                lang.t("Not allowed"),
+                lang.say("You may look at this, not change it. Ask somebody who may edit for the role.", &[]),
+            ),
+            Self::Stale => (
+                lang.t("Not sent"),
+                lang.say("This form is too old, or came from somewhere else. Nothing was changed: go back, reload the page and send it again.", &[]),
+            ),
+            Self::Form => (
+                lang.t("Not understood"),
+                lang.say("The form was not sent whole. Nothing was changed: go back and send it again.", &[]),
+            ),
+            Self::Internal => (
+                lang.t("This page failed"),
+                lang.say("The server could not read its data. The cause is in its log; try again in a moment.", &[]),
+            ),
+        };
+        FailurePage { frame, title, what }
     }
 }
 
@@ -77,5 +117,5 @@ impl IntoResponse for Failure {
 pub(crate) struct FailurePage {
     frame: Frame,
     title: &'static str,
-    what: String,
+    what: Phrase,
 }

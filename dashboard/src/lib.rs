@@ -1,15 +1,21 @@
 //! The dashboard: what an experiment's owner looks at. A page is a struct and a template of the same name; every
 //! number is one of [`store::results`], so that it equals the API's.
 
+mod address;
 mod answer;
 mod app;
 mod arms;
 mod assets;
+mod export;
 mod failure;
 mod format;
+mod frame;
+mod lang;
 mod moment;
 mod pages;
+mod person;
 pub mod plots;
+mod preferences;
 mod verdict;
 
 use app::App;
@@ -34,5 +40,7 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> 
         .route("/dashboard/assets/{file}", get(assets::serve))
         .route("/dashboard/{*rest}", any(pages::nowhere))
         .layer(middleware::from_fn_with_state(app.clone(), answer::finish))
+        .layer(middleware::from_fn(preferences::choose))
+        .layer(middleware::from_fn(person::everyone))
         .with_state(app)
 }

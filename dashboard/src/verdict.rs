@@ -2,44 +2,53 @@
 
 use crate::arms::leader;
 use crate::format::Num;
-use askama::Template;
-use askama::filters::HtmlSafe;
+use crate::lang::{Lang, Phrase};
 use bandit::Status;
 use store::{ExperimentRecord, Results};
 
-#[derive(Template)]
-#[template(path = "verdict.html")]
-pub(crate) struct Verdict {
-    status: Status,
-    control: String,
-    winner: Option<String>,
-    standing: Option<Standing>,
-}
-
-/// The template escapes.
-impl HtmlSafe for Verdict {}
-
-struct Standing {
-    arm: String,
-    p_best: Num,
-    loss: Num,
-    /// 95 % or more.
-    clear: bool,
-    /// As likely the best as not.
-    ahead: bool,
-}
-
-impl Verdict {
-    pub(crate) fn new(record: &ExperimentRecord, results: &Results) -> Self {
-        let e = &record.definition;
-        let standing = leader(&results.arms).map(|(_, a)| Standing {
-            arm: a.id.clone(),
-            p_best: Num::share(a.p_best),
-            loss: Num::points(a.expected_loss),
-            clear: a.p_best >= 0.95,
-            ahead: a.p_best >= 0.5,
-        });
-        let control = e.arms.get(e.control()).map_or_else(String::new, |a| a.id.clone());
-        Self { status: record.status, control, winner: record.winner.clone(), standing }
+/// Sentences, one after the other.
+pub(crate) fn verdict(lang: Lang, record: &ExperimentRecord, results: &Results) -> Vec<Phrase> {
+    let e = &record.definition;
+    let control = e.arms.get(e.control()).map_or("", |a| a.id.as_str());
+    let mut said = Vec::new();
+    match (record.status, &record.winner) {
+        (Status::Draft, _) => {
+            return vec![
+                lang.say("Not started: everyone gets the control, {control}.", &[("control", control.into())]),
+            ];
+        }
+        (Status::Stopped, Some(winner)) => {
+            let winner = winner.as_str().into();
+            said.push(lang.say("Stopped: everyone gets the winner, {winner}.", &[("winner", winner)]));
+        }
+        (Status::Stopped, None) => {
+            said.push(lang.say(
+                "Stopped without a winner: new visitors get the control, {control}.",
+                &[("control", control.into())],
+            ))
+        }
+        (Status::Paused, _) => said.push(lang.say(
+            "Paused: new visitors get the control, {control}; rewards still count.",
+            &[("control", control.into())],
+        )),
+        (Status::Running, _) => {}
     }
+    let Some((_, best)) = leader(&results.arms) else {
+        said.push(lang.say("No trial has been counted yet.", &[]));
+        return said;
+    };
+    let (p, loss) = (Num::share(best.p_best), Num::points(best.expected_loss));
+    let things = [("arm", best.id.as_str().into()), ("p", (&p).into())];
+    said.push(if best.p_best >= 0.95 {
+        lang.say("{arm} is the best arm with probability {p}.", &things)
+    } else if best.p_best >= 0.5 {
+        lang.say("{arm} leads: it is the best arm with probability {p}.", &things)
+    } else {
+        lang.say("{arm} is ahead, but no arm stands out: it is the best with probability {p}.", &things)
+    });
+    said.push(lang.say(
+        "If nothing else were shown from now on, the expected loss is {loss} of rate per trial.",
+        &[("loss", (&loss).into())],
+    ));
+    said
 }

@@ -39,9 +39,9 @@ impl Page {
     }
 }
 
-fn figure(report: &Report) -> Figure<f64> {
+fn figure(report: &Report) -> Figure {
     let named = report.names.iter().zip(&report.simulations).enumerate();
-    let data = named.flat_map(|(i, (name, simulation))| traces(i, name, simulation)).collect();
+    let data = named.flat_map(|(i, (name, simulation))| traces(i, name, simulation));
     let x = Axis::new().zero_line(false).show_grid(false);
     let y = Axis::new().title("Cumulative regret (rewards missed)").range_mode(RangeMode::ToZero);
     Figure::new(data, layout(x, y, "Time since the start (days)").hover_mode(HoverMode::XUnified))

@@ -1,12 +1,14 @@
 //! One experiment, from its verdict down to its audit log.
 
 use super::{Answer, html};
-use crate::app::{App, Found, Frame};
+use crate::app::{App, Found};
 use crate::arms::{ArmsTable, leader};
 use crate::format::Num;
+use crate::frame::Frame;
+use crate::lang::{Lang, Phrase};
 use crate::moment::Moment;
 use crate::plots::Style;
-use crate::verdict::Verdict;
+use crate::verdict::verdict;
 use askama::Template;
 use axum::extract::State;
 use bandit::Status;
@@ -24,7 +26,7 @@ struct Experiment {
     title: String,
     status: Status,
     winner: Option<String>,
-    verdict: Verdict,
+    verdict: Vec<Phrase>,
     facts: Facts,
     arms: ArmsTable,
     tried: bool,
@@ -70,30 +72,30 @@ struct Change {
 }
 
 /// `GET /dashboard/experiments/{id}`
-pub(crate) async fn experiment(State(app): State<App>, Found(record): Found) -> Answer {
+pub(crate) async fn experiment(State(app): State<App>, frame: Frame, Found(record): Found) -> Answer {
     let now = app.now();
     let results = results(&app.stores, &record, now, store::Detail::Segments).await?;
     let changes = app.stores.experiments.audit(Some(&record.definition.id), None, CHANGES).await?;
-    html(&page(app.frame(record.status == Status::Running), &record, results, changes, now))
+    html(&page(frame.live(record.status == Status::Running), &record, results, changes, now))
 }
 
 fn page(frame: Frame, record: &ExperimentRecord, r: Results, changes: Vec<AuditEntry>, now: Timestamp) -> Experiment {
     let e = &record.definition;
     let segmented = !e.segment_by.is_empty();
     Experiment {
-        frame,
         id: e.id.clone(),
         title: e.title().into(),
         status: record.status,
         winner: record.winner.clone(),
-        verdict: Verdict::new(record, &r),
+        verdict: verdict(frame.lang, record, &r),
         facts: facts(record, &r, now),
-        arms: ArmsTable::new("Arms over all visitors".into(), e, &r.arms),
+        arms: ArmsTable::new(frame.lang, None, e, &r.arms),
         tried: r.arms.iter().any(|a| a.trials > 0),
-        segments: r.segments.iter().filter(|_| segmented).map(|s| segment(record, s)).collect(),
+        segments: r.segments.iter().filter(|_| segmented).map(|s| segment(frame.lang, record, s)).collect(),
         groups: r.holdout.map_or_else(Vec::new, |h| vec![group("Policy", &h.policy), group("Holdout", &h.holdout)]),
         health: r.health,
         changes: changes.into_iter().map(|c| change(c, now)).collect(),
+        frame,
     }
 }
 
@@ -114,12 +116,12 @@ fn facts(record: &ExperimentRecord, r: &Results, now: Timestamp) -> Facts {
     }
 }
 
-fn segment(record: &ExperimentRecord, s: &SegmentResult) -> Segment {
+fn segment(lang: Lang, record: &ExperimentRecord, s: &SegmentResult) -> Segment {
     Segment {
         name: s.segment.clone(),
         trials: Num::count(s.arms.iter().map(|a| a.trials).sum()),
         leader: leader(&s.arms).map(|(i, a)| (a.id.clone(), Style::of(i), Num::share(a.p_best))),
-        arms: ArmsTable::new(format!("Arms in segment {}", s.segment), &record.definition, &s.arms),
+        arms: ArmsTable::new(lang, Some(&s.segment), &record.definition, &s.arms),
     }
 }
 

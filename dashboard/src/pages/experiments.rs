@@ -1,10 +1,11 @@
 //! Every experiment at a glance.
 
 use super::{Answer, html};
-use crate::app::{App, Frame};
+use crate::app::App;
 use crate::arms::leader;
 use crate::failure::Failure;
 use crate::format::Num;
+use crate::frame::Frame;
 use crate::moment::Moment;
 use crate::plots::Style;
 use askama::Template;
@@ -59,7 +60,12 @@ pub(crate) struct Start {
 }
 
 /// `GET /dashboard?after=`
-pub(crate) async fn experiments(State(app): State<App>, Query(start): Query<Start>, headers: HeaderMap) -> Answer {
+pub(crate) async fn experiments(
+    State(app): State<App>,
+    frame: Frame,
+    Query(start): Query<Start>,
+    headers: HeaderMap,
+) -> Answer {
     let after = start.after.as_deref();
     let mut records = app.stores.experiments.list(after, PAGE + 1).await?;
     let more = records.len() > PAGE;
@@ -70,7 +76,7 @@ pub(crate) async fn experiments(State(app): State<App>, Query(start): Query<Star
     for record in &records {
         rows.push(row(&app, record, app.now()).await);
     }
-    html(&Experiments { frame: app.frame(live), host: host(&headers), rows, first: after.is_none(), next })
+    html(&Experiments { frame: frame.live(live), host: host(&headers), rows, first: after.is_none(), next })
 }
 
 async fn row(app: &App, record: &ExperimentRecord, now: Timestamp) -> Row {

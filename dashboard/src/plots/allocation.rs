@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const VERSIONS: u64 = 200;
 
 /// `GET /dashboard/experiments/{id}/plots/allocation`
-pub(crate) async fn allocation(State(app): State<App>, Found(record): Found) -> Result<Json<Figure<String>>, Failure> {
+pub(crate) async fn allocation(State(app): State<App>, Found(record): Found) -> Result<Json<Figure>, Failure> {
     let (e, stores) = (&record.definition, &app.stores);
     let latest = stores.posteriors.latest_version(&e.id).await?;
     let sets = stores.posteriors.since(&e.id, latest.saturating_sub(VERSIONS), VERSIONS as usize).await?;
@@ -24,7 +24,7 @@ pub(crate) async fn allocation(State(app): State<App>, Found(record): Found) -> 
     Ok(Json(figure(e, &sets, &outcomes)))
 }
 
-fn figure(e: &Experiment, sets: &[PosteriorSet], outcomes: &[HourOutcome]) -> Figure<String> {
+fn figure(e: &Experiment, sets: &[PosteriorSet], outcomes: &[HourOutcome]) -> Figure {
     let trials = trials_by_segment(outcomes);
     let times: Vec<String> = sets.iter().map(|s| s.as_of.to_string()).collect();
     let versions: Vec<String> = sets.iter().map(|s| s.version.to_string()).collect();
@@ -45,7 +45,7 @@ fn figure(e: &Experiment, sets: &[PosteriorSet], outcomes: &[HourOutcome]) -> Fi
             .text_array(versions.clone())
             .hover_template("%{y:.1%}<extra>%{fullData.name}, version %{text}</extra>")
     };
-    let data = e.arms.iter().enumerate().map(band).collect();
+    let data: Vec<_> = e.arms.iter().enumerate().map(band).collect();
     let x =
         Axis::new().type_(AxisType::Date).show_grid(false).n_ticks(6).tick_angle(0.0).hover_format("%Y-%m-%d %H:%M");
     let y = Axis::new().title("Share").tick_format(".0%").range(AxisRange::new(0.0, 1.0)).fixed_range(true);

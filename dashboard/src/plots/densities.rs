@@ -17,7 +17,7 @@ const POINTS: u32 = 240;
 const SPAN: f64 = 0.9998;
 
 /// `GET /dashboard/experiments/{id}/plots/densities`
-pub(crate) async fn densities(State(app): State<App>, Found(record): Found) -> Result<Json<Figure<f64>>, Failure> {
+pub(crate) async fn densities(State(app): State<App>, Found(record): Found) -> Result<Json<Figure>, Failure> {
     let results = results(&app.stores, &record, app.now(), Detail::Whole).await?;
     Ok(Json(figure(&results.arms)))
 }
@@ -25,7 +25,7 @@ pub(crate) async fn densities(State(app): State<App>, Found(record): Found) -> R
 /// Rates and their densities.
 type Curve = (Vec<f64>, Vec<f64>);
 
-fn figure(arms: &[ArmResult]) -> Figure<f64> {
+fn figure(arms: &[ArmResult]) -> Figure {
     let curves: Vec<Curve> = arms.iter().map(curve).collect();
     let trace = |(i, (arm, (xs, ys))): (usize, (&ArmResult, &Curve))| {
         let style = Style::of(i);
@@ -37,7 +37,7 @@ fn figure(arms: &[ArmResult]) -> Figure<f64> {
             .fill_color(style.tint(0x24))
             .hover_template("%{x:.3p}<extra>%{fullData.name}</extra>")
     };
-    let data = arms.iter().zip(&curves).enumerate().map(trace).collect();
+    let data = arms.iter().zip(&curves).enumerate().map(trace).collect::<Vec<_>>();
     let (rates, heights) = visible(arms, &curves);
     let x = Axis::new().tick_format(",.3~p").zero_line(false).show_grid(false).range(rates);
     let y = Axis::new().title("Density").show_tick_labels(false).range(heights);

@@ -12,21 +12,23 @@ pub use style::Style;
 use plotly::common::{Anchor, Font, Orientation};
 use plotly::configuration::DisplayModeBar;
 use plotly::layout::{Axis, Legend, Margin, TraceOrder};
-use plotly::{Configuration, Layout, Scatter};
+use plotly::{Configuration, Layout, Trace};
 use serde::Serialize;
 
 /// What Plotly draws. (`plotly::Plot` would copy the whole script for each.)
 #[derive(Serialize)]
-pub struct Figure<X: Serialize + Clone + 'static> {
-    data: Vec<Scatter<X, f64>>,
+pub struct Figure {
+    data: Vec<Box<dyn Trace>>,
     layout: Layout,
     config: Configuration,
 }
 
-impl<X: Serialize + Clone + 'static> Figure<X> {
-    /// Lines in a layout.
+impl Figure {
+    /// Traces in a layout.
     #[must_use]
-    pub fn new(data: Vec<Scatter<X, f64>>, layout: Layout) -> Self {
+    pub fn new<T: Trace + 'static>(data: impl IntoIterator<Item = T>, layout: Layout) -> Self {
+        let boxed = |trace| Box::new(trace) as Box<dyn Trace>;
+        let data = data.into_iter().map(boxed).collect();
         let config = Configuration::new().display_mode_bar(DisplayModeBar::False).responsive(true);
         Self { data, layout, config }
     }

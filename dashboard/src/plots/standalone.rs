@@ -3,7 +3,6 @@
 use super::Figure;
 use crate::assets;
 use askama::Template;
-use serde::Serialize;
 
 #[derive(Template)]
 #[template(path = "standalone.html")]
@@ -14,7 +13,7 @@ struct Standalone<'a> {
     figure: String,
 }
 
-impl<X: Serialize + Clone + 'static> Figure<X> {
+impl Figure {
     /// The plot as HTML that holds its script.
     ///
     /// # Errors
@@ -35,7 +34,7 @@ mod tests {
     #[test]
     fn a_page_holds_its_script_and_no_name_ends_it() {
         let line = *Scatter::new(vec![0.0], vec![1.0]).name("</script><b>");
-        let figure: Figure<f64> = Figure::new(vec![line], Layout::new().x_axis(Axis::new().title("Day")));
+        let figure: Figure = Figure::new([line], Layout::new().x_axis(Axis::new().title("Day")));
         let page = figure.page("<i>", "a & b").unwrap();
         assert!(page.contains("plotly.js v") && !page.contains(" src="), "works without a network");
         assert_eq!(page.matches("</script>").count(), 2, "the library and the figure");
