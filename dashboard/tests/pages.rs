@@ -96,8 +96,11 @@ async fn every_number_equals_the_results() {
         assert_eq!(row.contains("leads"), arm.id == "b", "{row}");
     }
     for segment in &results.segments {
-        let table =
-            reply.body.split(&format!("<caption>Arms in segment <strong><bdi>{}</bdi>", segment.segment)).nth(1).unwrap();
+        let table = reply
+            .body
+            .split(&format!("<caption>Arms in segment <strong><bdi>{}</bdi>", segment.segment))
+            .nth(1)
+            .unwrap();
         for arm in &segment.arms {
             assert!(row(table, &format!("<span>{}<", arm.id)).contains(&exact(arm.p_best)));
         }
@@ -147,10 +150,10 @@ async fn long_lists_have_pages() {
     }
     let first = house.get("/dashboard").await;
     assert!(first.body.contains("/experiments/e24\"") && !first.body.contains("/experiments/e25\""));
-    assert!(first.body.contains("href=\"/dashboard?after=e24\""));
-    let second = house.get("/dashboard?after=e24").await;
+    assert!(first.body.contains("href=\"/dashboard?page=2\""));
+    let second = house.get("/dashboard?page=2").await;
     assert!(second.body.contains("/experiments/e25\"") && !second.body.contains(">Next<"));
-    assert!(!house.get("/dashboard?after=e25").await.body.contains("Nothing is being tested"));
+    assert!(!house.get("/dashboard?page=3").await.body.contains("Nothing is being tested"));
 }
 
 #[tokio::test]

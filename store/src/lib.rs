@@ -26,6 +26,7 @@ mod posteriors;
 mod pubsub;
 mod results;
 mod runs;
+mod search;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes
 pub use posteriors::PosteriorSets;
 pub use results::{Detail, Examined, Group, Health, Holdout, Results, SegmentResult, results};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
+pub use search::{DayTraffic, Found, Listed, Order, Search};
 
 /// Tells the recorder what each metric of the stores means.
 pub fn describe_metrics() {

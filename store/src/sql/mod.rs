@@ -25,6 +25,7 @@ mod leases;
 mod outcomes;
 mod postgres;
 mod runs;
+mod search;
 mod settle;
 mod sqlite;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::evaluate::Counts;
 use super::ingest::{KNOWN, known_of};
 use super::settle::Claimed;
 use super::{Database, Either, damaged, moment, postgres, signed, sqlite, storable, unsigned};
-use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
+use crate::{DayTraffic, DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
 use async_trait::async_trait;
 use bandit::{CLOCK_SKEW, ContextOutcome, Evidence, Experiment, HourDelay, HourOutcome};
 use futures::{Stream, TryStreamExt};
@@ -122,6 +122,10 @@ impl Outcomes for Database {
         };
         let delay = |(hour, bucket, rewards)| HourDelay { hour, bucket: index(bucket), rewards: unsigned(rewards) };
         in_order(rows.into_iter().map(outcome).collect(), waits.into_iter().map(delay).collect(), newest)
+    }
+
+    async fn traffic(&self, experiments: &[String]) -> Result<Vec<DayTraffic>> {
+        self.daily_traffic(experiments).await
     }
 
     async fn trials(&self, experiment: &str) -> Result<Vec<Trial>> {
