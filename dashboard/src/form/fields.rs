@@ -97,7 +97,11 @@ impl Kind {
             (Lines, Some(Value::Array(all))) => {
                 Some(all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"))
             }
-            (_, Some(other)) => Some(other.to_string()),
+            // People write 1, not 1.0.
+            (_, Some(other)) => {
+                let text = other.to_string();
+                Some(text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned))
+            }
         }
     }
 
