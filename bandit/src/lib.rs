@@ -9,6 +9,7 @@ mod clock;
 mod compare;
 mod context;
 mod decide;
+pub mod document;
 mod draw;
 pub mod evaluate;
 mod event;

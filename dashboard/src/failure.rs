@@ -6,6 +6,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use store::StoreError;
+use store::manage::Refusal;
 
 /// Why there is no page.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub(crate) enum Failure {
     Stale,
     /// A form that cannot be read.
     Form,
+    /// It cannot be done as things stand: why.
+    Conflict(String),
     /// Something of ours failed; it is logged.
     Internal,
 }
@@ -45,6 +48,10 @@ impl Failure {
         Self::Form
     }
 
+    pub(crate) fn conflict(why: impl Into<String>) -> Self {
+        Self::Conflict(why.into())
+    }
+
     /// Logs a cause that its reader must not see.
     pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %cause, "a dashboard page failed");
@@ -56,6 +63,7 @@ impl Failure {
             Self::NoPage | Self::NoExperiment(_) => StatusCode::NOT_FOUND,
             Self::Forbidden | Self::Stale => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -81,6 +89,10 @@ impl Failure {
                 lang.t("Not understood"),
                 lang.say("The form was not sent whole. Nothing was changed: go back and send it again.", &[]),
             ),
+            Self::Conflict(why) => (
+                lang.t("Not done"),
+                lang.say("It cannot be done as things stand: {why}. Nothing was changed.", &[("why", why.as_str().into())]),
+            ),
             Self::Internal => (
                 lang.t("This page failed"),
                 lang.say("The server could not read its data. The cause is in its log; try again in a moment.", &[]),
@@ -93,6 +105,20 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(e: StoreError) -> Self {
         Self::internal(&e)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(e: Refusal) -> Self {
+        match e {
+            Refusal::Missing(id) => Self::NoExperiment(id),
+            Refusal::Conflict(why) => Self::Conflict(why),
+            Refusal::Fields(errors) => {
+                Self::Conflict(errors.into_iter().map(|e| format!("{}: {}", e.field, e.why)).collect::<Vec<_>>().join("; "))
+            }
+            Refusal::Unreadable(_) => Self::Form,
+            Refusal::Store(e) => e.into(),
+        }
     }
 }
 

@@ -56,6 +56,11 @@ impl Frame {
         crate::address::with(&self.uri, &[(name, value)])
     }
 
+    /// A parameter of the page's address.
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
+        crate::address::pairs(&self.uri).into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
     /// Whether a part of the dashboard is the one shown.
     pub(crate) fn within(&self, path: &str) -> bool {
         match path {

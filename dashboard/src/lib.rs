@@ -6,8 +6,10 @@ mod answer;
 mod app;
 mod arms;
 mod assets;
+mod controls;
 mod export;
 mod failure;
+mod form;
 mod format;
 mod frame;
 mod lang;
@@ -20,7 +22,7 @@ mod verdict;
 
 use app::App;
 use axum::response::Redirect;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use bandit::Clock;
 use std::sync::Arc;
@@ -34,7 +36,14 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> 
         .route("/dashboard", get(pages::experiments))
         .route("/dashboard/", get(home))
         .route("/dashboard/experiments", get(home))
+        .route("/dashboard/experiments/new", get(pages::edit::new).post(pages::edit::create))
         .route("/dashboard/experiments/{id}", get(pages::experiment))
+        .route("/dashboard/experiments/{id}/edit", get(pages::edit::edit).post(pages::edit::replace))
+        .route("/dashboard/experiments/{id}/start", post(controls::start))
+        .route("/dashboard/experiments/{id}/pause", post(controls::pause))
+        .route("/dashboard/experiments/{id}/update", post(controls::update))
+        .route("/dashboard/experiments/{id}/stop", get(pages::stop).post(controls::stop))
+        .route("/dashboard/experiments/{id}/delete", get(pages::delete).post(controls::delete))
         .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
         .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
         .route("/dashboard/assets/{file}", get(assets::serve))

@@ -18,6 +18,7 @@ mod format;
 mod keys;
 mod leases;
 mod locations;
+pub mod manage;
 mod open;
 mod outcomes;
 mod posteriors;

@@ -1,6 +1,7 @@
 //! Every experiment at a glance.
 
 use super::{Answer, html};
+use crate::address::host;
 use crate::app::App;
 use crate::arms::leader;
 use crate::failure::Failure;
@@ -10,7 +11,7 @@ use crate::moment::Moment;
 use crate::plots::Style;
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use bandit::Status;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -95,11 +96,4 @@ async fn row(app: &App, record: &ExperimentRecord, now: Timestamp) -> Row {
     });
     let e = &record.definition;
     Row { id: e.id.clone(), title: e.title().into(), status: record.status, numbers }
-}
-
-/// The host that the browser asked for, if a shell can take it as it is.
-fn host(headers: &HeaderMap) -> String {
-    let asked = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    let plain = |h: &&str| !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
-    asked.filter(plain).unwrap_or("127.0.0.1:8080").into()
 }

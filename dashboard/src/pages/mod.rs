@@ -1,10 +1,15 @@
 //! The pages.
 
+mod delete;
+pub(crate) mod edit;
 mod experiment;
 mod experiments;
+mod stop;
 
+pub(crate) use delete::delete;
 pub(crate) use experiment::experiment;
 pub(crate) use experiments::experiments;
+pub(crate) use stop::stop;
 
 use crate::failure::Failure;
 use askama::Template;
