@@ -10,6 +10,7 @@ mod compare;
 mod context;
 mod decide;
 pub mod document;
+mod difference;
 mod draw;
 pub mod evaluate;
 mod event;
@@ -40,6 +41,7 @@ pub use context::{
     Normal, declared_features, highest, most_context_outcomes, recompute_model,
 };
 pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
+pub use difference::{RateDifference, rate_difference};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
     Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, Prior, RewardKind, RewardSpec, Status, Sticky,
@@ -47,8 +49,8 @@ pub use experiment::{
 };
 pub use health::{
     Calibration, CalibrationFinding, ChangeConfig, ChangePoint, Dealt, ExposureFinding, Exposures, GuardrailFinding,
-    HourCount, PropensityBin, SampleRatio, SampleRatioFinding, Standing, changes, exposure, guardrail,
-    homogeneous_since,
+    HourCount, PropensityBin, SAMPLE_RATIO_ALARM, SampleRatio, SampleRatioFinding, Standing, changes, exposure,
+    guardrail, homogeneous_since,
 };
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
@@ -59,7 +61,9 @@ pub use learn::{
 pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy};
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};
 pub use ratio::ratio_interval;
-pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};
+pub use results::{
+    ArmResult, Judgement, Uplift, judge, segment_weights, summarise, summarise_judged, trials_by_segment,
+};
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
-pub use stopping::{StoppingAdvice, ValueRemaining, Verdict, advise};
+pub use stopping::{Remaining, StoppingAdvice, ValueRemaining, Verdict, advise, value_remaining};
 pub use validate::{FieldError, MAX_ARMS, validate, validate_change};

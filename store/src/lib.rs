@@ -15,10 +15,12 @@ mod events;
 mod experiments;
 mod findings;
 mod format;
+mod history;
 mod keys;
 mod leases;
 mod locations;
 pub mod manage;
+mod memory;
 mod open;
 mod outcomes;
 mod posteriors;
@@ -34,14 +36,19 @@ pub use assignments::{Assignments, Durable, Put};
 pub use error::{Result, StoreError};
 pub use events::{Delivery, EventLog, Poison, Receipt};
 pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};
-pub use findings::{DealtRow, Findings, StruckRow};
+pub use findings::{DealtRow, Findings, StruckRow, WeighedRow};
+pub use history::{HISTORY_FORMAT, History, VersionArm, VersionEntry};
 pub use keys::{Key, Keys, Scope};
 pub use leases::Leases;
 pub use locations::{Durability, Locations};
+pub use memory::Memory;
 pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
 pub use posteriors::PosteriorSets;
-pub use results::{Detail, Examined, Group, Health, Holdout, Results, SegmentResult, results};
+pub use results::{
+    Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, results,
+    segment_counts,
+};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
 
 /// Tells the recorder what each metric of the stores means.

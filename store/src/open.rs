@@ -4,7 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, PosteriorSets, Result, Runs, StoreError,
+    Assignments, EventLog, Experiments, Findings, History, Keys, Leases, Memory, Outcomes, PosteriorSets, Result, Runs,
+    StoreError,
 };
 use std::sync::Arc;
 
@@ -23,12 +24,16 @@ pub struct Stores {
     pub outcomes: Arc<dyn Outcomes>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
+    /// What each published version said of the whole experiment.
+    pub history: Arc<dyn History>,
     /// Update runs.
     pub runs: Arc<dyn Runs>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
     /// Who may do what one process at a time may do.
     pub leases: Arc<dyn Leases>,
+    /// Of this process alone: what results were computed from.
+    pub memory: Arc<Memory>,
 }
 
 /// Opens every store.
@@ -61,9 +66,11 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         experiments: database.clone(),
         outcomes: database.clone(),
         findings: database.clone(),
+        history: database.clone(),
         runs: database.clone(),
         keys: database.clone(),
         leases: database,
+        memory: Arc::default(),
     })
 }
 

@@ -25,6 +25,7 @@ crate::conformance!(event_log: Directory);
 crate::conformance!(experiments: Directory);
 crate::conformance!(outcomes: Directory);
 crate::conformance!(findings: Directory);
+crate::conformance!(history: Directory);
 crate::conformance!(runs: Directory);
 crate::conformance!(keys: Directory);
 crate::conformance!(leases: Directory);

@@ -7,12 +7,14 @@
 
 mod bootstrap;
 mod estimators;
+mod gain;
 mod model;
 mod sequence;
 mod support;
 
 pub use bootstrap::Bootstrap;
 pub use estimators::{Estimate, Estimator, Tuning};
+pub use gain::{Gain, PROPENSITY_EDGES, WeightSums, gain_over_uniform};
 pub use model::{ArmRates, ModelSettings};
 pub use sequence::{ConfidenceSequence, SequenceError};
 pub use support::{ENOUGH_ROWS, Support, Warning};

@@ -41,6 +41,30 @@ pub struct StoppingAdvice {
     pub advice: String,
 }
 
+/// The value remaining by one set of posteriors.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Remaining {
+    /// Index of the arm that is most probably best.
+    pub champion: usize,
+    /// P(some arm beats the champion by more than the tolerated share of its rate).
+    pub p_remaining: f64,
+    /// The value that remains at most with the rule's confidence, relative to the champion's rate.
+    pub remaining: f64,
+}
+
+/// What the rule looks at, without its advice: see [`advise`].
+#[must_use]
+pub fn value_remaining(experiment: &Experiment, posteriors: &[Beta]) -> Option<Remaining> {
+    let rule = experiment.stopping.clone().unwrap_or_default();
+    let live: Vec<usize> = (0..posteriors.len()).filter(|&i| experiment.arms[i].enabled).collect();
+    let value = ValueRemaining::new(&live.iter().map(|&i| posteriors[i]).collect::<Vec<_>>())?;
+    Some(Remaining {
+        champion: live[value.champion],
+        p_remaining: value.exceeds(rule.value_remaining),
+        remaining: value.quantile(rule.confidence),
+    })
+}
+
 /// Advises on an experiment that has run for `hours`. `posteriors` are those of all arms in the definition's order;
 /// disabled arms are no candidates. `breached` says that a guardrail is. None without enabled arms.
 #[must_use]

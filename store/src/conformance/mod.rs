@@ -11,6 +11,7 @@ pub mod assignments;
 pub mod event_log;
 pub mod experiments;
 pub mod findings;
+pub mod history;
 pub mod keys;
 pub mod leases;
 pub mod outcomes;
@@ -80,7 +81,11 @@ macro_rules! conformance {
     };
     (findings: $place:ty) => {
         $crate::conformance!(@findings $place: kept_and_replaced dealt_by_hour_and_all_else struck_by_event
-            several_arms_of_a_user two_arms_of_an_assignment);
+            several_arms_of_a_user two_arms_of_an_assignment weighed_by_propensity);
+    };
+    (history: $place:ty) => {
+        $crate::conformance!(@history $place: kept_once thinned_evenly newest_of_several what_is_missing_is_found
+            forgotten_with_their_day);
     };
     (runs: $place:ty) => {
         $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back

@@ -27,6 +27,33 @@ async fn total(outcomes: &dyn Outcomes, e: &Experiment) -> (u64, u64) {
     counted.outcomes.iter().fold((0, 0), |(trials, rewards), o| (trials + o.trials, rewards + o.rewards))
 }
 
+/// Evidence with the hours before `since` in one.
+fn added_up(all: &Evidence, since: i64) -> Evidence {
+    let hour = |hour: i64| hour.max(since - 1);
+    let mut cells: BTreeMap<(i64, String, usize, bool), (u64, u64)> = BTreeMap::new();
+    for o in &all.outcomes {
+        let cell = cells.entry((hour(o.hour), o.segment.clone(), o.arm, o.holdout)).or_default();
+        *cell = (cell.0 + o.trials, cell.1 + o.rewards);
+    }
+    let mut delays: BTreeMap<(i64, usize), u64> = BTreeMap::new();
+    for d in &all.delays {
+        *delays.entry((hour(d.hour), d.bucket)).or_default() += d.rewards;
+    }
+    let outcome = |((hour, segment, arm, holdout), (trials, rewards))| HourOutcome {
+        hour,
+        segment,
+        arm,
+        holdout,
+        trials,
+        rewards,
+    };
+    Evidence {
+        outcomes: cells.into_iter().map(outcome).collect(),
+        delays: delays.into_iter().map(|((hour, bucket), rewards)| HourDelay { hour, bucket, rewards }).collect(),
+        ..all.clone()
+    }
+}
+
 /// A random history in any order, with repetitions, in any batches: after each batch the counts are those of a naive
 /// model, by both ways of counting.
 pub async fn any_order_gives_the_same_counts(place: impl Place) {
@@ -42,6 +69,10 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
             let expected = model.evidence(&e);
             assert_eq!(stores.outcomes.evidence(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}");
             assert_eq!(stores.outcomes.recount(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}, recounted");
+            for since in [hour_of(moment(0)) - 1, hour_of(moment(0)) + 1, hour_of(moment(0)) + 9] {
+                let totals = stores.outcomes.totals(&e.id, since).await.unwrap();
+                assert_eq!(totals, added_up(&expected, since), "seed {seed}, batch {n}, since {since}");
+            }
             let trials = stores.outcomes.trials(&e.id).await.unwrap();
             assert!(trials.is_sorted_by_key(|t| t.at), "seed {seed}, batch {n}: trials are in order of time");
             let one = |t: &Trial| ((hour_of(t.at), t.segment.clone(), t.arm), (1, u64::from(t.rewarded)));
@@ -56,6 +87,7 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
     assert_eq!(stores.outcomes.dead_letters(1).await.unwrap(), []);
     assert_eq!(stores.outcomes.evidence("none").await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.recount("none").await.unwrap(), Evidence::default());
+    assert_eq!(stores.outcomes.totals("none", 0).await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.trials("none").await.unwrap(), []);
 }
 

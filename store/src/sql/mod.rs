@@ -18,6 +18,7 @@ mod bulk;
 mod evaluate;
 mod experiments;
 mod findings;
+mod history;
 mod import;
 mod ingest;
 mod keys;

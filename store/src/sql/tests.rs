@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "audit",
     "claims",
     "dead_letters",
@@ -19,6 +19,7 @@ const TABLES: [&str; 15] = [
     "events",
     "experiments",
     "findings",
+    "history",
     "imports",
     "keys",
     "leases",
@@ -199,6 +200,7 @@ pub(super) mod server {
     crate::conformance!(experiments: OwnDatabase);
     crate::conformance!(outcomes: OwnDatabase);
     crate::conformance!(findings: OwnDatabase);
+    crate::conformance!(history: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
