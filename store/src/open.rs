@@ -4,7 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, PosteriorSets, Result, Runs, StoreError,
+    Assignments, Decisions, EventLog, Experiments, Findings, Keys, Leases, Outcomes, PosteriorSets, Result, Runs,
+    StoreError,
 };
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct Stores {
     pub experiments: Arc<dyn Experiments>,
     /// What became of decisions.
     pub outcomes: Arc<dyn Outcomes>,
+    /// The same decisions, one by one.
+    pub decisions: Arc<dyn Decisions>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
     /// Update runs.
@@ -60,6 +63,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),
+        decisions: database.clone(),
         findings: database.clone(),
         runs: database.clone(),
         keys: database.clone(),

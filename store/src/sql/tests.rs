@@ -198,6 +198,7 @@ pub(super) mod server {
 
     crate::conformance!(experiments: OwnDatabase);
     crate::conformance!(outcomes: OwnDatabase);
+    crate::conformance!(decisions: OwnDatabase);
     crate::conformance!(findings: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
