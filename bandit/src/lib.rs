@@ -9,8 +9,8 @@ mod clock;
 mod compare;
 mod context;
 mod decide;
-pub mod document;
 mod difference;
+pub mod document;
 mod draw;
 pub mod evaluate;
 mod event;
@@ -40,7 +40,7 @@ pub use context::{
     Coefficients, ContextModel, ContextOutcome, ContextPolicy, Encoder, Encoding, Link, MAX_COLUMNS, MAX_FEATURES,
     Normal, declared_features, highest, most_context_outcomes, recompute_model,
 };
-pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
+pub use decide::{ArmReplay, Assignment, Belief, Deal, DecideRequest, Decider, Difference, Replay, Source, replay};
 pub use difference::{RateDifference, rate_difference};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
@@ -58,7 +58,7 @@ pub use learn::{
     DelayCurve, Evidence, HourDelay, HourOutcome, WATCHED_SEGMENTS, candidate_decisions, delay_bucket, hour_of,
     overall, recompute, seen_decisions, segment_changes,
 };
-pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy};
+pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy, Step};
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};
 pub use ratio::ratio_interval;
 pub use results::{

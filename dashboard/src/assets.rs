@@ -19,7 +19,11 @@ struct Asset {
 static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     let text = Bytes::from_static;
     [
-        asset("dashboard.css", "text/css", text(concat!(include_str!("../assets/dashboard.css"), include_str!("../assets/form.css")).as_bytes())),
+        asset(
+            "dashboard.css",
+            "text/css",
+            text(concat!(include_str!("../assets/dashboard.css"), include_str!("../assets/form.css")).as_bytes()),
+        ),
         asset("dashboard.js", "text/javascript", text(include_bytes!("../assets/dashboard.js"))),
         asset("form.js", "text/javascript", text(include_bytes!("../assets/form.js"))),
         asset("icon.svg", "image/svg+xml", text(include_bytes!("../assets/icon.svg"))),

@@ -39,22 +39,14 @@ fn back(id: &str, done: &str) -> Done {
 }
 
 /// `POST /dashboard/experiments/{id}/start`
-pub(crate) async fn start(
-    State(app): State<App>,
-    Found(record): Found,
-    Posted(person, form): Posted<Reason>,
-) -> Done {
+pub(crate) async fn start(State(app): State<App>, Found(record): Found, Posted(person, form): Posted<Reason>) -> Done {
     let (id, change) = (&record.definition.id, change(&app, &person, &form.reason));
     manage::transition(&*app.stores.experiments, id, Status::Running, None, &change).await?;
     back(id, if record.status == Status::Paused { "resumed" } else { "started" })
 }
 
 /// `POST /dashboard/experiments/{id}/pause`
-pub(crate) async fn pause(
-    State(app): State<App>,
-    Found(record): Found,
-    Posted(person, form): Posted<Reason>,
-) -> Done {
+pub(crate) async fn pause(State(app): State<App>, Found(record): Found, Posted(person, form): Posted<Reason>) -> Done {
     let (id, change) = (&record.definition.id, change(&app, &person, &form.reason));
     manage::transition(&*app.stores.experiments, id, Status::Paused, None, &change).await?;
     back(id, "paused")
@@ -69,11 +61,7 @@ pub(crate) async fn stop(State(app): State<App>, Found(record): Found, Posted(pe
 }
 
 /// `POST /dashboard/experiments/{id}/delete`
-pub(crate) async fn delete(
-    State(app): State<App>,
-    Found(record): Found,
-    Posted(person, form): Posted<Reason>,
-) -> Done {
+pub(crate) async fn delete(State(app): State<App>, Found(record): Found, Posted(person, form): Posted<Reason>) -> Done {
     let change = change(&app, &person, &form.reason);
     manage::delete(&*app.stores.experiments, &record.definition.id, &change).await?;
     Ok(Redirect::to("/dashboard?done=deleted"))

@@ -113,9 +113,9 @@ impl From<Refusal> for Failure {
         match e {
             Refusal::Missing(id) => Self::NoExperiment(id),
             Refusal::Conflict(why) => Self::Conflict(why),
-            Refusal::Fields(errors) => {
-                Self::Conflict(errors.into_iter().map(|e| format!("{}: {}", e.field, e.why)).collect::<Vec<_>>().join("; "))
-            }
+            Refusal::Fields(errors) => Self::Conflict(
+                errors.into_iter().map(|e| format!("{}: {}", e.field, e.why)).collect::<Vec<_>>().join("; "),
+            ),
             Refusal::Unreadable(_) => Self::Form,
             Refusal::Store(e) => e.into(),
         }

@@ -9,6 +9,7 @@ mod assignments;
 mod bigtable;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod decisions;
 mod embedded;
 mod error;
 mod events;
@@ -33,6 +34,9 @@ mod sql;
 mod tests;
 
 pub use assignments::{Assignments, Durable, Put};
+pub use decisions::{
+    ClaimStanding, ClaimingEvent, Cursor, DecisionFilter, DecisionStory, Decisions, FoundDecisions, LoggedDecision,
+};
 pub use error::{Result, StoreError};
 pub use events::{Delivery, EventLog, Poison, Receipt};
 pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};

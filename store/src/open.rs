@@ -4,8 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, EventLog, Experiments, Findings, History, Keys, Leases, Memory, Outcomes, PosteriorSets, Result, Runs,
-    StoreError,
+    Assignments, Decisions, EventLog, Experiments, Findings, History, Keys, Leases, Memory, Outcomes, PosteriorSets,
+    Result, Runs, StoreError,
 };
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub struct Stores {
     pub experiments: Arc<dyn Experiments>,
     /// What became of decisions.
     pub outcomes: Arc<dyn Outcomes>,
+    /// The same decisions, one by one.
+    pub decisions: Arc<dyn Decisions>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
     /// What each published version said of the whole experiment.
@@ -65,6 +67,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),
+        decisions: database.clone(),
         findings: database.clone(),
         history: database.clone(),
         runs: database.clone(),

@@ -24,6 +24,7 @@ crate::conformance!(posterior_sets: Directory);
 crate::conformance!(event_log: Directory);
 crate::conformance!(experiments: Directory);
 crate::conformance!(outcomes: Directory);
+crate::conformance!(decisions: Directory);
 crate::conformance!(findings: Directory);
 crate::conformance!(history: Directory);
 crate::conformance!(runs: Directory);

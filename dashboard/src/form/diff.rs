@@ -23,7 +23,8 @@ pub(crate) fn differences(theirs: &Value, ours: &Value) -> Vec<Difference> {
     let mut fields: Vec<&String> = a.keys().chain(b.keys()).collect();
     fields.sort_unstable();
     fields.dedup();
-    let shown = |value: Option<&&Value>| value.map_or_else(|| "—".into(), |v| v.to_string().chars().take(LONGEST).collect());
+    let shown =
+        |value: Option<&&Value>| value.map_or_else(|| "—".into(), |v| v.to_string().chars().take(LONGEST).collect());
     fields
         .into_iter()
         .filter(|f| a.get(*f) != b.get(*f))

@@ -114,7 +114,8 @@ impl Kind {
             (Kind::Number, trimmed) => number(trimmed).map(Some).ok_or_else(|| "must be a number".into()),
             (Json, trimmed) => serde_json::from_str(trimmed).map(Some).map_err(|e| format!("is not JSON: {e}")),
             (Lines | Switch(_), trimmed) => {
-                let lines: Vec<Value> = trimmed.lines().map(str::trim).filter(|l| !l.is_empty()).map(Into::into).collect();
+                let lines: Vec<Value> =
+                    trimmed.lines().map(str::trim).filter(|l| !l.is_empty()).map(Into::into).collect();
                 Ok(Some(lines.into()))
             }
         }

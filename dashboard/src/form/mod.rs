@@ -109,12 +109,12 @@ impl Form {
     fn read(&self) -> (Map<String, Value>, Vec<Mistake>) {
         let mut whole = self.rest.clone();
         let mut mistakes = Vec::new();
-        let mut read = |object: &mut Map<String, Value>, path: &str, name: String, kind: fields::Kind| {
-            match kind.value(self.texts.get(&name).map(String::as_str)) {
-                Ok(Some(value)) => put(object, path, value),
-                Ok(None) => {}
-                Err(why) => mistakes.push(Mistake { place: name, why }),
-            }
+        let mut read = |object: &mut Map<String, Value>, path: &str, name: String, kind: fields::Kind| match kind
+            .value(self.texts.get(&name).map(String::as_str))
+        {
+            Ok(Some(value)) => put(object, path, value),
+            Ok(None) => {}
+            Err(why) => mistakes.push(Mistake { place: name, why }),
         };
         for (path, kind) in FIELDS {
             read(&mut whole, path, path.into(), kind);

@@ -15,7 +15,9 @@ pub(crate) fn curl(host: &str, id: Option<&str>, document: &Map<String, Value>, 
     let query = query.finish();
     let mark = if query.is_empty() { "" } else { "?" };
     let body = quoted(&pretty(document));
-    format!("curl -X {method} 'http://{host}{path}{mark}{query}' \\\n  -H 'content-type: application/json' \\\n  -d {body}")
+    format!(
+        "curl -X {method} 'http://{host}{path}{mark}{query}' \\\n  -H 'content-type: application/json' \\\n  -d {body}"
+    )
 }
 
 /// The document as people read it.

@@ -64,14 +64,20 @@ fn fields_without_an_input_survive_wherever_they_are() {
 #[test]
 fn what_cannot_be_read_is_told_beside_what_is_wrong() {
     let mut form = Form::of(object(everything()));
-    for (name, text) in [("traffic", "half"), ("arms[1].payload", "{"), ("holdout", ".5"), ("policy.window_hours", " ")] {
+    for (name, text) in [("traffic", "half"), ("arms[1].payload", "{"), ("holdout", ".5"), ("policy.window_hours", " ")]
+    {
         form.set(name, text);
     }
     let document = form.document();
     assert_eq!((document["holdout"].as_f64(), document["policy"].get("window_hours")), (Some(0.5), None));
     let error = |field: &str, why: &str| FieldError { field: field.into(), why: why.into() };
-    form.refuse(vec![error("traffic", "is missing"), error("segment_by[1]", "no"), error("arms[0].prior.alpha", "low"),
-        error("arms[7].id", "must stay"), error("nowhere", "lost")]);
+    form.refuse(vec![
+        error("traffic", "is missing"),
+        error("segment_by[1]", "no"),
+        error("arms[0].prior.alpha", "low"),
+        error("arms[7].id", "must stay"),
+        error("nowhere", "lost"),
+    ]);
     let wrong: Vec<_> = form.wrong().collect();
     assert_eq!(wrong[0], ("arms", "must stay"));
     assert_eq!(wrong[1], ("arms[0].prior.alpha", "low"));
@@ -81,10 +87,13 @@ fn what_cannot_be_read_is_told_beside_what_is_wrong() {
 
 #[test]
 fn rows_are_bounded_whatever_is_sent() {
-    let names = ["arms[99999999999].id", "arms[5000].id", "arms[-1].id", "arms[x].id", "arms[", "arms[0]", "other[0].id"];
+    let names =
+        ["arms[99999999999].id", "arms[5000].id", "arms[-1].id", "arms[x].id", "arms[", "arms[0]", "other[0].id"];
     let mut form = Form::sent(names.map(|n| (n.to_owned(), "a".to_owned())).to_vec());
     assert_eq!(form.document()["arms"], json!([]));
-    for wish in ["remove-arms-0", "remove-arms-99999999999999999999999", "remove-other-0", "remove-arms", "add-", "add-x"] {
+    for wish in
+        ["remove-arms-0", "remove-arms-99999999999999999999999", "remove-other-0", "remove-arms", "add-", "add-x"]
+    {
         form.change_rows(wish);
     }
     for _ in 0..300 {

@@ -97,7 +97,10 @@ pub(crate) async fn edit(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     if record.status == Status::Stopped {
-        return Err(Failure::conflict(format!("experiment '{}' is stopped: it stays as it ended", record.definition.id)));
+        return Err(Failure::conflict(format!(
+            "experiment '{}' is stopped: it stays as it ended",
+            record.definition.id
+        )));
     }
     let mut form = Form::of(fields(&record.definition));
     form.set("revision", &record.revision.to_string());
@@ -195,15 +198,21 @@ async fn meanwhile(
     let record = app.stores.experiments.get(id).await?.ok_or_else(|| Failure::experiment(id))?;
     let made = app.stores.experiments.audit(Some(id), None, 4 * CHANGES).await?;
     let since = record.revision.saturating_sub(form.text("revision").parse().unwrap_or(0));
-    let replaced: Vec<&AuditEntry> =
-        made.iter().filter(|c| c.action == "replace").take(CHANGES.min(usize::try_from(since).unwrap_or(CHANGES))).collect();
+    let replaced: Vec<&AuditEntry> = made
+        .iter()
+        .filter(|c| c.action == "replace")
+        .take(CHANGES.min(usize::try_from(since).unwrap_or(CHANGES)))
+        .collect();
     let shown = if replaced.is_empty() { made.iter().take(1).collect() } else { replaced };
     ours.remove("revision");
     // As both would be kept, so that 1 and 1.0 are the same.
     let ours = manage::definition(Value::Object(ours).to_string().as_bytes())?;
     Ok(Conflict {
         why,
-        changes: shown.into_iter().map(|c| Made { who: c.who.clone(), why: c.why.clone(), at: Moment::full(c.at, app.now()) }).collect(),
+        changes: shown
+            .into_iter()
+            .map(|c| Made { who: c.who.clone(), why: c.why.clone(), at: Moment::full(c.at, app.now()) })
+            .collect(),
         differences: differences(&fields(&record.definition).into(), &fields(&ours).into()),
         revision: (record.status != Status::Stopped).then_some(record.revision),
     })

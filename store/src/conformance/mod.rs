@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 pub mod assignments;
+pub mod decisions;
 pub mod event_log;
 pub mod experiments;
 pub mod findings;
@@ -78,6 +79,10 @@ macro_rules! conformance {
             trials_by_exposure the_holdout_is_apart large_batches imported_whole_or_not import_names_are_taken
             batches_beside_each_other an_id_counts_once_on_any_day odd_days_count texts_of_any_characters
             the_past_is_forgotten forgotten_beside_batches);
+    };
+    (decisions: $place:ty) => {
+        $crate::conformance!(@decisions $place: searched_by_each_field pages_have_no_gap_and_no_repeat
+            quiet_times_are_crossed one_with_its_events);
     };
     (findings: $place:ty) => {
         $crate::conformance!(@findings $place: kept_and_replaced dealt_by_hour_and_all_else struck_by_event

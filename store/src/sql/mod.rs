@@ -15,6 +15,7 @@ macro_rules! on {
 }
 
 mod bulk;
+mod decisions;
 mod evaluate;
 mod experiments;
 mod findings;

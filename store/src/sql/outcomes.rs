@@ -291,6 +291,6 @@ fn in_order(mut outcomes: Vec<HourOutcome>, mut delays: Vec<HourDelay>, newest: 
 }
 
 /// The index of an arm or a bucket; a number that cannot be one is beyond every list.
-fn index(number: i64) -> usize {
+pub(super) fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

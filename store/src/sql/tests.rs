@@ -199,6 +199,7 @@ pub(super) mod server {
 
     crate::conformance!(experiments: OwnDatabase);
     crate::conformance!(outcomes: OwnDatabase);
+    crate::conformance!(decisions: OwnDatabase);
     crate::conformance!(findings: OwnDatabase);
     crate::conformance!(history: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
