@@ -20,6 +20,7 @@ mod leases;
 mod locations;
 mod open;
 mod outcomes;
+mod people;
 mod posteriors;
 #[cfg(feature = "cloud")]
 mod pubsub;
@@ -39,6 +40,7 @@ pub use leases::Leases;
 pub use locations::{Durability, Locations};
 pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
+pub use people::{NewSession, People, Person, PersonChange, Role, Session};
 pub use posteriors::PosteriorSets;
 pub use results::{Detail, Examined, Group, Health, Holdout, Results, SegmentResult, results};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};

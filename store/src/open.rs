@@ -4,7 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, PosteriorSets, Result, Runs, StoreError,
+    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, People, PosteriorSets, Result, Runs,
+    StoreError,
 };
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct Stores {
     pub runs: Arc<dyn Runs>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
+    /// Who may sign in.
+    pub people: Arc<dyn People>,
     /// Who may do what one process at a time may do.
     pub leases: Arc<dyn Leases>,
 }
@@ -63,6 +66,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         findings: database.clone(),
         runs: database.clone(),
         keys: database.clone(),
+        people: database.clone(),
         leases: database,
     })
 }
@@ -76,6 +80,8 @@ pub struct DatabaseStores {
     pub outcomes: Arc<dyn Outcomes>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
+    /// Who may sign in.
+    pub people: Arc<dyn People>,
 }
 
 /// Opens the database alone.
@@ -84,7 +90,12 @@ pub struct DatabaseStores {
 /// When the location cannot be used.
 pub async fn open_database(locations: &Locations) -> Result<DatabaseStores> {
     let database = database(&DatabaseAt::parse(&locations.database)?, locations).await?;
-    Ok(DatabaseStores { experiments: database.clone(), outcomes: database.clone(), keys: database })
+    Ok(DatabaseStores {
+        experiments: database.clone(),
+        outcomes: database.clone(),
+        keys: database.clone(),
+        people: database,
+    })
 }
 
 async fn database(at: &DatabaseAt, locations: &Locations) -> Result<Arc<Database>> {

@@ -27,4 +27,5 @@ crate::conformance!(outcomes: Directory);
 crate::conformance!(findings: Directory);
 crate::conformance!(runs: Directory);
 crate::conformance!(keys: Directory);
+crate::conformance!(people: Directory);
 crate::conformance!(leases: Directory);

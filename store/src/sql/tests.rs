@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 17] = [
     "audit",
     "claims",
     "dead_letters",
@@ -24,7 +24,9 @@ const TABLES: [&str; 15] = [
     "leases",
     "newest_trials",
     "outcomes",
+    "people",
     "segments",
+    "sessions",
     "update_runs",
 ];
 
@@ -201,6 +203,7 @@ pub(super) mod server {
     crate::conformance!(findings: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
+    crate::conformance!(people: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
