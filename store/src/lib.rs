@@ -24,6 +24,7 @@ pub mod manage;
 mod memory;
 mod open;
 mod outcomes;
+mod people;
 mod posteriors;
 #[cfg(feature = "cloud")]
 mod pubsub;
@@ -48,6 +49,7 @@ pub use locations::{Durability, Locations};
 pub use memory::Memory;
 pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
+pub use people::{NewSession, People, Person, PersonChange, Role, Session};
 pub use posteriors::PosteriorSets;
 pub use results::{
     Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, results,

@@ -29,4 +29,5 @@ crate::conformance!(findings: Directory);
 crate::conformance!(history: Directory);
 crate::conformance!(runs: Directory);
 crate::conformance!(keys: Directory);
+crate::conformance!(people: Directory);
 crate::conformance!(leases: Directory);

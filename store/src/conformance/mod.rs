@@ -18,6 +18,7 @@ pub mod leases;
 pub mod outcomes;
 pub mod outcomes_days;
 pub mod outcomes_model;
+pub mod people;
 pub mod posterior_sets;
 pub mod proxy;
 pub mod runs;
@@ -98,6 +99,9 @@ macro_rules! conformance {
     };
     (keys: $place:ty) => {
         $crate::conformance!(@keys $place: created_listed_revoked);
+    };
+    (people: $place:ty) => {
+        $crate::conformance!(@people $place: added_listed_changed sessions_end sessions_end_with_what_they_rest_on);
     };
     (leases: $place:ty) => {
         $crate::conformance!(@leases $place: held_by_one released taken_over_when_it_lapses one_of_many_wins);

@@ -25,6 +25,7 @@ mod ingest;
 mod keys;
 mod leases;
 mod outcomes;
+mod people;
 mod postgres;
 mod runs;
 mod settle;

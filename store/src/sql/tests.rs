@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
     "audit",
     "claims",
     "dead_letters",
@@ -25,7 +25,9 @@ const TABLES: [&str; 16] = [
     "leases",
     "newest_trials",
     "outcomes",
+    "people",
     "segments",
+    "sessions",
     "update_runs",
 ];
 
@@ -204,6 +206,7 @@ pub(super) mod server {
     crate::conformance!(history: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
+    crate::conformance!(people: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
