@@ -22,7 +22,14 @@ static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
         asset(
             "dashboard.css",
             "text/css",
-            text(concat!(include_str!("../assets/dashboard.css"), include_str!("../assets/form.css")).as_bytes()),
+            text(
+                concat!(
+                    include_str!("../assets/dashboard.css"),
+                    include_str!("../assets/form.css"),
+                    include_str!("../assets/list.css")
+                )
+                .as_bytes(),
+            ),
         ),
         asset("dashboard.js", "text/javascript", text(include_bytes!("../assets/dashboard.js"))),
         asset("form.js", "text/javascript", text(include_bytes!("../assets/form.js"))),

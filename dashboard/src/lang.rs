@@ -20,6 +20,7 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/arms.toml"),
     include_str!("../locales/ja/edit.toml"),
     include_str!("../locales/ja/controls.toml"),
+    include_str!("../locales/ja/experiments.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {

@@ -18,6 +18,8 @@ mod pages;
 mod person;
 pub mod plots;
 mod preferences;
+mod spark;
+mod summary;
 mod verdict;
 
 use app::App;

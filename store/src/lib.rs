@@ -30,6 +30,7 @@ mod posteriors;
 mod pubsub;
 mod results;
 mod runs;
+mod search;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ pub use results::{
     segment_counts,
 };
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
+pub use search::{DayTraffic, Found, Listed, Order, Search};
 
 /// Tells the recorder what each metric of the stores means.
 pub fn describe_metrics() {

@@ -1,6 +1,6 @@
 //! What became of decisions.
 
-use crate::Result;
+use crate::{DayTraffic, Result};
 use async_trait::async_trait;
 use bandit::{ContextOutcome, DecisionId, DecisionRecord, Evidence, UserEvent};
 use jiff::Timestamp;
@@ -19,6 +19,9 @@ pub trait Outcomes: Send + Sync {
     /// The counts of one experiment with all hours before `since` added up as if they were the hour before it: of a long
     /// past a few rows remain. Results need no more, where `since` is the first hour whose windows are still open.
     async fn totals(&self, experiment: &str, since: i64) -> Result<Evidence>;
+
+    /// The counts of some experiments by day, in order of experiment and day; in one query.
+    async fn traffic(&self, experiments: &[String]) -> Result<Vec<DayTraffic>>;
 
     /// The trials of one experiment one by one, as they are counted.
     async fn trials(&self, experiment: &str) -> Result<Vec<Trial>>;

@@ -71,7 +71,8 @@ macro_rules! conformance {
     (experiments: $place:ty) => {
         $crate::conformance!(@experiments $place: created_once listed_in_pages replaced_at_its_revision
             one_of_two_editors_wins statuses_follow_the_life stopped_with_a_winner deleted_by_its_rules
-            a_draft_with_outcomes_keeps_its_id every_change_is_audited frozen_until_somebody_acts);
+            a_draft_with_outcomes_keeps_its_id every_change_is_audited frozen_until_somebody_acts
+            found_by_what_is_asked);
     };
     (outcomes: $place:ty) => {
         $crate::conformance!(@outcomes $place: any_order_gives_the_same_counts windows_have_edges

@@ -3,7 +3,7 @@
 pub use super::outcomes_days::*;
 use super::outcomes_model::{Model, Reported, decision, event, history};
 use super::{Place, change, experiment, moment};
-use crate::{Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores, Trial};
+use crate::{DayTraffic, Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores, Trial};
 use bandit::{
     ContextOutcome, DecisionRecord, Evidence, Experiment, HourDelay, HourOutcome, Source, UserEventKind, hour_of,
 };
@@ -73,6 +73,7 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
                 let totals = stores.outcomes.totals(&e.id, since).await.unwrap();
                 assert_eq!(totals, added_up(&expected, since), "seed {seed}, batch {n}, since {since}");
             }
+            assert_traffic(&*stores.outcomes, &e.id, &expected, &format!("seed {seed}, batch {n}")).await;
             let trials = stores.outcomes.trials(&e.id).await.unwrap();
             assert!(trials.is_sorted_by_key(|t| t.at), "seed {seed}, batch {n}: trials are in order of time");
             let one = |t: &Trial| ((hour_of(t.at), t.segment.clone(), t.arm), (1, u64::from(t.rewarded)));
@@ -89,6 +90,21 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
     assert_eq!(stores.outcomes.recount("none").await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.totals("none", 0).await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.trials("none").await.unwrap(), []);
+}
+
+/// Asserts that the counts by day are the sums of an experiment's counts.
+pub(crate) async fn assert_traffic(outcomes: &dyn Outcomes, id: &str, counted: &Evidence, when: &str) {
+    let mut days = BTreeMap::<i64, (u64, u64)>::new();
+    for o in &counted.outcomes {
+        let sum = days.entry(o.hour / 24).or_default();
+        *sum = (sum.0 + o.trials, sum.1 + o.rewards);
+    }
+    let traffic = outcomes.traffic(&[id.to_owned(), "none".to_owned()]).await.unwrap();
+    let expected: Vec<DayTraffic> = days
+        .into_iter()
+        .map(|(day, (trials, rewards))| DayTraffic { experiment: id.into(), day, trials, rewards })
+        .collect();
+    assert_eq!(traffic.into_iter().filter(|t| t.trials > 0).collect::<Vec<_>>(), expected, "{when}");
 }
 
 type Cell = (i64, String, usize);

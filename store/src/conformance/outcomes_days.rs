@@ -1,5 +1,6 @@
 //! Outcomes of several days, and of several who write at once.
 
+use super::outcomes::assert_traffic;
 use super::outcomes_model::{Model, decision, event, history};
 use super::{Numbers, Place, change, experiment, moment, soon};
 use crate::{Ingest, Ingested, Outcomes, Stores};
@@ -25,6 +26,7 @@ async fn assert_counts(outcomes: &dyn Outcomes, e: &Experiment, model: &Model, w
     let expected = model.evidence(e);
     assert_eq!(outcomes.evidence(&e.id).await.unwrap(), expected, "{when}");
     assert_eq!(outcomes.recount(&e.id).await.unwrap(), expected, "{when}, recounted");
+    assert_traffic(outcomes, &e.id, &expected, when).await;
 }
 
 async fn create(stores: &Stores, id: &str) -> Experiment {

@@ -1,6 +1,7 @@
 //! What checks read, and what they found.
 
 use super::evaluate::source_number;
+use super::search::worries;
 use super::{Database, Either, storable, unsigned};
 use crate::{DealtRow, Findings, Result, StoreError, StruckRow, WeighedRow};
 use async_trait::async_trait;
@@ -77,13 +78,15 @@ impl Findings for Database {
     async fn keep_findings(&self, experiment: &str, at: Timestamp, document: &str) -> Result<()> {
         let kept = on!(self.pool(), db => {
             sqlx::query(
-                "INSERT INTO findings (experiment, at, document)
-                 SELECT num, $2, $3 FROM experiments WHERE id = $1
-                 ON CONFLICT (experiment) DO UPDATE SET at = excluded.at, document = excluded.document",
+                "INSERT INTO findings (experiment, at, document, worries)
+                 SELECT num, $2, $3, $4 FROM experiments WHERE id = $1
+                 ON CONFLICT (experiment) DO UPDATE SET at = excluded.at, document = excluded.document,
+                     worries = excluded.worries",
             )
             .bind(&*storable(experiment))
             .bind(at.as_millisecond())
             .bind(document)
+            .bind(worries(document))
             .execute(db)
             .await?
             .rows_affected()

@@ -28,6 +28,7 @@ mod outcomes;
 mod people;
 mod postgres;
 mod runs;
+mod search;
 mod settle;
 mod sqlite;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::evaluate::Counts;
 use super::ingest::{KNOWN, known_of};
 use super::settle::Claimed;
 use super::{Database, Either, damaged, moment, postgres, signed, sqlite, storable, unsigned};
-use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
+use crate::{DayTraffic, DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
 use async_trait::async_trait;
 use bandit::{CLOCK_SKEW, ContextOutcome, Evidence, Experiment, HourDelay, HourOutcome};
 use futures::{Stream, TryStreamExt};
@@ -111,6 +111,10 @@ impl Outcomes for Database {
             since,
         )
         .await
+    }
+
+    async fn traffic(&self, experiments: &[String]) -> Result<Vec<DayTraffic>> {
+        self.daily_traffic(experiments).await
     }
 
     async fn trials(&self, experiment: &str) -> Result<Vec<Trial>> {
