@@ -16,10 +16,13 @@ struct Asset {
     tag: String,
 }
 
+/// One file for all pages, since browsers keep it.
+const STYLES: &str = concat!(include_str!("../assets/dashboard.css"), include_str!("../assets/decisions.css"));
+
 static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     let text = Bytes::from_static;
     [
-        asset("dashboard.css", "text/css", text(include_bytes!("../assets/dashboard.css"))),
+        asset("dashboard.css", "text/css", text(STYLES.as_bytes())),
         asset("dashboard.js", "text/javascript", text(include_bytes!("../assets/dashboard.js"))),
         asset("icon.svg", "image/svg+xml", text(include_bytes!("../assets/icon.svg"))),
         asset("plotly.js", "text/javascript", plotly()),

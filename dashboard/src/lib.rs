@@ -6,17 +6,23 @@ mod answer;
 mod app;
 mod arms;
 mod assets;
+mod drawing;
+mod explanation;
 mod export;
 mod failure;
+mod filter_field;
 mod format;
 mod frame;
 mod lang;
 mod moment;
 mod pages;
+mod past;
 mod person;
 pub mod plots;
 mod preferences;
+mod sought;
 mod verdict;
+mod wording;
 
 use app::App;
 use axum::response::Redirect;
@@ -37,6 +43,10 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> 
         .route("/dashboard/experiments/{id}", get(pages::experiment))
         .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
         .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
+        .route("/dashboard/experiments/{id}/decisions", get(pages::of_experiment))
+        .route("/dashboard/decisions", get(pages::decisions))
+        .route("/dashboard/decisions/{decision}", get(pages::decision))
+        .route("/dashboard/decisions/{decision}/plots/draw", get(plots::draw))
         .route("/dashboard/assets/{file}", get(assets::serve))
         .route("/dashboard/{*rest}", any(pages::nowhere))
         .layer(middleware::from_fn_with_state(app.clone(), answer::finish))

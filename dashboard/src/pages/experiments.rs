@@ -98,7 +98,7 @@ async fn row(app: &App, record: &ExperimentRecord, now: Timestamp) -> Row {
 }
 
 /// The host that the browser asked for, if a shell can take it as it is.
-fn host(headers: &HeaderMap) -> String {
+pub(super) fn host(headers: &HeaderMap) -> String {
     let asked = headers.get(header::HOST).and_then(|h| h.to_str().ok());
     let plain = |h: &&str| !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
     asked.filter(plain).unwrap_or("127.0.0.1:8080").into()

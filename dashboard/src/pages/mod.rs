@@ -1,8 +1,12 @@
 //! The pages.
 
+mod decision;
+mod decisions;
 mod experiment;
 mod experiments;
 
+pub(crate) use decision::{decision, find};
+pub(crate) use decisions::{decisions, of_experiment};
 pub(crate) use experiment::experiment;
 pub(crate) use experiments::experiments;
 
