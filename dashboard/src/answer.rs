@@ -20,9 +20,13 @@ const HEADERS: [(HeaderName, &str); 3] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
+/// Pages that name users: nobody keeps a copy.
+const PERSONAL: &str = "/dashboard/decisions";
+
 /// Gives a failure its page and every answer its headers.
 pub(crate) async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let kept = if parts.uri.path().starts_with(PERSONAL) { "no-store" } else { "private, no-cache" };
     let Ok(frame) = Frame::from_request_parts(&mut parts, &app).await;
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
@@ -36,6 +40,6 @@ pub(crate) async fn finish(State(app): State<App>, request: Request, next: Next)
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(kept));
     response
 }

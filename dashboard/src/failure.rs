@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     NoPage,
     /// There is no such experiment.
     NoExperiment(String),
+    /// There is no such decision.
+    NoDecision(String),
     /// The reader may not do this.
     Forbidden,
     /// A form that no page of ours sent, or that outlived its session.
@@ -34,6 +36,10 @@ impl Failure {
 
     pub(crate) fn experiment(id: &str) -> Self {
         Self::NoExperiment(id.into())
+    }
+
+    pub(crate) fn decision(id: &str) -> Self {
+        Self::NoDecision(id.into())
     }
 
     pub(crate) fn forbidden() -> Self {
@@ -60,7 +66,7 @@ impl Failure {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoPage | Self::NoExperiment(_) => StatusCode::NOT_FOUND,
+            Self::NoPage | Self::NoExperiment(_) | Self::NoDecision(_) => StatusCode::NOT_FOUND,
             Self::Forbidden | Self::Stale => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -76,6 +82,10 @@ impl Failure {
             Self::NoExperiment(id) => (
                 lang.t("Not found"),
                 lang.say("There is no experiment {id}. It may have been deleted.", &[("id", id.as_str().into())]),
+            ),
+            Self::NoDecision(id) => (
+                lang.t("Not found"),
+                lang.say("There is no decision {id}. It may not have been read yet, or it is so old that it was let go of.", &[("id", id.as_str().into())]),
             ),
             Self::Forbidden => (
                 lang.t("Not allowed"),

@@ -21,6 +21,8 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/edit.toml"),
     include_str!("../locales/ja/controls.toml"),
     include_str!("../locales/ja/experiments.toml"),
+    include_str!("../locales/ja/decisions.toml"),
+    include_str!("../locales/ja/decision.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {

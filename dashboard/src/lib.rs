@@ -7,20 +7,26 @@ mod app;
 mod arms;
 mod assets;
 mod controls;
+mod drawing;
+mod explanation;
 mod export;
 mod failure;
+mod filter_field;
 mod form;
 mod format;
 mod frame;
 mod lang;
 mod moment;
 mod pages;
+mod past;
 mod person;
 pub mod plots;
 mod preferences;
+mod sought;
 mod spark;
 mod summary;
 mod verdict;
+mod wording;
 
 use app::App;
 use axum::response::Redirect;
@@ -48,6 +54,10 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> 
         .route("/dashboard/experiments/{id}/delete", get(pages::delete).post(controls::delete))
         .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
         .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
+        .route("/dashboard/experiments/{id}/decisions", get(pages::of_experiment))
+        .route("/dashboard/decisions", get(pages::decisions))
+        .route("/dashboard/decisions/{decision}", get(pages::decision))
+        .route("/dashboard/decisions/{decision}/plots/draw", get(plots::draw))
         .route("/dashboard/assets/{file}", get(assets::serve))
         .route("/dashboard/{*rest}", any(pages::nowhere))
         .layer(middleware::from_fn_with_state(app.clone(), answer::finish))

@@ -73,6 +73,8 @@ pub struct FoundDecisions {
 pub struct LoggedDecision {
     /// As it was logged.
     pub record: DecisionRecord,
+    /// Index of its arm in the definition.
+    pub arm: usize,
     /// Whether it counts as a trial.
     pub trial: bool,
     /// Whether it counts as rewarded.

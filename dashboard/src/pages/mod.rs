@@ -2,11 +2,15 @@
 
 mod delete;
 pub(crate) mod edit;
+mod decision;
+mod decisions;
 mod experiment;
 mod experiments;
 mod stop;
 
 pub(crate) use delete::delete;
+pub(crate) use decision::{decision, find};
+pub(crate) use decisions::{decisions, of_experiment};
 pub(crate) use experiment::experiment;
 pub(crate) use experiments::experiments;
 pub(crate) use stop::stop;

@@ -2,11 +2,13 @@
 
 mod allocation;
 mod densities;
+mod draw;
 mod standalone;
 mod style;
 
 pub(crate) use allocation::allocation;
 pub(crate) use densities::densities;
+pub(crate) use draw::draw;
 pub use style::Style;
 
 use plotly::common::{Anchor, Font, Orientation};

@@ -259,6 +259,7 @@ fn logged(row: Row, experiment: &Experiment) -> Result<LoggedDecision> {
         source_of(row.source).ok_or_else(|| StoreError::Damaged(format!("source {} of a decision", row.source)))?;
     let features = row.features.as_deref().map(serde_json::from_str).transpose();
     Ok(LoggedDecision {
+        arm: index(row.arm),
         trial: row.counted_trial,
         rewarded: row.counted_reward,
         delay_ms: row.counted_delay,
