@@ -2,9 +2,11 @@
 
 mod experiment;
 mod experiments;
+mod sign_in;
 
 pub(crate) use experiment::experiment;
 pub(crate) use experiments::experiments;
+pub(crate) use sign_in::{enter, sign_in, sign_out};
 
 use crate::failure::Failure;
 use askama::Template;
