@@ -1,5 +1,6 @@
 //! What every handler has at hand.
 
+use crate::door::{Door, Entrance};
 use crate::failure::Failure;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -12,13 +13,14 @@ use store::{ExperimentRecord, Stores};
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) stores: Stores,
+    pub(crate) entrance: Arc<Entrance>,
     clock: Arc<dyn Clock>,
     pub(crate) notice: Option<Arc<str>>,
 }
 
 impl App {
-    pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> Self {
-        Self { stores, clock, notice: notice.map(Into::into) }
+    pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, door: Door) -> Self {
+        Self { stores, entrance: Arc::new(Entrance::new(door)), clock, notice: notice.map(Into::into) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -19,6 +19,10 @@ pub(crate) enum Failure {
     NoDecision(String),
     /// The reader may not do this.
     Forbidden,
+    /// The session ended, or never began.
+    SignedOut,
+    /// Asked for by a name that is not this machine's, while everyone on it is let in.
+    Elsewhere,
     /// A form that no page of ours sent, or that outlived its session.
     Stale,
     /// A form that cannot be read.
@@ -46,6 +50,14 @@ impl Failure {
         Self::Forbidden
     }
 
+    pub(crate) fn signed_out() -> Self {
+        Self::SignedOut
+    }
+
+    pub(crate) fn elsewhere() -> Self {
+        Self::Elsewhere
+    }
+
     pub(crate) fn stale() -> Self {
         Self::Stale
     }
@@ -67,7 +79,8 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoPage | Self::NoExperiment(_) | Self::NoDecision(_) => StatusCode::NOT_FOUND,
-            Self::Forbidden | Self::Stale => StatusCode::FORBIDDEN,
+            Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::Stale | Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -90,6 +103,14 @@ impl Failure {
             Self::Forbidden => (
                 lang.t("Not allowed"),
                 lang.say("You may look at this, not change it. Ask somebody who may edit for the role.", &[]),
+            ),
+            Self::SignedOut => (
+                lang.t("Signed out"),
+                lang.say("You are no longer signed in. Nothing was changed: sign in, and do it again.", &[]),
+            ),
+            Self::Elsewhere => (
+                lang.t("Wrong address"),
+                lang.say("Until somebody can sign in, this dashboard answers only to localhost. Open it as localhost or 127.0.0.1, or add a person with croupier people add.", &[]),
             ),
             Self::Stale => (
                 lang.t("Not sent"),

@@ -23,6 +23,7 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/experiments.toml"),
     include_str!("../locales/ja/decisions.toml"),
     include_str!("../locales/ja/decision.toml"),
+    include_str!("../locales/ja/sign-in.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {

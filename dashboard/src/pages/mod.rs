@@ -7,6 +7,7 @@ mod decisions;
 mod experiment;
 mod experiments;
 mod stop;
+mod sign_in;
 
 pub(crate) use delete::delete;
 pub(crate) use decision::{decision, find};
@@ -14,6 +15,7 @@ pub(crate) use decisions::{decisions, of_experiment};
 pub(crate) use experiment::experiment;
 pub(crate) use experiments::experiments;
 pub(crate) use stop::stop;
+pub(crate) use sign_in::{enter, sign_in, sign_out};
 
 use crate::failure::Failure;
 use askama::Template;
