@@ -55,10 +55,10 @@ pub use learn::{
     DelayCurve, Evidence, HourDelay, HourOutcome, WATCHED_SEGMENTS, candidate_decisions, delay_bucket, hour_of,
     overall, recompute, seen_decisions, segment_changes,
 };
-pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy};
+pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy, from_json};
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};
 pub use ratio::ratio_interval;
 pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
-pub use stopping::{StoppingAdvice, ValueRemaining, Verdict, advise};
+pub use stopping::{StoppingAdvice, ValueRemaining, Verdict, advise, verdict};
 pub use validate::{FieldError, MAX_ARMS, validate, validate_change};

@@ -1,6 +1,9 @@
 //! What every handler has at hand.
 
+use crate::estimates::Estimates;
 use crate::failure::Failure;
+use crate::plan::Plan;
+use crate::work::{Works, turn};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use bandit::Clock;
@@ -14,11 +17,15 @@ pub(crate) struct App {
     pub(crate) stores: Stores,
     clock: Arc<dyn Clock>,
     pub(crate) notice: Option<Arc<str>>,
+    pub(crate) estimates: Arc<Works<Estimates>>,
+    pub(crate) plans: Arc<Works<Plan>>,
 }
 
 impl App {
     pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> Self {
-        Self { stores, clock, notice: notice.map(Into::into) }
+        let turn = turn();
+        let (estimates, plans) = (Arc::new(Works::new(turn.clone())), Arc::new(Works::new(turn)));
+        Self { stores, clock, notice: notice.map(Into::into), estimates, plans }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

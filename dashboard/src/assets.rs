@@ -19,7 +19,11 @@ struct Asset {
 static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     let text = Bytes::from_static;
     [
-        asset("dashboard.css", "text/css", text(include_bytes!("../assets/dashboard.css"))),
+        asset(
+            "dashboard.css",
+            "text/css",
+            text(concat!(include_str!("../assets/dashboard.css"), include_str!("../assets/ask.css")).as_bytes()),
+        ),
         asset("dashboard.js", "text/javascript", text(include_bytes!("../assets/dashboard.js"))),
         asset("icon.svg", "image/svg+xml", text(include_bytes!("../assets/icon.svg"))),
         asset("plotly.js", "text/javascript", plotly()),

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Stale,
     /// A form that cannot be read.
     Form,
+    /// Too much is being computed.
+    Busy,
     /// Something of ours failed; it is logged.
     Internal,
 }
@@ -45,6 +47,10 @@ impl Failure {
         Self::Form
     }
 
+    pub(crate) fn busy() -> Self {
+        Self::Busy
+    }
+
     /// Logs a cause that its reader must not see.
     pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %cause, "a dashboard page failed");
@@ -56,6 +62,7 @@ impl Failure {
             Self::NoPage | Self::NoExperiment(_) => StatusCode::NOT_FOUND,
             Self::Forbidden | Self::Stale => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -80,6 +87,10 @@ impl Failure {
             Self::Form => (
                 lang.t("Not understood"),
                 lang.say("The form was not sent whole. Nothing was changed: go back and send it again.", &[]),
+            ),
+            Self::Busy => (
+                lang.t("Still computing"),
+                lang.say("The server has more to compute than it does at once. Reload this page in a moment.", &[]),
             ),
             Self::Internal => (
                 lang.t("This page failed"),

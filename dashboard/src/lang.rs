@@ -15,7 +15,12 @@ pub(crate) enum Lang {
 }
 
 /// One file for each page: English text to Japanese.
-const JAPANESE: &[&str] = &[include_str!("../locales/ja/frame.toml"), include_str!("../locales/ja/arms.toml")];
+const JAPANESE: &[&str] = &[
+    include_str!("../locales/ja/frame.toml"),
+    include_str!("../locales/ja/arms.toml"),
+    include_str!("../locales/ja/planner.toml"),
+    include_str!("../locales/ja/what_if.toml"),
+];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     let read = |file: &&str| toml::from_str::<HashMap<String, String>>(file);

@@ -6,6 +6,7 @@ mod answer;
 mod app;
 mod arms;
 mod assets;
+mod estimates;
 mod export;
 mod failure;
 mod format;
@@ -14,9 +15,12 @@ mod lang;
 mod moment;
 mod pages;
 mod person;
+mod plan;
 pub mod plots;
 mod preferences;
+mod said;
 mod verdict;
+mod work;
 
 use app::App;
 use axum::response::Redirect;
@@ -37,6 +41,11 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> 
         .route("/dashboard/experiments/{id}", get(pages::experiment))
         .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
         .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
+        .route("/dashboard/experiments/{id}/what-if", get(pages::what_if::what_if))
+        .route("/dashboard/experiments/{id}/plots/what-if", get(plots::forest))
+        .route("/dashboard/planner", get(pages::planner::planner))
+        .route("/dashboard/planner/plots/regret", get(plots::regret))
+        .route("/dashboard/planner/plots/decided", get(plots::decided))
         .route("/dashboard/assets/{file}", get(assets::serve))
         .route("/dashboard/{*rest}", any(pages::nowhere))
         .layer(middleware::from_fn_with_state(app.clone(), answer::finish))

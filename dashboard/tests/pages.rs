@@ -96,8 +96,11 @@ async fn every_number_equals_the_results() {
         assert_eq!(row.contains("leads"), arm.id == "b", "{row}");
     }
     for segment in &results.segments {
-        let table =
-            reply.body.split(&format!("<caption>Arms in segment <strong><bdi>{}</bdi>", segment.segment)).nth(1).unwrap();
+        let table = reply
+            .body
+            .split(&format!("<caption>Arms in segment <strong><bdi>{}</bdi>", segment.segment))
+            .nth(1)
+            .unwrap();
         for arm in &segment.arms {
             assert!(row(table, &format!("<span>{}<", arm.id)).contains(&exact(arm.p_best)));
         }

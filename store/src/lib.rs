@@ -28,6 +28,7 @@ mod runs;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 pub use assignments::{Assignments, Durable, Put};
 pub use error::{Result, StoreError};
@@ -42,6 +43,7 @@ pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes
 pub use posteriors::PosteriorSets;
 pub use results::{Detail, Examined, Group, Health, Holdout, Results, SegmentResult, results};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
+pub use trials::{Logged, Span, logged_trials};
 
 /// Tells the recorder what each metric of the stores means.
 pub fn describe_metrics() {

@@ -16,8 +16,8 @@ pub trait Outcomes: Send + Sync {
     /// The counts of one experiment, in order.
     async fn evidence(&self, experiment: &str) -> Result<Evidence>;
 
-    /// The trials of one experiment one by one, as they are counted.
-    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>>;
+    /// The trials of one experiment that were dealt from `from` on and before `until`, one by one, as they are counted.
+    async fn trials(&self, experiment: &str, from: Timestamp, until: Timestamp) -> Result<Vec<Trial>>;
 
     /// The same counts, made anew from the decisions and events: equal to [`Outcomes::evidence`] unless
     /// something is broken.

@@ -7,7 +7,7 @@ mod spec;
 mod top_two;
 
 pub use positions::ListPolicy;
-pub use spec::{OnChange, PolicyKind, PolicySpec, Pooling};
+pub use spec::{OnChange, PolicyKind, PolicySpec, Pooling, from_json};
 
 use crate::beta::Beta;
 use crate::compare::p_best;

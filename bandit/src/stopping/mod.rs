@@ -13,7 +13,7 @@
 mod rule;
 mod value;
 
-pub use rule::{StoppingAdvice, Verdict, advise};
+pub use rule::{StoppingAdvice, Verdict, advise, verdict};
 pub use value::ValueRemaining;
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod experiment;
 mod experiments;
+pub(crate) mod planner;
+pub(crate) mod what_if;
 
 pub(crate) use experiment::experiment;
 pub(crate) use experiments::experiments;
