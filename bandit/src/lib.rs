@@ -58,12 +58,12 @@ pub use learn::{
     DelayCurve, Evidence, HourDelay, HourOutcome, WATCHED_SEGMENTS, candidate_decisions, delay_bucket, hour_of,
     overall, recompute, seen_decisions, segment_changes,
 };
-pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy, Step};
+pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy, Step, from_json};
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};
 pub use ratio::ratio_interval;
 pub use results::{
     ArmResult, Judgement, Uplift, judge, segment_weights, summarise, summarise_judged, trials_by_segment,
 };
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
-pub use stopping::{Remaining, StoppingAdvice, ValueRemaining, Verdict, advise, value_remaining};
+pub use stopping::{Remaining, StoppingAdvice, ValueRemaining, Verdict, advise, value_remaining, verdict};
 pub use validate::{FieldError, MAX_ARMS, validate, validate_change};

@@ -22,6 +22,7 @@ const STYLES: &str = concat!(
     include_str!("../assets/form.css"),
     include_str!("../assets/list.css"),
     include_str!("../assets/decisions.css"),
+    include_str!("../assets/ask.css"),
     include_str!("../assets/door.css"),
 );
 

@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Form,
     /// It cannot be done as things stand: why.
     Conflict(String),
+    /// Too much is being computed.
+    Busy,
     /// Something of ours failed; it is logged.
     Internal,
 }
@@ -70,6 +72,10 @@ impl Failure {
         Self::Conflict(why.into())
     }
 
+    pub(crate) fn busy() -> Self {
+        Self::Busy
+    }
+
     /// Logs a cause that its reader must not see.
     pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %cause, "a dashboard page failed");
@@ -83,6 +89,7 @@ impl Failure {
             Self::Forbidden | Self::Stale | Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -123,6 +130,10 @@ impl Failure {
             Self::Conflict(why) => (
                 lang.t("Not done"),
                 lang.say("It cannot be done as things stand: {why}. Nothing was changed.", &[("why", why.as_str().into())]),
+            ),
+            Self::Busy => (
+                lang.t("Still computing"),
+                lang.say("The server has more to compute than it does at once. Reload this page in a moment.", &[]),
             ),
             Self::Internal => (
                 lang.t("This page failed"),

@@ -77,6 +77,11 @@ impl Num {
         Self::of(difference, percent(difference, digits(difference)) + " pp")
     }
 
+    /// An amount that need not be whole: 12.3, 1,234
+    pub(crate) fn amount(x: f64) -> Self {
+        Self::of(x, grouped(&format!("{x:.*}", usize::from(x.abs() < 99.95))))
+    }
+
     /// A relative difference: +21.0%
     pub(crate) fn change(ratio: f64) -> Self {
         // Without successes of the control there is no bound worth its digits.
@@ -136,6 +141,7 @@ mod tests {
         assert_eq!((Num::share(1.0).text, Num::share(0.99999).text), ("100.0%".into(), ">99.9%".into()));
         assert_eq!((Num::share(0.0).text, Num::share(0.0001).text), ("0.0%".into(), "<0.1%".into()));
         assert_eq!(Num::share(0.0001).to_string(), r#"<data value="0.0001">&lt;0.1%</data>"#);
+        assert_eq!((Num::amount(12.34).text, Num::amount(-1234.4).text), ("12.3".into(), "−1,234".into()));
         assert_eq!(Num::points(0.0004).text, "0.0400 pp");
     }
 

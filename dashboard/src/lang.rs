@@ -24,6 +24,8 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/decisions.toml"),
     include_str!("../locales/ja/decision.toml"),
     include_str!("../locales/ja/sign-in.toml"),
+    include_str!("../locales/ja/planner.toml"),
+    include_str!("../locales/ja/what_if.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {

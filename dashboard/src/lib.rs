@@ -9,6 +9,7 @@ mod assets;
 mod controls;
 mod door;
 mod drawing;
+mod estimates;
 mod explanation;
 mod export;
 mod failure;
@@ -21,13 +22,16 @@ mod moment;
 mod pages;
 mod past;
 mod person;
+mod plan;
 pub mod plots;
 mod preferences;
+mod said;
 mod sought;
 mod spark;
 mod summary;
 mod verdict;
 mod wording;
+mod work;
 
 pub use door::{Door, Identity, PasswordError, hash_password};
 
@@ -65,6 +69,11 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, doo
         .route("/dashboard/decisions", get(pages::decisions))
         .route("/dashboard/decisions/{decision}", get(pages::decision))
         .route("/dashboard/decisions/{decision}/plots/draw", get(plots::draw))
+        .route("/dashboard/experiments/{id}/what-if", get(pages::what_if::what_if))
+        .route("/dashboard/experiments/{id}/plots/what-if", get(plots::forest))
+        .route("/dashboard/planner", get(pages::planner::planner))
+        .route("/dashboard/planner/plots/regret", get(plots::regret))
+        .route("/dashboard/planner/plots/decided", get(plots::decided))
         .route("/dashboard/{*rest}", any(pages::nowhere))
         .layer(middleware::from_fn(door::guard))
         .route("/dashboard/assets/{file}", get(assets::serve))

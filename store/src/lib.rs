@@ -34,6 +34,7 @@ mod search;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 pub use assignments::{Assignments, Durable, Put};
 pub use decisions::{
@@ -58,6 +59,7 @@ pub use results::{
 };
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
+pub use trials::{Logged, Span, logged_trials};
 
 /// Tells the recorder what each metric of the stores means.
 pub fn describe_metrics() {

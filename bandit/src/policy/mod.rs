@@ -8,7 +8,7 @@ mod step;
 mod top_two;
 
 pub use positions::ListPolicy;
-pub use spec::{OnChange, PolicyKind, PolicySpec, Pooling};
+pub use spec::{OnChange, PolicyKind, PolicySpec, Pooling, from_json};
 pub use step::Step;
 
 use crate::beta::Beta;

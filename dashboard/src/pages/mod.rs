@@ -8,6 +8,8 @@ mod experiment;
 mod experiments;
 mod stop;
 mod sign_in;
+pub(crate) mod planner;
+pub(crate) mod what_if;
 
 pub(crate) use delete::delete;
 pub(crate) use decision::{decision, find};

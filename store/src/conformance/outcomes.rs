@@ -7,6 +7,7 @@ use crate::{DayTraffic, Import, ImportOutcome, Ingest, Ingested, Outcomes, Store
 use bandit::{
     ContextOutcome, DecisionRecord, Evidence, Experiment, HourDelay, HourOutcome, Source, UserEventKind, hour_of,
 };
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 async fn begin(place: &impl Place, id: &str, more: &str) -> (Stores, Experiment) {
@@ -74,7 +75,7 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
                 assert_eq!(totals, added_up(&expected, since), "seed {seed}, batch {n}, since {since}");
             }
             assert_traffic(&*stores.outcomes, &e.id, &expected, &format!("seed {seed}, batch {n}")).await;
-            let trials = stores.outcomes.trials(&e.id).await.unwrap();
+            let trials = stores.outcomes.trials(&e.id, Timestamp::MIN, Timestamp::MAX).await.unwrap();
             assert!(trials.is_sorted_by_key(|t| t.at), "seed {seed}, batch {n}: trials are in order of time");
             let one = |t: &Trial| ((hour_of(t.at), t.segment.clone(), t.arm), (1, u64::from(t.rewarded)));
             let all = |o: &HourOutcome| ((o.hour, o.segment.clone(), o.arm), (o.trials, o.rewards));
@@ -83,13 +84,18 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
                 summed(expected.outcomes.iter().map(all)),
                 "seed {seed}, batch {n}, one by one"
             );
+            let middle = trials.get(trials.len() / 2).map_or(Timestamp::MIN, |t| t.at);
+            let before = stores.outcomes.trials(&e.id, Timestamp::MIN, middle).await.unwrap();
+            let after = stores.outcomes.trials(&e.id, middle, Timestamp::MAX).await.unwrap();
+            assert!(before.iter().all(|t| t.at < middle) && after.iter().all(|t| t.at >= middle), "seed {seed}");
+            assert_eq!([before, after].concat(), trials, "seed {seed}, batch {n}, in two parts");
         }
     }
     assert_eq!(stores.outcomes.dead_letters(1).await.unwrap(), []);
     assert_eq!(stores.outcomes.evidence("none").await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.recount("none").await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.totals("none", 0).await.unwrap(), Evidence::default());
-    assert_eq!(stores.outcomes.trials("none").await.unwrap(), []);
+    assert_eq!(stores.outcomes.trials("none", Timestamp::MIN, Timestamp::MAX).await.unwrap(), []);
 }
 
 /// Asserts that the counts by day are the sums of an experiment's counts.

@@ -9,6 +9,7 @@ use crate::{DayTraffic, DeadLetter, Import, ImportOutcome, Ingest, Ingested, Out
 use async_trait::async_trait;
 use bandit::{CLOCK_SKEW, ContextOutcome, Evidence, Experiment, HourDelay, HourOutcome};
 use futures::{Stream, TryStreamExt};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sqlx::AssertSqlSafe;
@@ -117,15 +118,17 @@ impl Outcomes for Database {
         self.daily_traffic(experiments).await
     }
 
-    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>> {
+    async fn trials(&self, experiment: &str, from: Timestamp, until: Timestamp) -> Result<Vec<Trial>> {
         let rows: Vec<TrialRow> = on!(self.pool(), db => {
             sqlx::query_as(
                 "SELECT d.at, s.segment, CAST(d.arm AS BIGINT) AS arm, d.propensity, d.counted_reward AS rewarded
                  FROM decisions d JOIN experiments e ON e.num = d.experiment JOIN segments s ON s.num = d.segment
-                 WHERE e.id = $1 AND d.counted_trial
+                 WHERE e.id = $1 AND d.counted_trial AND d.at >= $2 AND d.at < $3
                  ORDER BY d.at, d.id",
             )
             .bind(&*storable(experiment))
+            .bind(from.as_millisecond())
+            .bind(until.as_millisecond())
             .fetch_all(db)
             .await?
         });
