@@ -69,7 +69,7 @@ impl Frame {
     }
 
     /// A parameter of the page's address.
-    pub(crate) fn query(&self, name: &str) -> Option<String> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         crate::address::pairs(&self.uri).into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 

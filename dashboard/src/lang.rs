@@ -125,7 +125,7 @@ impl Thing<'_> {
 }
 
 fn escape(out: &mut String, text: &str) {
-    drop(write!(
+    let _ = write!(
         out,
         "{}",
         askama::filters::escape(text, askama::filters::Html).map_or_else(|_| String::new(), |safe| safe.to_string())

@@ -129,7 +129,7 @@ async fn history_is_what_results_said_when_it_was_published() {
         let gain = last.gain.unwrap();
         let (trials, rewards) = published[5].arms.iter().fold((0, 0), |(t, r), a| (t + a.trials, r + a.rewards));
         assert_eq!((gain.trials, gain.rewards, last.propensities.iter().sum::<u64>()), (trials, rewards, trials));
-        let log = world.stores.outcomes.trials("e").await.unwrap();
+        let log = world.stores.outcomes.trials("e", jiff::Timestamp::MIN, jiff::Timestamp::MAX).await.unwrap();
         let weight = |p: f64| 0.5 / p;
         let value = log.iter().filter(|t| t.rewarded).map(|t| weight(t.propensity)).sum::<f64>()
             / log.iter().map(|t| weight(t.propensity)).sum::<f64>();

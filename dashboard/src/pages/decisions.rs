@@ -1,7 +1,7 @@
 //! Decisions as they come in, and the search for some of them.
 
-use crate::address::host;
 use super::html;
+use crate::address::host;
 use crate::app::{App, Found};
 use crate::export::{Sheet, Wanted};
 use crate::failure::Failure;

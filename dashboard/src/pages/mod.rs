@@ -1,23 +1,23 @@
 //! The pages.
 
-mod delete;
-pub(crate) mod edit;
 mod decision;
 mod decisions;
+mod delete;
+pub(crate) mod edit;
 mod experiment;
 mod experiments;
-mod stop;
-mod sign_in;
 pub(crate) mod planner;
+mod sign_in;
+mod stop;
 pub(crate) mod what_if;
 
-pub(crate) use delete::delete;
 pub(crate) use decision::{decision, find};
 pub(crate) use decisions::{decisions, of_experiment};
+pub(crate) use delete::delete;
 pub(crate) use experiment::experiment;
 pub(crate) use experiments::experiments;
-pub(crate) use stop::stop;
 pub(crate) use sign_in::{enter, sign_in, sign_out};
+pub(crate) use stop::stop;
 
 use crate::failure::Failure;
 use askama::Template;
