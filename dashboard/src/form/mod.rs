@@ -132,6 +132,10 @@ impl Form {
                 for (part, kind) in g.parts {
                     read(&mut row, part, at(g.name, i, part), *kind);
                 }
+                // Of a prior both parts are given, or none.
+                if let Some(Value::Object(prior)) = row.get_mut("prior") {
+                    ["alpha", "beta"].map(|part| drop(prior.entry(part).or_insert_with(|| 1.into())));
+                }
                 rows.push(row.into());
             }
             if !rows.is_empty() || g.name == "arms" {
