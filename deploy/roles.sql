@@ -14,9 +14,11 @@ GRANT SELECT ON experiments, audit, segments, outcomes, imports, update_runs, ke
 GRANT INSERT ON experiments, audit, update_runs TO croupier_api;
 GRANT UPDATE, DELETE ON experiments TO croupier_api;
 
--- The dashboard only looks; keys is where it finds the hash of the password it is given.
+-- The dashboard looks, and lets people in.
 GRANT SELECT ON experiments, audit, segments, outcomes, update_runs, keys, _sqlx_migrations
     TO croupier_dashboard;
+GRANT SELECT ON people TO croupier_dashboard;
+GRANT SELECT, INSERT, UPDATE, DELETE ON sessions TO croupier_dashboard;
 
 -- The updater fills the large tables. Only a table's owner may make and drop its partitions, so it owns those that are
 -- partitioned, and makes new ones in the schema. It does not change experiments, the audit log or keys.
@@ -25,6 +27,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO croupier_updater;
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO croupier_updater;
 REVOKE INSERT, UPDATE, DELETE ON experiments, audit, keys, imports, _sqlx_migrations
     FROM croupier_updater;
+REVOKE ALL ON people, sessions FROM croupier_updater;
 
 DO $$
 DECLARE

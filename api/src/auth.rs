@@ -4,11 +4,10 @@ use crate::app::App;
 use crate::problem::Problem;
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use base64::prelude::{BASE64_STANDARD, Engine};
 use rand::TryRng;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
@@ -68,12 +67,8 @@ impl Access {
                 let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(secret_of);
                 let in_url = header.is_none() && needed == Scope::Decide;
                 let given = if in_url { key_of(uri) } else { header };
-                let missing = || {
-                    Problem::new(
-                        StatusCode::UNAUTHORIZED,
-                        "a key is needed: send 'Authorization: Bearer KEY', or open the dashboard with the key as password",
-                    )
-                };
+                let missing =
+                    || Problem::new(StatusCode::UNAUTHORIZED, "a key is needed: send 'Authorization: Bearer KEY'");
                 let hash = hash_secret(&given.ok_or_else(missing)?);
                 // All are compared, each in constant time, so that timing tells nothing of which came close.
                 let valid = valid.load();
@@ -153,29 +148,6 @@ pub fn new_secret() -> Result<String, String> {
 
 pub(crate) async fn admin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     guard(&app.config.access, request, next).await
-}
-
-/// Guards pages that people open in a browser: the key is the password of Basic authentication, under any name. It is
-/// for reading only, since browsers send such a password along with what other sites make them send.
-pub async fn people(State(access): State<Access>, mut request: Request, next: Next) -> Response {
-    if let Some(password) = password_of(request.headers())
-        && let Ok(bearer) = HeaderValue::from_str(&format!("Bearer {password}"))
-    {
-        request.headers_mut().insert(AUTHORIZATION, bearer);
-    }
-    let mut response = guard(&access, request, next).await;
-    if response.status() == StatusCode::UNAUTHORIZED {
-        response
-            .headers_mut()
-            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"croupier\", charset=\"UTF-8\""));
-    }
-    response
-}
-
-fn password_of(headers: &HeaderMap) -> Option<String> {
-    let (scheme, value) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| BASE64_STANDARD.decode(value.trim()).ok())??;
-    String::from_utf8(decoded).ok()?.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 async fn guard(access: &Access, mut request: Request, next: Next) -> Response {

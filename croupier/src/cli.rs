@@ -4,7 +4,7 @@ use crate::evaluate::{EvaluateArgs, EvaluateError};
 use crate::import::{ImportArgs, ImportError};
 use crate::settings::{SettingArgs, Settings};
 use crate::simulate::{SimulateArgs, SimulateError};
-use crate::{admin, demo, evaluate, import, keys, serve, simulate};
+use crate::{admin, demo, evaluate, import, keys, people, serve, simulate};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -43,6 +43,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Who may sign in to the dashboard
+    #[command(subcommand)]
+    People(people::PeopleCommand),
     /// Load a historic log of decisions and rewards
     Import(ImportArgs),
     /// Estimate what other policies would have earned, from a log
@@ -143,6 +146,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Updater { once: true } => serve::update_once(&settings).await,
         Command::Dashboard => serve::run(&settings, serve::Roles::DASHBOARD).await,
         Command::Keys(command) => keys::run(command, &settings).await,
+        Command::People(command) => people::run(command, &settings).await,
         Command::Admin(command) => admin::run(command, &settings).await,
         Command::Import(args) => {
             let stores = store::open_database(&settings.locations).await?;

@@ -7,9 +7,11 @@ mod demo;
 pub mod evaluate;
 pub mod import;
 mod keys;
+mod people;
 mod rule;
 mod serve;
 mod settings;
 pub mod simulate;
+mod trusted;
 
 pub use cli::{Failure, run};

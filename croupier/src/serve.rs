@@ -6,11 +6,11 @@ use crate::settings::Settings;
 use api::{Access, App, Config};
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use bandit::Clock;
+use dashboard::{Door, Identity};
 use jiff::SignedDuration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::TryRng;
@@ -31,8 +31,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Steps of priority below requests.
 const BACKGROUND: i32 = 10;
-/// How often keys are looked up again.
-const KEYS: Duration = Duration::from_secs(1);
 /// Bounds in seconds of the histogram of times.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
@@ -61,7 +59,6 @@ pub(crate) struct Server {
     listener: Option<TcpListener>,
     recorder: PrometheusHandle,
     updater: updater::Config,
-    access: Access,
 }
 
 impl Server {
@@ -83,24 +80,23 @@ impl Server {
             let config = Config {
                 cached_assignments: settings.cached_assignments,
                 store_timeout: settings.decide_timeout,
-                access: access.clone(),
+                access,
             };
             let opened = App::new(stores.clone(), clock.clone(), config, recorder.clone()).await?;
             router = router.merge(api::router(opened.clone()));
             app = Some(opened);
         }
         if roles.dashboard {
-            let pages = dashboard::router(stores.clone(), clock.clone(), notice);
-            access.refresh(&*stores.keys).await?;
+            let pages = dashboard::router(stores.clone(), clock.clone(), notice, door(settings));
             router = router.route("/", get(|| async { Redirect::temporary("/dashboard") }));
-            router = router.merge(pages.layer(from_fn_with_state(access.clone(), api::people)));
+            router = router.merge(pages);
         }
         if roles.dashboard && !roles.api {
             router = router.route("/healthz", get(|| async { "alive" })).merge(readiness(stores.clone()));
         }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };
         let updater = updater_config(settings)?;
-        Ok(Self { stores, clock, roles, router, app, listener, recorder, updater, access })
+        Ok(Self { stores, clock, roles, router, app, listener, recorder, updater })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
@@ -115,10 +111,7 @@ impl Server {
     /// Works until `stop` becomes true: requests end first, then the updater. An updater that ends by itself ends the
     /// process, so that whoever watches it can start it again.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<(), Failure> {
-        let refreshing = self.app.map_or_else(
-            || tokio::spawn(keep_keys_fresh(self.access, self.stores.clone())),
-            |app| tokio::spawn(app.keep_fresh()),
-        );
+        let refreshing = self.app.map(|app| tokio::spawn(app.keep_fresh()));
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
         let updater = Updater::new(self.stores.clone(), self.clock, self.updater);
@@ -140,7 +133,8 @@ impl Server {
                     // Small answers must not wait for a full packet; without it they are only slower.
                     let _ = tcp.set_nodelay(true);
                 });
-                let serving = axum::serve(listener, self.router).with_graceful_shutdown(told);
+                let serving = axum::serve(listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
+                    .with_graceful_shutdown(told);
                 let mut late = stop.clone();
                 let too_late = async move {
                     drop(late.wait_for(|s| *s).await);
@@ -162,7 +156,9 @@ impl Server {
             let _ = stop_updater.send(true);
             updater.await.flatten().map_err(|e| Failure::Failed(format!("the updater broke off: {e}")))?;
         }
-        refreshing.abort();
+        if let Some(refreshing) = refreshing {
+            refreshing.abort();
+        }
         upkeep.abort();
         self.stores.events.close().await;
         Ok(())
@@ -264,6 +260,18 @@ async fn access(listen: SocketAddr, listens: bool, stores: &Stores) -> Result<Ac
     Ok(Access::keys())
 }
 
+/// How people come in to the dashboard. Sessions last by the system's clock, also in the demo.
+fn door(settings: &Settings) -> Door {
+    let trusted = settings.trusted.clone();
+    let (editors, others) = (trusted.editors, trusted.others);
+    Door {
+        loopback: settings.listen.ip().is_loopback(),
+        proxies: trusted.proxies,
+        identity: trusted.header.map(|header| Identity { header, editors, others }),
+        clock: Arc::new(SystemClock),
+    }
+}
+
 async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(listen).await.map_err(|e| {
         Failure::unusable("listen", &listen.to_string(), &format!("the port cannot be opened ({e}): choose another"))
@@ -292,17 +300,6 @@ fn yield_to_requests() {
 fn ended_early(ended: Result<Result<(), JoinError>, JoinError>) -> Failure {
     let why = ended.flatten().err().map_or_else(String::new, |e| format!(": {e}"));
     Failure::Failed(format!("the updater ended by itself{why}"))
-}
-
-/// A process without an API looks itself whether keys were made or revoked.
-async fn keep_keys_fresh(access: Access, stores: Stores) {
-    let mut ticks = tokio::time::interval(KEYS);
-    loop {
-        ticks.tick().await;
-        if let Err(e) = access.refresh(&*stores.keys).await {
-            tracing::error!("keys cannot be read, those known before stay valid: {e}");
-        }
-    }
 }
 
 async fn keep_up(recorder: PrometheusHandle) {

@@ -1,6 +1,7 @@
 //! Settings: flags, then variables, then the file, then the defaults that are compiled in.
 
 use crate::cli::Failure;
+use crate::trusted::Trusted;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -58,13 +59,25 @@ pub(crate) struct SettingArgs {
     /// Milliseconds a decision waits for its stores before it falls back to its draw [default: 1000]
     #[arg(long, global = true, env = "CROUPIER_DECIDE_TIMEOUT_MS", value_name = "MS")]
     decide_timeout_ms: Option<String>,
+    /// Proxies in front of the dashboard, as 10.0.0.7,10.1.0.0/16: they say where a request came from [default: none]
+    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_PROXIES", value_name = "ADDRESSES")]
+    dashboard_trusted_proxies: Option<String>,
+    /// Header in which those proxies name people, who need no password then [default: none]
+    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_HEADER", value_name = "HEADER")]
+    dashboard_trusted_header: Option<String>,
+    /// What people may do whom a proxy names: viewer or editor [default: viewer]
+    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_ROLE", value_name = "ROLE")]
+    dashboard_trusted_role: Option<String>,
+    /// Those of them who are editors [default: none]
+    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_EDITORS", value_name = "NAMES")]
+    dashboard_trusted_editors: Option<String>,
     /// What is logged: error, warn, info, debug or a filter [default: info]
     #[arg(long, global = true, env = "CROUPIER_LOG", value_name = "FILTER")]
     log: Option<String>,
 }
 
 impl SettingArgs {
-    fn given(&self) -> [(&'static str, &Option<String>); 13] {
+    fn given(&self) -> [(&'static str, &Option<String>); 17] {
         [
             ("data", &self.data),
             ("state", &self.state),
@@ -78,6 +91,10 @@ impl SettingArgs {
             ("interval_minutes", &self.interval_minutes),
             ("cached_assignments", &self.cached_assignments),
             ("decide_timeout_ms", &self.decide_timeout_ms),
+            ("dashboard.trusted_proxies", &self.dashboard_trusted_proxies),
+            ("dashboard.trusted_header", &self.dashboard_trusted_header),
+            ("dashboard.trusted_role", &self.dashboard_trusted_role),
+            ("dashboard.trusted_editors", &self.dashboard_trusted_editors),
             ("log", &self.log),
         ]
     }
@@ -106,6 +123,7 @@ pub(crate) struct Settings {
     pub(crate) retention_days: u32,
     pub(crate) cached_assignments: usize,
     pub(crate) decide_timeout: Duration,
+    pub(crate) trusted: Trusted,
     pub(crate) log: String,
 }
 
@@ -184,12 +202,13 @@ impl Settings {
                 "must be 1 to 60000",
                 |n| (1..=60_000).contains(n),
             )?),
+            trusted: Trusted::check(values)?,
             log: text("log"),
         })
     }
 }
 
-fn parse<T: FromStr>(name: &str, value: &str, may_be: &str, ok: impl Fn(&T) -> bool) -> Result<T, Failure> {
+pub(crate) fn parse<T: FromStr>(name: &str, value: &str, may_be: &str, ok: impl Fn(&T) -> bool) -> Result<T, Failure> {
     value.parse().ok().filter(ok).ok_or_else(|| Failure::unusable(name, value, may_be))
 }
 
@@ -198,20 +217,28 @@ fn emulator(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|address| !address.is_empty())
 }
 
-/// A file's settings as text, whatever their type.
+/// A file's settings as text, whatever their type: those of a table with its name before them, lists with commas.
 fn table(text: &str, file: &str) -> Result<BTreeMap<String, String>, Failure> {
     let table: toml::Table = toml::from_str(text).map_err(|e| {
         let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].lines().count().max(1));
         Failure::unusable("config", file, &format!("line {line}: {}", e.message()))
     })?;
-    let plain = |(name, value): (String, toml::Value)| {
-        let value = match value {
-            toml::Value::String(s) => s,
-            other => other.to_string(),
-        };
-        (name, value)
-    };
-    Ok(table.into_iter().map(plain).collect())
+    let mut all = BTreeMap::new();
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(inner) => all.extend(inner.iter().map(|(key, v)| (format!("{name}.{key}"), plain(v)))),
+            other => drop(all.insert(name, plain(&other))),
+        }
+    }
+    Ok(all)
+}
+
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -237,11 +264,32 @@ mod tests {
             ("spool_mb", "0"),
             ("retention_days", "1"),
             ("data", ""),
+            ("dashboard.trusted_proxies", "everyone"),
+            ("dashboard.trusted_proxies", "0.0.0.0/0"),
+            ("dashboard.trusted_header", "a b"),
+            ("dashboard.trusted_role", "root"),
         ] {
             let mut values = table(DEFAULTS, "defaults").unwrap();
             values.insert(name.into(), value.into());
             let line = Settings::check(&values).unwrap_err().to_string();
             assert!(line.starts_with(&format!("{name} = '{value}': must be ")) && !line.contains('\n'), "{line}");
         }
+    }
+
+    #[test]
+    fn a_header_is_trusted_from_named_proxies_alone() {
+        let of = |text: &str| {
+            let mut values = table(DEFAULTS, "defaults").unwrap();
+            values.extend(table(text, "test").unwrap());
+            Settings::check(&values).map(|s| s.trusted)
+        };
+        let without = of("dashboard.trusted_header = 'X-Email'").unwrap_err().to_string();
+        assert!(without.starts_with("dashboard.trusted_proxies = '': must be "), "{without}");
+        let trusted = of("[dashboard]\ntrusted_header = 'X-Email'\ntrusted_proxies = ['10.0.0.7', '10.1.0.0/16']\n\
+                          trusted_editors = 'a@b, c@d'");
+        let trusted = trusted.unwrap();
+        assert_eq!(trusted.header.unwrap(), "x-email");
+        assert_eq!(trusted.proxies, ["10.0.0.7/32".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
+        assert_eq!((trusted.editors.len(), trusted.others), (2, store::Role::Viewer));
     }
 }

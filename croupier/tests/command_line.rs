@@ -3,6 +3,8 @@
 
 mod support;
 
+use reqwest::Client;
+use std::path::Path;
 use support::{Server, croupier, finish};
 
 #[test]
@@ -14,6 +16,7 @@ fn help_names_flags_variables_and_file() {
         "serve",
         "updater",
         "keys",
+        "people",
         "import",
         "evaluate",
         "--listen",
@@ -117,14 +120,90 @@ async fn keys_are_shown_once_and_open_a_public_address() {
         }
         request.send().await.unwrap().status().as_u16()
     };
-    for path in ["/v1/experiments", "/dashboard"] {
-        assert_eq!((status(path, None).await, status(path, Some(secret.trim())).await), (401, 200), "{path}");
-    }
-    let basic =
-        server.client.get(format!("{base}/dashboard")).basic_auth("me", Some(secret.trim())).send().await.unwrap();
-    assert_eq!(basic.status(), 200, "a browser asks for a name and a password");
+    let path = "/v1/experiments";
+    assert_eq!((status(path, None).await, status(path, Some(secret.trim())).await), (401, 200));
     assert_eq!(keys(&["revoke", "1"]).0, 0);
     assert_eq!((keys(&["revoke", "9"]).0, keys(&["create", "--scope", "root", "--name", "x"]).0), (1, 2));
+    server.stop();
+}
+
+/// `croupier people` with this on its standard input.
+fn people(data: &Path, args: &[&str], input: &str) -> (i32, String, String) {
+    let file = data.join("input");
+    std::fs::write(&file, input).unwrap();
+    let mut command = croupier(&["people", "--data", &data.display().to_string()]);
+    command.args(args).stdin(std::fs::File::open(file).unwrap());
+    finish(command)
+}
+
+#[tokio::test]
+async fn people_sign_in_where_others_reach_the_dashboard() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    assert_eq!(finish(croupier(&["keys", "--data", &data, "create", "--scope", "admin", "--name", "ops"])).0, 0);
+    let server = Server::start(dir.path(), &["--listen", "0.0.0.0:0"]);
+    let base = server.base.replace("0.0.0.0", "127.0.0.1");
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let get = async |path: &str, cookie: &str| {
+        client.get(format!("{base}{path}")).header("cookie", cookie).send().await.unwrap()
+    };
+    let to = get("/dashboard", "").await;
+    assert_eq!(
+        (to.status(), &to.headers()["location"]),
+        (303.try_into().unwrap(), "/dashboard/sign-in?next=%2Fdashboard")
+    );
+    let nobody = get("/dashboard/sign-in", "").await.text().await.unwrap();
+    assert!(nobody.contains("croupier people add --name NAME --role editor"));
+
+    let add = ["add", "--name", "Ann", "--role", "viewer"];
+    let (code, _, err) = people(dir.path(), &add, "too short\n");
+    assert!(code == 2 && err.contains("password: must have 12") && !err.contains("too short"), "{err}");
+    let (code, out, err) = people(dir.path(), &add, "a long enough one\n");
+    assert_eq!((code, out.as_str()), (0, "'Ann' may sign in as viewer\n"), "{err}");
+    assert_eq!(people(dir.path(), &add, "another long one\n").0, 1, "the name is taken");
+    assert_eq!(people(dir.path(), &["add", "--name", "Ann", "--role", "admin"], "").0, 2);
+    assert_eq!(people(dir.path(), &["role", "Ann", "editor"], "").0, 0);
+    let (_, list, _) = people(dir.path(), &["list"], "");
+    assert!(list.contains("editor") && list.contains("Ann") && !list.contains("argon2"), "{list}");
+    assert_eq!(people(dir.path(), &["disable", "Nobody"], "").0, 1);
+
+    let sign_in = async |password: &str| {
+        let form = get("/dashboard/sign-in", "").await;
+        let cookie = form.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let csrf = cookie.split_once('=').unwrap().1.to_owned();
+        let fields = format!("csrf={csrf}&name=Ann&password={}&next=/dashboard", password.replace(' ', "+"));
+        let request = client.post(format!("{base}/dashboard/sign-in")).header("cookie", cookie).body(fields);
+        let reply = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+        let session =
+            reply.headers().get("set-cookie").map(|c| c.to_str().unwrap().split(';').next().unwrap().to_owned());
+        (reply.status().as_u16(), session.unwrap_or_default())
+    };
+    assert_eq!(sign_in("a long enough two").await, (401, String::new()));
+    let (status, session) = sign_in("a long enough one").await;
+    assert!(status == 303 && session.starts_with("croupier_session="), "{session}");
+    let page = get("/dashboard", &session).await;
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains("<bdi>Ann</bdi>"));
+    assert_eq!(people(dir.path(), &["password", "Ann"], "yet another one\n").0, 0);
+    assert_eq!(get("/dashboard", &session).await.status(), 303, "sessions end with the password");
+    let (status, session) = sign_in("yet another one").await;
+    assert_eq!((status, get("/dashboard", &session).await.status().as_u16()), (303, 200));
+    assert_eq!(people(dir.path(), &["disable", "Ann"], "").0, 0);
+    assert_eq!(get("/dashboard", &session).await.status(), 303);
+    assert_eq!(sign_in("yet another one").await, (401, String::new()));
+    assert_eq!(people(dir.path(), &["enable", "Ann"], "").0, 0);
+    assert_eq!(get("/dashboard", &session).await.status(), 303, "none comes back");
+    assert_eq!(sign_in("yet another one").await.0, 303);
+    server.stop();
+
+    // On a loopback address nobody is let in without it either, once somebody is there.
+    let server = Server::start(dir.path(), &[]);
+    assert_eq!(client.get(format!("{}/dashboard", server.base)).send().await.unwrap().status(), 303);
+    assert_eq!(
+        server.get("/v1/experiments").await["experiments"],
+        serde_json::json!([]),
+        "the API asks for no key there"
+    );
     server.stop();
 }
 

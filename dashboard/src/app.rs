@@ -1,6 +1,10 @@
 //! What every handler has at hand.
 
+use crate::door::{Door, Entrance};
+use crate::estimates::Estimates;
 use crate::failure::Failure;
+use crate::plan::Plan;
+use crate::work::{Works, turn};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use bandit::Clock;
@@ -12,13 +16,19 @@ use store::{ExperimentRecord, Stores};
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) stores: Stores,
+    pub(crate) entrance: Arc<Entrance>,
     clock: Arc<dyn Clock>,
     pub(crate) notice: Option<Arc<str>>,
+    pub(crate) estimates: Arc<Works<Estimates>>,
+    pub(crate) plans: Arc<Works<Plan>>,
 }
 
 impl App {
-    pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> Self {
-        Self { stores, clock, notice: notice.map(Into::into) }
+    pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, door: Door) -> Self {
+        let turn = turn();
+        let (estimates, plans) = (Arc::new(Works::new(turn.clone())), Arc::new(Works::new(turn)));
+        let entrance = Arc::new(Entrance::new(door));
+        Self { stores, entrance, clock, notice: notice.map(Into::into), estimates, plans }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -75,7 +75,7 @@ pub(crate) async fn update(State(app): State<App>, Found(record): Found, Posted(
 
 /// What the page that somebody comes back to says.
 pub(crate) fn said(frame: &Frame) -> Option<&'static str> {
-    Some(match frame.query("done")?.as_str() {
+    Some(match frame.parameter("done")?.as_str() {
         "created" => frame.t("Created as a draft. Everyone gets the control until you start it."),
         "changed" => frame.t("Saved. New decisions follow the new definition within a second."),
         "started" => frame.t("Started. Arms are dealt within a second."),

@@ -15,14 +15,22 @@ pub(crate) enum Failure {
     NoPage,
     /// There is no such experiment.
     NoExperiment(String),
+    /// There is no such decision.
+    NoDecision(String),
     /// The reader may not do this.
     Forbidden,
+    /// The session ended, or never began.
+    SignedOut,
+    /// Asked for by a name that is not this machine's, while everyone on it is let in.
+    Elsewhere,
     /// A form that no page of ours sent, or that outlived its session.
     Stale,
     /// A form that cannot be read.
     Form,
     /// It cannot be done as things stand: why.
     Conflict(String),
+    /// Too much is being computed.
+    Busy,
     /// Something of ours failed; it is logged.
     Internal,
 }
@@ -36,8 +44,20 @@ impl Failure {
         Self::NoExperiment(id.into())
     }
 
+    pub(crate) fn decision(id: &str) -> Self {
+        Self::NoDecision(id.into())
+    }
+
     pub(crate) fn forbidden() -> Self {
         Self::Forbidden
+    }
+
+    pub(crate) fn signed_out() -> Self {
+        Self::SignedOut
+    }
+
+    pub(crate) fn elsewhere() -> Self {
+        Self::Elsewhere
     }
 
     pub(crate) fn stale() -> Self {
@@ -52,6 +72,10 @@ impl Failure {
         Self::Conflict(why.into())
     }
 
+    pub(crate) fn busy() -> Self {
+        Self::Busy
+    }
+
     /// Logs a cause that its reader must not see.
     pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %cause, "a dashboard page failed");
@@ -60,10 +84,12 @@ impl Failure {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoPage | Self::NoExperiment(_) => StatusCode::NOT_FOUND,
-            Self::Forbidden | Self::Stale => StatusCode::FORBIDDEN,
+            Self::NoPage | Self::NoExperiment(_) | Self::NoDecision(_) => StatusCode::NOT_FOUND,
+            Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::Stale | Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -77,9 +103,21 @@ impl Failure {
                 lang.t("Not found"),
                 lang.say("There is no experiment {id}. It may have been deleted.", &[("id", id.as_str().into())]),
             ),
+            Self::NoDecision(id) => (
+                lang.t("Not found"),
+                lang.say("There is no decision {id}. It may not have been read yet, or it is so old that it was let go of.", &[("id", id.as_str().into())]),
+            ),
             Self::Forbidden => (
                 lang.t("Not allowed"),
                 lang.say("You may look at this, not change it. Ask somebody who may edit for the role.", &[]),
+            ),
+            Self::SignedOut => (
+                lang.t("Signed out"),
+                lang.say("You are no longer signed in. Nothing was changed: sign in, and do it again.", &[]),
+            ),
+            Self::Elsewhere => (
+                lang.t("Wrong address"),
+                lang.say("Until somebody can sign in, this dashboard answers only to localhost. Open it as localhost or 127.0.0.1, or add a person with croupier people add.", &[]),
             ),
             Self::Stale => (
                 lang.t("Not sent"),
@@ -92,6 +130,10 @@ impl Failure {
             Self::Conflict(why) => (
                 lang.t("Not done"),
                 lang.say("It cannot be done as things stand: {why}. Nothing was changed.", &[("why", why.as_str().into())]),
+            ),
+            Self::Busy => (
+                lang.t("Still computing"),
+                lang.say("The server has more to compute than it does at once. Reload this page in a moment.", &[]),
             ),
             Self::Internal => (
                 lang.t("This page failed"),

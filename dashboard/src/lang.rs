@@ -21,6 +21,11 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/edit.toml"),
     include_str!("../locales/ja/controls.toml"),
     include_str!("../locales/ja/experiments.toml"),
+    include_str!("../locales/ja/decisions.toml"),
+    include_str!("../locales/ja/decision.toml"),
+    include_str!("../locales/ja/sign-in.toml"),
+    include_str!("../locales/ja/planner.toml"),
+    include_str!("../locales/ja/what_if.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
@@ -120,7 +125,7 @@ impl Thing<'_> {
 }
 
 fn escape(out: &mut String, text: &str) {
-    drop(write!(
+    let _ = write!(
         out,
         "{}",
         askama::filters::escape(text, askama::filters::Html).map_or_else(|_| String::new(), |safe| safe.to_string())

@@ -7,22 +7,36 @@ mod app;
 mod arms;
 mod assets;
 mod controls;
+mod door;
+mod drawing;
+mod estimates;
+mod explanation;
 mod export;
 mod failure;
+mod filter_field;
 mod form;
 mod format;
 mod frame;
 mod lang;
 mod moment;
 mod pages;
+mod past;
 mod person;
+mod plan;
 pub mod plots;
 mod preferences;
+mod said;
+mod sought;
 mod spark;
 mod summary;
 mod verdict;
+mod wording;
+mod work;
+
+pub use door::{Door, Identity, PasswordError, hash_password};
 
 use app::App;
+use axum::extract::DefaultBodyLimit;
 use axum::response::Redirect;
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
@@ -30,9 +44,12 @@ use bandit::Clock;
 use std::sync::Arc;
 use store::Stores;
 
-/// Everything under `/dashboard`. `notice` is a line that every page shows at its top.
-pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> Router {
-    let app = App::new(stores, clock, notice);
+/// Longest form that somebody sends who is not signed in.
+const MAX_CLAIM: usize = 1 << 14;
+
+/// Everything under `/dashboard`, for those who come in by `door`. `notice` is a line that every page shows at its top.
+pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, door: Door) -> Router {
+    let app = App::new(stores, clock, notice, door);
     let home = || async { Redirect::permanent("/dashboard") };
     Router::new()
         .route("/dashboard", get(pages::experiments))
@@ -48,10 +65,23 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> 
         .route("/dashboard/experiments/{id}/delete", get(pages::delete).post(controls::delete))
         .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
         .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
-        .route("/dashboard/assets/{file}", get(assets::serve))
+        .route("/dashboard/experiments/{id}/decisions", get(pages::of_experiment))
+        .route("/dashboard/decisions", get(pages::decisions))
+        .route("/dashboard/decisions/{decision}", get(pages::decision))
+        .route("/dashboard/decisions/{decision}/plots/draw", get(plots::draw))
+        .route("/dashboard/experiments/{id}/what-if", get(pages::what_if::what_if))
+        .route("/dashboard/experiments/{id}/plots/what-if", get(plots::forest))
+        .route("/dashboard/planner", get(pages::planner::planner))
+        .route("/dashboard/planner/plots/regret", get(plots::regret))
+        .route("/dashboard/planner/plots/decided", get(plots::decided))
         .route("/dashboard/{*rest}", any(pages::nowhere))
+        .layer(middleware::from_fn(door::guard))
+        .route("/dashboard/assets/{file}", get(assets::serve))
+        .route("/dashboard/sign-in", get(pages::sign_in).post(pages::enter).layer(DefaultBodyLimit::max(MAX_CLAIM)))
+        .route("/dashboard/sign-out", post(pages::sign_out))
+        .layer(middleware::from_fn(door::only_ours))
         .layer(middleware::from_fn_with_state(app.clone(), answer::finish))
         .layer(middleware::from_fn(preferences::choose))
-        .layer(middleware::from_fn(person::everyone))
+        .layer(middleware::from_fn_with_state(app.clone(), door::recognise))
         .with_state(app)
 }

@@ -5,20 +5,10 @@ use crate::failure::Failure;
 use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use store::Role;
 use subtle::ConstantTimeEq;
-
-/// What a person may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Look.
-    Viewer,
-    /// Look and change.
-    Editor,
-}
 
 /// Somebody who is let in.
 #[derive(Debug, Clone)]
@@ -28,6 +18,8 @@ pub(crate) struct Person {
     pub(crate) role: Role,
     /// What forms of this person's pages carry.
     pub(crate) csrf: Arc<str>,
+    /// What is kept of the token of their session, if they signed in here.
+    pub(crate) session: Option<[u8; 32]>,
 }
 
 impl Person {
@@ -50,7 +42,20 @@ impl FromRequestParts<App> for Editor {
     }
 }
 
-/// The fields of a form that an editor sent from a page of ours: its hidden field `csrf` is the person's.
+/// The fields of a form that somebody sent from a page of ours: its hidden field `csrf` is the person's.
+pub(crate) struct Sent<T>(pub(crate) Person, pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Sent<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let person = request.extensions().get::<Person>().cloned().ok_or_else(Failure::signed_out)?;
+        let form = read_form(request, app, &person.csrf).await?;
+        Ok(Self(person, form))
+    }
+}
+
+/// The same of an editor.
 pub(crate) struct Posted<T>(pub(crate) Person, pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<App> for Posted<T> {
@@ -58,26 +63,20 @@ impl<T: DeserializeOwned> FromRequest<App> for Posted<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
-        let Editor(person) = Editor::from_request_parts(&mut parts, app).await?;
-        let request = Request::from_parts(parts, body);
-        let Form(pairs) =
-            Form::<Vec<(String, String)>>::from_request(request, app).await.map_err(|_| Failure::form())?;
-        let given = pairs.iter().find(|(name, _)| name == "csrf").map_or("", |(_, value)| value);
-        if person.csrf.is_empty() || !bool::from(given.as_bytes().ct_eq(person.csrf.as_bytes())) {
-            return Err(Failure::stale());
-        }
-        let fields = pairs.into_iter().filter(|(name, _)| name != "csrf");
-        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        serde_urlencoded::from_str(&encoded).map(|form| Self(person, form)).map_err(|_| Failure::form())
+        Editor::from_request_parts(&mut parts, app).await?;
+        let Sent(person, form) = Sent::from_request(Request::from_parts(parts, body), app).await?;
+        Ok(Self(person, form))
     }
 }
 
-/// Without a sign-in everyone who is let in may do everything.
-pub(crate) async fn everyone(mut request: Request, next: Next) -> Response {
-    request.extensions_mut().insert(Person {
-        name: "this machine".into(),
-        role: Role::Editor,
-        csrf: "unguarded".into(),
-    });
-    next.run(request).await
+/// The fields of a form whose hidden field `csrf` is the one expected; an empty one is nobody's.
+pub(crate) async fn read_form<T: DeserializeOwned>(request: Request, app: &App, csrf: &str) -> Result<T, Failure> {
+    let Form(pairs) = Form::<Vec<(String, String)>>::from_request(request, app).await.map_err(|_| Failure::form())?;
+    let given = pairs.iter().find(|(name, _)| name == "csrf").map_or("", |(_, value)| value);
+    if csrf.is_empty() || !bool::from(given.as_bytes().ct_eq(csrf.as_bytes())) {
+        return Err(Failure::stale());
+    }
+    let fields = pairs.into_iter().filter(|(name, _)| name != "csrf");
+    let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    serde_urlencoded::from_str(&encoded).map_err(|_| Failure::form())
 }

@@ -53,7 +53,11 @@ async fn the_form_creates_what_the_json_it_shows_would() {
         set(&mut pairs, name, text);
     }
     let preview = post(&house, NEW, &pairs, "preview").await;
-    assert!(preview.body.contains("Nothing is wrong with it."), "{}", preview.body.split("id=\"problems\"").nth(1).unwrap_or_default());
+    assert!(
+        preview.body.contains("Nothing is wrong with it."),
+        "{}",
+        preview.body.split("id=\"problems\"").nth(1).unwrap_or_default()
+    );
     assert_eq!(house.stores.experiments.list(None, 9).await.unwrap(), [], "a look changes nothing");
     let curl = shown(&preview.body, "curl");
     assert!(

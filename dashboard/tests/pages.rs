@@ -21,7 +21,7 @@ fn assert_manners(reply: &Reply) {
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
     assert!(policy.contains("frame-ancestors 'none'; base-uri 'none'; form-action 'self'"), "{policy}");
     assert_eq!(reply.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
-    assert_eq!(reply.headers[header::REFERRER_POLICY], "no-referrer");
+    assert_eq!(reply.headers[header::REFERRER_POLICY], "same-origin");
     if !reply.headers.get(header::CONTENT_TYPE).is_some_and(|t| t.to_str().unwrap().starts_with("text/html")) {
         return;
     }

@@ -4,7 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, PosteriorSets, Result, Runs, StoreError,
+    Assignments, Decisions, EventLog, Experiments, Findings, History, Keys, Leases, Memory, Outcomes, People,
+    PosteriorSets, Result, Runs, StoreError,
 };
 use std::sync::Arc;
 
@@ -21,14 +22,22 @@ pub struct Stores {
     pub experiments: Arc<dyn Experiments>,
     /// What became of decisions.
     pub outcomes: Arc<dyn Outcomes>,
+    /// The same decisions, one by one.
+    pub decisions: Arc<dyn Decisions>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
+    /// What each published version said of the whole experiment.
+    pub history: Arc<dyn History>,
     /// Update runs.
     pub runs: Arc<dyn Runs>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
+    /// Who may sign in.
+    pub people: Arc<dyn People>,
     /// Who may do what one process at a time may do.
     pub leases: Arc<dyn Leases>,
+    /// Of this process alone: what results were computed from.
+    pub memory: Arc<Memory>,
 }
 
 /// Opens every store.
@@ -60,10 +69,14 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),
+        decisions: database.clone(),
         findings: database.clone(),
+        history: database.clone(),
         runs: database.clone(),
         keys: database.clone(),
+        people: database.clone(),
         leases: database,
+        memory: Arc::default(),
     })
 }
 
@@ -76,6 +89,8 @@ pub struct DatabaseStores {
     pub outcomes: Arc<dyn Outcomes>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
+    /// Who may sign in.
+    pub people: Arc<dyn People>,
 }
 
 /// Opens the database alone.
@@ -84,7 +99,12 @@ pub struct DatabaseStores {
 /// When the location cannot be used.
 pub async fn open_database(locations: &Locations) -> Result<DatabaseStores> {
     let database = database(&DatabaseAt::parse(&locations.database)?, locations).await?;
-    Ok(DatabaseStores { experiments: database.clone(), outcomes: database.clone(), keys: database })
+    Ok(DatabaseStores {
+        experiments: database.clone(),
+        outcomes: database.clone(),
+        keys: database.clone(),
+        people: database,
+    })
 }
 
 async fn database(at: &DatabaseAt, locations: &Locations) -> Result<Arc<Database>> {

@@ -16,11 +16,15 @@ pub trait Outcomes: Send + Sync {
     /// The counts of one experiment, in order.
     async fn evidence(&self, experiment: &str) -> Result<Evidence>;
 
+    /// The counts of one experiment with all hours before `since` added up as if they were the hour before it: of a long
+    /// past a few rows remain. Results need no more, where `since` is the first hour whose windows are still open.
+    async fn totals(&self, experiment: &str, since: i64) -> Result<Evidence>;
+
     /// The counts of some experiments by day, in order of experiment and day; in one query.
     async fn traffic(&self, experiments: &[String]) -> Result<Vec<DayTraffic>>;
 
-    /// The trials of one experiment one by one, as they are counted.
-    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>>;
+    /// The trials of one experiment that were dealt from `from` on and before `until`, one by one, as they are counted.
+    async fn trials(&self, experiment: &str, from: Timestamp, until: Timestamp) -> Result<Vec<Trial>>;
 
     /// The same counts, made anew from the decisions and events: equal to [`Outcomes::evidence`] unless
     /// something is broken.

@@ -4,6 +4,7 @@
 
 mod consume;
 mod examine;
+mod history;
 mod lease;
 mod schedule;
 mod update;

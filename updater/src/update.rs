@@ -1,6 +1,6 @@
 //! A run: recompute every experiment's posteriors from its outcomes, publish what changed, write down what was done.
 
-use crate::{Updater, boundary};
+use crate::{Updater, boundary, history};
 use bandit::{Evidence, PosteriorSet, Status, most_context_outcomes, recompute};
 use jiff::Timestamp;
 use store::{ExperimentRecord, Result, RunReport, StoreError};
@@ -44,7 +44,7 @@ impl Updater {
         }
         // Ages count to the last boundary, not to this moment: a second run before the next one changes nothing.
         let as_of = boundary(self.clock.now(), self.config.interval);
-        let (mut recomputed, mut published, mut failure) = (0, 0, None);
+        let (mut recomputed, mut published, mut failure, mut room) = (0, 0, None, history::MOST_MADE_UP);
         let mut after: Option<String> = None;
         loop {
             let page = self.stores.experiments.list(after.as_deref(), PAGE).await?;
@@ -53,14 +53,16 @@ impl Updater {
             for record in page.into_iter().filter(|r| r.status != Status::Draft) {
                 recomputed += 1;
                 let id = record.definition.id.clone();
+                let mut new = None;
                 match self.publish(record.clone(), as_of).await {
-                    Ok(new) => published += u64::from(new),
+                    Ok(set) => new = set,
                     // The others must not wait for this one.
                     Err(e) => {
                         tracing::error!("posteriors of '{id}' cannot be updated: {e}");
                         failure.get_or_insert(e);
                     }
                 }
+                published += u64::from(new.is_some());
                 // Of somebody who changed it meanwhile, the next run knows.
                 match self.examine(&record, as_of).await {
                     Ok(()) | Err(StoreError::Conflict(_)) => {}
@@ -69,6 +71,11 @@ impl Updater {
                         failure.get_or_insert(e);
                     }
                 }
+                // After the checks, which it quotes.
+                if let Err(e) = self.keep(record, new, &mut room).await {
+                    tracing::error!("the history of '{id}' cannot be kept: {e}");
+                    failure.get_or_insert(e);
+                }
             }
         }
         let oldest = today.saturating_sub(jiff::Span::new().days(DAYS_KEPT));
@@ -76,15 +83,15 @@ impl Updater {
         failure.map_or(Ok((as_of, recomputed, published)), Err)
     }
 
-    /// Recomputes one experiment; true if there was something new to publish.
-    async fn publish(&self, record: ExperimentRecord, as_of: Timestamp) -> Result<bool> {
+    /// Recomputes one experiment; gives what was published, and what it was computed from, if there was something new.
+    async fn publish(&self, record: ExperimentRecord, as_of: Timestamp) -> Result<Option<(PosteriorSet, Evidence)>> {
         let id = record.definition.id.clone();
         let latest = self.stores.posteriors.latest(&id).await?;
         // Evidence of an experiment that has ended does not fade; late rewards still count, and windows close.
         let mut evidence = Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(&id).await? };
         if latest.is_none() && evidence.outcomes.is_empty() {
             // Nothing is known but the prior, which is version 0.
-            return Ok(false);
+            return Ok(None);
         }
         let version = latest.as_ref().map_or(0, |s| s.version) + 1;
         // Only contextual policies have features.
@@ -93,14 +100,14 @@ impl Updater {
             evidence.contexts = self.stores.outcomes.context_outcomes(&id, most).await?;
         }
         let computed = tokio::task::spawn_blocking(move || {
-            recompute(&record.definition, record.revision, version, &evidence, as_of)
+            (recompute(&record.definition, record.revision, version, &evidence, as_of), evidence)
         });
-        let set: PosteriorSet =
+        let (set, evidence): (PosteriorSet, Evidence) =
             computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;
         if latest.is_some_and(|latest| set.says_the_same_as(&latest)) {
-            return Ok(false);
+            return Ok(None);
         }
         self.stores.posteriors.publish(&set).await?;
-        Ok(true)
+        Ok(Some((set, evidence)))
     }
 }

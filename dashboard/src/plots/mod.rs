@@ -2,11 +2,17 @@
 
 mod allocation;
 mod densities;
+mod draw;
+mod forest;
+mod planned;
 mod standalone;
 mod style;
 
 pub(crate) use allocation::allocation;
 pub(crate) use densities::densities;
+pub(crate) use draw::draw;
+pub(crate) use forest::forest;
+pub(crate) use planned::{decided, regret};
 pub use style::Style;
 
 use plotly::common::{Anchor, Font, Orientation};

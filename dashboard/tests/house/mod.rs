@@ -2,12 +2,15 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use bandit::{AssignmentKey, Clock, DecisionRecord, Experiment, Source, Status, UserEvent, UserEventKind, recompute};
+use dashboard::{Door, Identity};
 use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use store::{Change, Durability, ExperimentRecord, Ingest, Locations, RunReport, Stores, Trigger};
+use store::{Change, Durability, ExperimentRecord, Ingest, Locations, Role, RunReport, Stores, Trigger};
 use tower::ServiceExt;
 
 /// A clock that stands.
@@ -33,6 +36,16 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
+/// How the proxy names people.
+const PERSON: &str = "x-person";
+
+/// What a router answers.
+pub(crate) async fn answer(router: Router, request: Request<Body>) -> Reply {
+    let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap();
+    Reply { status: parts.status, headers: parts.headers, body: String::from_utf8(bytes.to_vec()).unwrap() }
+}
+
 impl House {
     pub(crate) async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -41,19 +54,35 @@ impl House {
         Self { stores, now: "2026-11-21T10:00:00Z".parse().unwrap(), _dir: dir }
     }
 
+    pub(crate) fn router_by(&self, door: Door) -> Router {
+        dashboard::router(self.stores.clone(), Arc::new(At(self.now)), Some("Simulated <visitors>".into()), door)
+    }
+
+    /// A router behind a proxy on this machine that names people: `tester` may edit, all others may look.
     pub(crate) fn router(&self) -> Router {
-        dashboard::router(self.stores.clone(), Arc::new(At(self.now)), Some("Simulated <visitors>".into()))
+        self.router_by(Door {
+            loopback: true,
+            proxies: vec!["127.0.0.0/8".parse().unwrap()],
+            identity: Some(Identity {
+                header: HeaderName::from_static(PERSON),
+                editors: ["tester".to_owned()].into(),
+                others: Role::Viewer,
+            }),
+            clock: Arc::new(At(self.now)),
+        })
     }
 
     pub(crate) async fn get(&self, uri: &str) -> Reply {
         self.send(Request::get(uri).header("host", "shop.example:8080").body(Body::empty()).unwrap()).await
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        Reply { status: parts.status, headers: parts.headers, body: String::from_utf8(bytes.to_vec()).unwrap() }
+    /// Sends a request as `tester`, unless its header `x-person` names another; its forms carry `csrf=unguarded`.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Reply {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+        let headers = request.headers_mut();
+        headers.append("cookie", HeaderValue::from_static("croupier_form=unguarded"));
+        headers.entry(PERSON).or_insert(HeaderValue::from_static("tester"));
+        answer(self.router(), request).await
     }
 
     fn change(&self, why: &str) -> Change {

@@ -8,14 +8,17 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 pub mod assignments;
+pub mod decisions;
 pub mod event_log;
 pub mod experiments;
 pub mod findings;
+pub mod history;
 pub mod keys;
 pub mod leases;
 pub mod outcomes;
 pub mod outcomes_days;
 pub mod outcomes_model;
+pub mod people;
 pub mod posterior_sets;
 pub mod proxy;
 pub mod runs;
@@ -79,9 +82,17 @@ macro_rules! conformance {
             batches_beside_each_other an_id_counts_once_on_any_day odd_days_count texts_of_any_characters
             the_past_is_forgotten forgotten_beside_batches);
     };
+    (decisions: $place:ty) => {
+        $crate::conformance!(@decisions $place: searched_by_each_field pages_have_no_gap_and_no_repeat
+            quiet_times_are_crossed one_with_its_events);
+    };
     (findings: $place:ty) => {
         $crate::conformance!(@findings $place: kept_and_replaced dealt_by_hour_and_all_else struck_by_event
-            several_arms_of_a_user two_arms_of_an_assignment);
+            several_arms_of_a_user two_arms_of_an_assignment weighed_by_propensity);
+    };
+    (history: $place:ty) => {
+        $crate::conformance!(@history $place: kept_once thinned_evenly newest_of_several what_is_missing_is_found
+            forgotten_with_their_day);
     };
     (runs: $place:ty) => {
         $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back
@@ -89,6 +100,9 @@ macro_rules! conformance {
     };
     (keys: $place:ty) => {
         $crate::conformance!(@keys $place: created_listed_revoked);
+    };
+    (people: $place:ty) => {
+        $crate::conformance!(@people $place: added_listed_changed sessions_end sessions_end_with_what_they_rest_on);
     };
     (leases: $place:ty) => {
         $crate::conformance!(@leases $place: held_by_one released taken_over_when_it_lapses one_of_many_wins);

@@ -254,6 +254,10 @@ impl Experiments for Database {
             }
         };
         on!(&mut tx, db => {
+            sqlx::query("DELETE FROM history WHERE experiment = (SELECT num FROM experiments WHERE id = $1)")
+                .bind(id)
+                .execute(&mut **db)
+                .await?;
             sqlx::query(sql).bind(id).bind(change.at.as_millisecond()).execute(&mut **db).await?;
         });
         audit(&mut tx, "delete", id, "null", change).await?;

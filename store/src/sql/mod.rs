@@ -15,14 +15,17 @@ macro_rules! on {
 }
 
 mod bulk;
+mod decisions;
 mod evaluate;
 mod experiments;
 mod findings;
+mod history;
 mod import;
 mod ingest;
 mod keys;
 mod leases;
 mod outcomes;
+mod people;
 mod postgres;
 mod runs;
 mod search;

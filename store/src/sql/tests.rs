@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 18] = [
     "audit",
     "claims",
     "dead_letters",
@@ -19,12 +19,15 @@ const TABLES: [&str; 15] = [
     "events",
     "experiments",
     "findings",
+    "history",
     "imports",
     "keys",
     "leases",
     "newest_trials",
     "outcomes",
+    "people",
     "segments",
+    "sessions",
     "update_runs",
 ];
 
@@ -198,9 +201,12 @@ pub(super) mod server {
 
     crate::conformance!(experiments: OwnDatabase);
     crate::conformance!(outcomes: OwnDatabase);
+    crate::conformance!(decisions: OwnDatabase);
     crate::conformance!(findings: OwnDatabase);
+    crate::conformance!(history: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
+    crate::conformance!(people: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
