@@ -53,10 +53,7 @@ pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
 pub use people::{NewSession, People, Person, PersonChange, Role, Session};
 pub use posteriors::PosteriorSets;
-pub use results::{
-    Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, results,
-    segment_counts,
-};
+pub use results::{Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, results, segment_counts, Updates, updates};
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
 pub use trials::{Logged, Span, logged_trials};

@@ -1,7 +1,7 @@
 //! An experiment's results, as the API answers and the dashboard shows them: one computation for both.
 
 use crate::memory::{Memory, fingerprint};
-use crate::{ExperimentRecord, Result, RunStatus, StoreError, Stores};
+use crate::{ExperimentRecord, Result, Run, RunStatus, StoreError, Stores};
 use bandit::evaluate::Gain;
 use bandit::{
     ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, PosteriorSet, RateDifference, Status,
@@ -139,6 +139,34 @@ pub enum Detail<'a> {
     Segment(&'a str),
 }
 
+/// How updates go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Updates {
+    /// When the last one that succeeded ended.
+    pub succeeded_at: Option<Timestamp>,
+    /// Whether the last one that ended failed: a worry about every experiment that has been started.
+    pub failing: bool,
+}
+
+/// How updates go, as results have it.
+///
+/// # Errors
+/// When runs cannot be read.
+pub async fn updates(stores: &Stores) -> Result<Updates> {
+    Ok(updates_of(&stores.runs.latest_runs(RECENT_RUNS).await?))
+}
+
+fn updates_of(runs: &[Run]) -> Updates {
+    Updates {
+        succeeded_at: runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at),
+        failing: last_ended(runs).is_some_and(|r| r.report.error.is_some()),
+    }
+}
+
+fn last_ended(runs: &[Run]) -> Option<&Run> {
+    runs.iter().find(|r| matches!(r.status, RunStatus::Done | RunStatus::Failed))
+}
+
 /// Computes the results of `record` as of `now`: counts as they are now, posteriors as last published.
 ///
 /// # Errors
@@ -155,7 +183,7 @@ pub async fn results(
     let set = stores.posteriors.latest(&e.id).await?;
     let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
-    let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);
+    let updated_at = updates_of(&runs).succeeded_at;
     let mut health: Vec<Health> =
         [freshness(record, &runs, backlog), context(e, set.as_ref())].into_iter().flatten().collect();
     if let Some(text) = stores.findings.findings(&e.id).await? {
@@ -414,11 +442,11 @@ fn delay(e: &Experiment, evidence: &Evidence, now: Timestamp) -> Option<Delay> {
 }
 
 /// Whether the last update worked and the log is being read.
-fn freshness(record: &ExperimentRecord, runs: &[crate::Run], backlog: Option<u64>) -> Option<Health> {
+fn freshness(record: &ExperimentRecord, runs: &[Run], backlog: Option<u64>) -> Option<Health> {
     if record.status == Status::Draft {
         return None;
     }
-    let last = runs.iter().find(|r| matches!(r.status, RunStatus::Done | RunStatus::Failed));
+    let last = last_ended(runs);
     let (ok, detail) = match last {
         None => (true, "no update has ended yet".to_owned()),
         Some(run) => match &run.report.error {

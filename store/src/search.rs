@@ -12,6 +12,8 @@ pub struct Search {
     pub status: Option<Status>,
     /// Those alone that have been started and that a check worries about.
     pub worrying: bool,
+    /// Whether updates fail, which worries about all that have been started.
+    pub failing: bool,
     /// Their order.
     pub order: Order,
     /// From which hour of decision on, counted from 1970, trials are recent.

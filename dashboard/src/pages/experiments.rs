@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use store::{DayTraffic, ExperimentRecord, Listed, Order, Search};
+use store::{DayTraffic, Listed, Order, Search};
 
 /// Experiments of one page.
 const PAGE: usize = 25;
@@ -124,18 +124,19 @@ pub(crate) async fn experiments(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let now = app.now();
-    let found = app.stores.experiments.search(&asked.search(now)).await?;
+    let updates = store::updates(&app.stores).await?;
+    let search = Search { failing: updates.failing, ..asked.search(now) };
+    let found = app.stores.experiments.search(&search).await?;
     let listed = found.experiments;
     let ids: Vec<String> = listed.iter().map(|l| l.record.definition.id.clone()).collect();
     let traffic = app.stores.outcomes.traffic(&ids).await?;
-    let records: Vec<&ExperimentRecord> = listed.iter().map(|l| &l.record).collect();
-    let summaries = summaries(&app, &records, now).await;
-    if let Some(file) = wanted.file("experiments", vec![sheet(&listed, &summaries)])? {
-        return Ok(file);
-    }
     let mut days: BTreeMap<&str, Vec<&DayTraffic>> = BTreeMap::new();
     for day in &traffic {
         days.entry(&day.experiment).or_default().push(day);
+    }
+    let summaries = summaries(&app, &listed, &days, updates).await?;
+    if let Some(file) = wanted.file("experiments", vec![sheet(&listed, &summaries)])? {
+        return Ok(file);
     }
     let rows = listed
         .iter()

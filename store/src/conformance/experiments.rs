@@ -320,6 +320,8 @@ pub async fn found_by_what_is_asked(place: impl Place) {
     }
     assert_eq!(find(Search { status: Some(Running), ..Search::default() }).await, ["a-2", "b1"]);
     assert_eq!(find(Search { worrying: true, ..Search::default() }).await, ["a-2"], "a draft worries nobody");
+    let failing = Search { worrying: true, failing: true, ..Search::default() };
+    assert_eq!(find(failing).await, ["a-2", "b1"]);
     assert_eq!(find(Search { order: Order::Newest, ..Search::default() }).await, ["b1", "a_1", "a-2", "c"]);
     assert_eq!(find(Search { order: Order::Traffic, ..Search::default() }).await, ["a-2", "a_1", "b1", "c"]);
     let page = all.search(&Search { skip: 1, limit: 2, ..Search::default() }).await.unwrap();

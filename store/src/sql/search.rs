@@ -15,14 +15,14 @@ struct ListedRow {
     worries: String,
 }
 
-/// What tells those that are looked for. Parameters 1 to 4: the text, the status or nothing, 1 for the worrying alone,
-/// the hour that recent trials begin with.
+/// What tells those that are looked for. Parameters 1 to 4: the text, the status or nothing, 1 for the worrying alone or 2
+/// if all do, the hour that recent trials begin with.
 fn wanted(contains: &str, name: &str, arms: &str) -> String {
     let has = |text: &str| contains.replace("{}", text);
     format!(
         "FROM experiments e LEFT JOIN findings f ON f.experiment = e.num
          WHERE e.deleted_at IS NULL AND ($2 = '' OR e.status = $2) AND ($4 = $4)
-             AND ($3 = 0 OR (e.status <> 'draft' AND coalesce(f.worries, '') <> ''))
+             AND ($3 = 0 OR (e.status <> 'draft' AND ($3 = 2 OR coalesce(f.worries, '') <> '')))
              AND ($1 = '' OR {} OR {} OR EXISTS ({arms}))",
         has("e.id"),
         has(name)
@@ -59,7 +59,7 @@ impl Database {
         );
         let count = format!("SELECT count(*) {wanted}");
         let (text, status) = (storable(&search.text), search.status.map_or("", |s| s.as_str()));
-        let worrying = i64::from(search.worrying);
+        let worrying = if search.worrying { 1 + i64::from(search.failing) } else { 0 };
         let mut tx = self.snapshot().await?;
         let total: i64 = on!(&mut tx, db => {
             sqlx::query_scalar(AssertSqlSafe(count))
