@@ -16,10 +16,14 @@ struct Asset {
     tag: String,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+/// What all pages share, then what single pages add.
+const STYLES: &str = concat!(include_str!("../assets/dashboard.css"), include_str!("../assets/experiment.css"));
+
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     let text = Bytes::from_static;
     [
-        asset("dashboard.css", "text/css", text(include_bytes!("../assets/dashboard.css"))),
+        asset("dashboard.css", "text/css", text(STYLES.as_bytes())),
+        asset("experiment.js", "text/javascript", text(include_bytes!("../assets/experiment.js"))),
         asset("dashboard.js", "text/javascript", text(include_bytes!("../assets/dashboard.js"))),
         asset("icon.svg", "image/svg+xml", text(include_bytes!("../assets/icon.svg"))),
         asset("plotly.js", "text/javascript", plotly()),

@@ -15,7 +15,11 @@ pub(crate) enum Lang {
 }
 
 /// One file for each page: English text to Japanese.
-const JAPANESE: &[&str] = &[include_str!("../locales/ja/frame.toml"), include_str!("../locales/ja/arms.toml")];
+const JAPANESE: &[&str] = &[
+    include_str!("../locales/ja/frame.toml"),
+    include_str!("../locales/ja/arms.toml"),
+    include_str!("../locales/ja/experiment.toml"),
+];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     let read = |file: &&str| toml::from_str::<HashMap<String, String>>(file);

@@ -6,6 +6,7 @@ mod answer;
 mod app;
 mod arms;
 mod assets;
+mod audit;
 mod export;
 mod failure;
 mod format;
@@ -17,6 +18,7 @@ mod person;
 pub mod plots;
 mod preferences;
 mod verdict;
+mod view;
 
 use app::App;
 use axum::response::Redirect;
@@ -35,8 +37,7 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> 
         .route("/dashboard/", get(home))
         .route("/dashboard/experiments", get(home))
         .route("/dashboard/experiments/{id}", get(pages::experiment))
-        .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
-        .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
+        .route("/dashboard/experiments/{id}/plots/{plot}", get(plots::plot))
         .route("/dashboard/assets/{file}", get(assets::serve))
         .route("/dashboard/{*rest}", any(pages::nowhere))
         .layer(middleware::from_fn_with_state(app.clone(), answer::finish))
