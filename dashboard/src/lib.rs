@@ -6,6 +6,7 @@ mod answer;
 mod app;
 mod arms;
 mod assets;
+mod audit;
 mod controls;
 mod door;
 mod drawing;
@@ -30,6 +31,7 @@ mod sought;
 mod spark;
 mod summary;
 mod verdict;
+mod view;
 mod wording;
 mod work;
 
@@ -63,8 +65,7 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, doo
         .route("/dashboard/experiments/{id}/update", post(controls::update))
         .route("/dashboard/experiments/{id}/stop", get(pages::stop).post(controls::stop))
         .route("/dashboard/experiments/{id}/delete", get(pages::delete).post(controls::delete))
-        .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
-        .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
+        .route("/dashboard/experiments/{id}/plots/{plot}", get(plots::plot))
         .route("/dashboard/experiments/{id}/decisions", get(pages::of_experiment))
         .route("/dashboard/decisions", get(pages::decisions))
         .route("/dashboard/decisions/{decision}", get(pages::decision))
