@@ -22,7 +22,14 @@ static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
         asset(
             "dashboard.css",
             "text/css",
-            text(concat!(include_str!("../assets/dashboard.css"), include_str!("../assets/ask.css")).as_bytes()),
+            text(
+                concat!(
+                    include_str!("../assets/dashboard.css"),
+                    include_str!("../assets/ask.css"),
+                    include_str!("../assets/pipeline.css")
+                )
+                .as_bytes(),
+            ),
         ),
         asset("dashboard.js", "text/javascript", text(include_bytes!("../assets/dashboard.js"))),
         asset("icon.svg", "image/svg+xml", text(include_bytes!("../assets/icon.svg"))),

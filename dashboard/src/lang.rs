@@ -18,6 +18,7 @@ pub(crate) enum Lang {
 const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/frame.toml"),
     include_str!("../locales/ja/arms.toml"),
+    include_str!("../locales/ja/pipeline.toml"),
     include_str!("../locales/ja/planner.toml"),
     include_str!("../locales/ja/what_if.toml"),
 ];

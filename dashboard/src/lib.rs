@@ -15,9 +15,11 @@ mod lang;
 mod moment;
 mod pages;
 mod person;
+mod pipeline;
 mod plan;
 pub mod plots;
 mod preferences;
+mod probe;
 mod said;
 mod verdict;
 mod work;
@@ -43,6 +45,7 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>) -> 
         .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
         .route("/dashboard/experiments/{id}/what-if", get(pages::what_if::what_if))
         .route("/dashboard/experiments/{id}/plots/what-if", get(plots::forest))
+        .route("/dashboard/pipeline", get(pages::pipeline::pipeline))
         .route("/dashboard/planner", get(pages::planner::planner))
         .route("/dashboard/planner/plots/regret", get(plots::regret))
         .route("/dashboard/planner/plots/decided", get(plots::decided))

@@ -23,6 +23,7 @@ mod outcomes;
 mod posteriors;
 #[cfg(feature = "cloud")]
 mod pubsub;
+mod replicas;
 mod results;
 mod runs;
 mod sql;
@@ -41,8 +42,9 @@ pub use locations::{Durability, Locations};
 pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
 pub use posteriors::PosteriorSets;
+pub use replicas::{Replica, ReplicaReport, Replicas, Tally};
 pub use results::{Detail, Examined, Group, Health, Holdout, Results, SegmentResult, results};
-pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
+pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use trials::{Logged, Span, logged_trials};
 
 /// Tells the recorder what each metric of the stores means.

@@ -4,7 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, PosteriorSets, Result, Runs, StoreError,
+    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, PosteriorSets, Replicas, Result, Runs,
+    StoreError,
 };
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub struct Stores {
     pub keys: Arc<dyn Keys>,
     /// Who may do what one process at a time may do.
     pub leases: Arc<dyn Leases>,
+    /// The processes at work.
+    pub replicas: Arc<dyn Replicas>,
 }
 
 /// Opens every store.
@@ -63,7 +66,8 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         findings: database.clone(),
         runs: database.clone(),
         keys: database.clone(),
-        leases: database,
+        leases: database.clone(),
+        replicas: database,
     })
 }
 

@@ -136,7 +136,7 @@ pub async fn results(stores: &Stores, record: &ExperimentRecord, now: Timestamp,
     if !e.features.is_empty() && set.as_ref().is_some_and(|set| set.revision != record.revision) {
         evidence.contexts = stores.outcomes.context_outcomes(&e.id, most_context_outcomes(e)).await?;
     }
-    let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
+    let runs = stores.runs.latest_runs(None, RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);
     let mut health: Vec<Health> =

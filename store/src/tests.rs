@@ -28,3 +28,4 @@ crate::conformance!(findings: Directory);
 crate::conformance!(runs: Directory);
 crate::conformance!(keys: Directory);
 crate::conformance!(leases: Directory);
+crate::conformance!(replicas: Directory);

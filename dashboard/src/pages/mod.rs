@@ -2,6 +2,7 @@
 
 mod experiment;
 mod experiments;
+pub(crate) mod pipeline;
 pub(crate) mod planner;
 pub(crate) mod what_if;
 

@@ -24,6 +24,7 @@ mod keys;
 mod leases;
 mod outcomes;
 mod postgres;
+mod replicas;
 mod runs;
 mod settle;
 mod sqlite;

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "audit",
     "claims",
     "dead_letters",
@@ -24,6 +24,7 @@ const TABLES: [&str; 15] = [
     "leases",
     "newest_trials",
     "outcomes",
+    "replicas",
     "segments",
     "update_runs",
 ];
@@ -202,6 +203,7 @@ pub(super) mod server {
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
+    crate::conformance!(replicas: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_counts_older_delays() {
