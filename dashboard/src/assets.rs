@@ -24,6 +24,7 @@ const STYLES: &str = concat!(
     include_str!("../assets/experiment.css"),
     include_str!("../assets/decisions.css"),
     include_str!("../assets/ask.css"),
+    include_str!("../assets/pipeline.css"),
     include_str!("../assets/door.css"),
 );
 

@@ -24,6 +24,7 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/decisions.toml"),
     include_str!("../locales/ja/decision.toml"),
     include_str!("../locales/ja/sign-in.toml"),
+    include_str!("../locales/ja/pipeline.toml"),
     include_str!("../locales/ja/planner.toml"),
     include_str!("../locales/ja/what_if.toml"),
     include_str!("../locales/ja/experiment.toml"),

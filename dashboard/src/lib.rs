@@ -23,9 +23,11 @@ mod moment;
 mod pages;
 mod past;
 mod person;
+mod pipeline;
 mod plan;
 pub mod plots;
 mod preferences;
+mod probe;
 mod said;
 mod sought;
 mod spark;
@@ -72,6 +74,7 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, doo
         .route("/dashboard/decisions/{decision}/plots/draw", get(plots::draw))
         .route("/dashboard/experiments/{id}/what-if", get(pages::what_if::what_if))
         .route("/dashboard/experiments/{id}/plots/what-if", get(plots::forest))
+        .route("/dashboard/pipeline", get(pages::pipeline::pipeline))
         .route("/dashboard/planner", get(pages::planner::planner))
         .route("/dashboard/planner/plots/regret", get(plots::regret))
         .route("/dashboard/planner/plots/decided", get(plots::decided))

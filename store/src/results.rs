@@ -153,7 +153,7 @@ pub async fn results(
     let open_since = hour_of(now) - i64::from(e.reward.window_hours);
     let totals = Evidence { ended: record.stopped_at, ..stores.outcomes.totals(&e.id, open_since).await? };
     let set = stores.posteriors.latest(&e.id).await?;
-    let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
+    let runs = stores.runs.latest_runs(None, RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at);
     let mut health: Vec<Health> =
