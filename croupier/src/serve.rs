@@ -118,7 +118,6 @@ impl Server {
     /// Works until `stop` becomes true: requests end first, then the updater. An updater that ends by itself ends the
     /// process, so that whoever watches it can start it again.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<(), Failure> {
-        let refreshing = self.app.map(|app| tokio::spawn(app.keep_fresh()));
         let beat = Beat {
             stores: self.stores.clone(),
             clock: self.clock.clone(),
@@ -127,6 +126,7 @@ impl Server {
             roles: self.roles.names(),
         };
         let beating = tokio::spawn(beat.keep());
+        let refreshing = self.app.map(|app| tokio::spawn(app.keep_fresh()));
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
         let updater = Updater::new(self.stores.clone(), self.clock, self.updater);
