@@ -82,6 +82,18 @@ impl Num {
         Self::of(x, grouped(&format!("{x:.*}", usize::from(x.abs() < 99.95))))
     }
 
+    /// A number of things that was estimated: 1,234
+    pub(crate) fn decimal(n: f64) -> Self {
+        Self::of(n, grouped(&format!("{n:.0}")))
+    }
+
+    /// A difference of such numbers: +1,234
+    pub(crate) fn signed(n: f64) -> Self {
+        let digits = if n.abs() < 9.95 { 1 } else { 0 };
+        let text = grouped(&format!("{n:.digits$}"));
+        Self::of(n, if n > 0.0 { format!("+{text}") } else { text })
+    }
+
     /// A relative difference: +21.0%
     pub(crate) fn change(ratio: f64) -> Self {
         // Without successes of the control there is no bound worth its digits.
@@ -149,6 +161,7 @@ mod tests {
     fn differences_have_a_sign() {
         assert_eq!((Num::change(0.21).text, Num::change(-0.021).text), ("+21.0%".into(), "−2.1%".into()));
         assert_eq!((Num::change(0.0).text, Num::change(-1e-9).text), ("0.0%".into(), "0.0%".into()));
+        assert_eq!((Num::signed(1234.4).text, Num::signed(-1.25).text), ("+1,234".into(), "−1.2".into()));
         assert_eq!((Num::change(12.5).text, Num::change(1e9).text), ("+1,250%".into(), ">+100,000%".into()));
     }
 }

@@ -24,8 +24,10 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/decisions.toml"),
     include_str!("../locales/ja/decision.toml"),
     include_str!("../locales/ja/sign-in.toml"),
+    include_str!("../locales/ja/pipeline.toml"),
     include_str!("../locales/ja/planner.toml"),
     include_str!("../locales/ja/what_if.toml"),
+    include_str!("../locales/ja/experiment.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
@@ -129,7 +131,7 @@ fn escape(out: &mut String, text: &str) {
         out,
         "{}",
         askama::filters::escape(text, askama::filters::Html).map_or_else(|_| String::new(), |safe| safe.to_string())
-    ));
+    );
 }
 
 /// A sentence as HTML.

@@ -84,7 +84,7 @@ async fn the_form_creates_what_the_json_it_shows_would() {
     })).unwrap();
     assert_eq!(made, expected);
     let entry = house.stores.experiments.audit(Some("checkout"), None, 1).await.unwrap().remove(0);
-    assert_eq!((&*entry.who, &*entry.why, &*entry.action), ("this machine", "we 'must' know", "create"));
+    assert_eq!((&*entry.who, &*entry.why, &*entry.action), ("tester", "we 'must' know", "create"));
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn an_edit_changes_what_was_typed_and_nothing_else() {
     expected.arms[2].enabled = false;
     assert_eq!(definition(&house, "product-page").await, expected);
     let entry = house.stores.experiments.audit(Some("product-page"), None, 1).await.unwrap().remove(0);
-    assert_eq!((&*entry.who, &*entry.why, &*entry.action), ("this machine", "half is enough", "replace"));
+    assert_eq!((&*entry.who, &*entry.why, &*entry.action), ("tester", "half is enough", "replace"));
     // What a started experiment may not change, in the API's words at the API's fields.
     pairs = fields(&house.get(edit).await.body);
     set(&mut pairs, "reward.event", "click");
@@ -289,7 +289,7 @@ async fn started_paused_and_stopped_with_a_winner() {
             house.get(&format!("{page}?done={done}")).await.body.contains("<p class=\"card fine\" role=\"status\">")
         );
     }
-    assert_eq!(house.stores.runs.latest_runs(1).await.unwrap()[0].status, store::RunStatus::Requested);
+    assert_eq!(house.stores.runs.latest_runs(None, 1).await.unwrap()[0].status, store::RunStatus::Requested);
     assert_eq!(post(&house, &format!("{page}/start"), &reason(""), "").await.status, StatusCode::CONFLICT);
 
     let results = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();
@@ -311,14 +311,7 @@ async fn started_paused_and_stopped_with_a_winner() {
     assert_eq!((stopped.status, stopped.winner.as_deref()), (bandit::Status::Stopped, Some("b")));
     let audit = house.stores.experiments.audit(Some("product-page"), None, 3).await.unwrap();
     let told: Vec<_> = audit.iter().map(|a| (&*a.who, &*a.why, &*a.action)).collect();
-    assert_eq!(
-        told,
-        [
-            ("this machine", "b it is", "stopped"),
-            ("this machine", "start", "running"),
-            ("this machine", "pause", "paused")
-        ]
-    );
+    assert_eq!(told, [("tester", "b it is", "stopped"), ("tester", "start", "running"), ("tester", "pause", "paused")]);
     for gone in ["stop", "edit"] {
         assert_eq!(house.get(&format!("{page}/{gone}")).await.status, StatusCode::CONFLICT, "{gone}");
     }
@@ -440,4 +433,61 @@ async fn the_list_is_a_file_of_the_same_numbers() {
     let body = house.get("/dashboard").await.body;
     assert!(body.contains(&format!("<data value=\"{recent}\">{recent}</data>")));
     assert!(body.contains(&format!("0, {}, 0, {recent}</span>", 1480 - recent)), "the last days of the line");
+}
+
+#[tokio::test]
+async fn who_may_only_look_sees_no_controls_and_has_none() {
+    let house = House::open().await;
+    house.shop().await;
+    let page = "/dashboard/experiments/product-page";
+    let seen = async |method: &str, uri: &str| {
+        let request = axum::http::Request::builder().method(method).uri(uri).header("x-person", "viewer");
+        let form = request.header("content-type", "application/x-www-form-urlencoded");
+        house.send(form.body(axum::body::Body::from("csrf=unguarded&id=product-page&winner=")).unwrap()).await
+    };
+    for uri in [page, "/dashboard"] {
+        let body = seen("GET", uri).await.body;
+        assert!(
+            body.contains("product-page") && !body.contains("formaction") && !body.contains("experiments/new"),
+            "{uri}"
+        );
+        assert!(house.get(uri).await.body.contains("experiments/new"), "an editor does");
+    }
+    for part in ["edit", "stop", "delete"] {
+        assert_eq!(seen("GET", &format!("{page}/{part}")).await.status, StatusCode::FORBIDDEN, "{part}");
+    }
+    assert_eq!(seen("GET", NEW).await.status, StatusCode::FORBIDDEN);
+    for part in ["edit", "start", "pause", "stop", "delete", "update"] {
+        assert_eq!(seen("POST", &format!("{page}/{part}")).await.status, StatusCode::FORBIDDEN, "{part}");
+    }
+    assert_eq!(seen("POST", NEW).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn what_was_kept_of_a_version_is_what_results_say() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let e = &record.definition;
+    let list = async || house.get("/dashboard?table=experiments&as=json").await.body;
+    let computed = list().await;
+    let set = house.stores.posteriors.latest(&e.id).await.unwrap().unwrap();
+    let evidence = house.stores.outcomes.evidence(&e.id).await.unwrap();
+    let mut entry = store::VersionEntry::new(e, &set, &evidence, house.now);
+    house.stores.history.keep(&e.id, std::slice::from_ref(&entry)).await.unwrap();
+    assert_eq!(list().await, computed);
+    // Rewards that come later, too.
+    house.try_out(e, "device=other", 1, 30, 3).await;
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();
+    let rows: Value = serde_json::from_str(&list().await).unwrap();
+    let b = results.arms.iter().find(|a| a.id == "b").unwrap();
+    assert_eq!((rows[0]["p_best"].as_f64(), &rows[0]["trials"]), (Some(b.p_best), &json!(1510)));
+    // A version that nothing was kept of yet is computed.
+    house.publish(&record, 0).await;
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();
+    let rows: Value = serde_json::from_str(&list().await).unwrap();
+    assert_eq!(rows[0]["p_best"].as_f64(), results.arms.iter().find(|a| a.id == "b").map(|a| a.p_best));
+    entry.version += 1;
+    entry.arms[2].p_best = 1.0;
+    house.stores.history.keep(&e.id, &[entry]).await.unwrap();
+    assert!(list().await.contains("\"leader\":\"bold-price\""), "what was kept is read");
 }

@@ -28,6 +28,7 @@ mod people;
 mod posteriors;
 #[cfg(feature = "cloud")]
 mod pubsub;
+mod replicas;
 mod results;
 mod runs;
 mod search;
@@ -53,8 +54,12 @@ pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
 pub use people::{NewSession, People, Person, PersonChange, Role, Session};
 pub use posteriors::PosteriorSets;
-pub use results::{Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, results, segment_counts, Updates, updates};
-pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
+pub use replicas::{Replica, ReplicaReport, Replicas, Tally};
+pub use results::{
+    Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, Updates, results,
+    segment_counts, updates,
+};
+pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
 pub use trials::{Logged, Span, logged_trials};
 

@@ -5,7 +5,7 @@ use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same
 use crate::sql::Database;
 use crate::{
     Assignments, Decisions, EventLog, Experiments, Findings, History, Keys, Leases, Memory, Outcomes, People,
-    PosteriorSets, Result, Runs, StoreError,
+    PosteriorSets, Replicas, Result, Runs, StoreError,
 };
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub struct Stores {
     pub people: Arc<dyn People>,
     /// Who may do what one process at a time may do.
     pub leases: Arc<dyn Leases>,
+    /// The processes at work.
+    pub replicas: Arc<dyn Replicas>,
     /// Of this process alone: what results were computed from.
     pub memory: Arc<Memory>,
 }
@@ -75,7 +77,8 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         runs: database.clone(),
         keys: database.clone(),
         people: database.clone(),
-        leases: database,
+        leases: database.clone(),
+        replicas: database,
         memory: Arc::default(),
     })
 }

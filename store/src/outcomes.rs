@@ -55,8 +55,8 @@ pub trait Outcomes: Send + Sync {
     /// and the next time does the rest.
     async fn forget(&self, before: Date) -> Result<()>;
 
-    /// Records that were set aside, newest first.
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;
+    /// Records that were set aside, newest first; those before number `before`, if one is given.
+    async fn dead_letters(&self, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetter>>;
 }
 
 /// A decision that counts as a trial.
@@ -127,6 +127,8 @@ pub enum ImportOutcome {
 /// A record that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// Its number.
+    pub id: i64,
     /// When.
     pub at: Timestamp,
     /// Why.

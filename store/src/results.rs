@@ -153,7 +153,7 @@ pub struct Updates {
 /// # Errors
 /// When runs cannot be read.
 pub async fn updates(stores: &Stores) -> Result<Updates> {
-    Ok(updates_of(&stores.runs.latest_runs(RECENT_RUNS).await?))
+    Ok(updates_of(&stores.runs.latest_runs(None, RECENT_RUNS).await?))
 }
 
 fn updates_of(runs: &[Run]) -> Updates {
@@ -181,7 +181,7 @@ pub async fn results(
     let open_since = hour_of(now) - i64::from(e.reward.window_hours);
     let totals = Evidence { ended: record.stopped_at, ..stores.outcomes.totals(&e.id, open_since).await? };
     let set = stores.posteriors.latest(&e.id).await?;
-    let runs = stores.runs.latest_runs(RECENT_RUNS).await?;
+    let runs = stores.runs.latest_runs(None, RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = updates_of(&runs).succeeded_at;
     let mut health: Vec<Health> =

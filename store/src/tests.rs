@@ -31,3 +31,4 @@ crate::conformance!(runs: Directory);
 crate::conformance!(keys: Directory);
 crate::conformance!(people: Directory);
 crate::conformance!(leases: Directory);
+crate::conformance!(replicas: Directory);

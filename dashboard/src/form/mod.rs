@@ -134,7 +134,9 @@ impl Form {
                 }
                 // Of a prior both parts are given, or none.
                 if let Some(Value::Object(prior)) = row.get_mut("prior") {
-                    ["alpha", "beta"].map(|part| drop(prior.entry(part).or_insert_with(|| 1.into())));
+                    for part in ["alpha", "beta"] {
+                        prior.entry(part).or_insert_with(|| 1.into());
+                    }
                 }
                 rows.push(row.into());
             }

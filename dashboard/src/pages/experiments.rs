@@ -64,6 +64,7 @@ impl Asked {
             recent_since: hour_of(now) - (RECENT_HOURS - 1),
             skip: (self.page() - 1) * PAGE,
             limit: PAGE,
+            failing: false,
         }
     }
 

@@ -6,6 +6,7 @@ mod delete;
 pub(crate) mod edit;
 mod experiment;
 mod experiments;
+pub(crate) mod pipeline;
 pub(crate) mod planner;
 mod sign_in;
 mod stop;

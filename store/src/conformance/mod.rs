@@ -21,6 +21,7 @@ pub mod outcomes_model;
 pub mod people;
 pub mod posterior_sets;
 pub mod proxy;
+pub mod replicas;
 pub mod runs;
 #[cfg(feature = "cloud")]
 pub mod services;
@@ -95,7 +96,7 @@ macro_rules! conformance {
             forgotten_with_their_day);
     };
     (runs: $place:ty) => {
-        $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back
+        $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back old_reports_are_read
             dead_runs_are_abandoned newest_first);
     };
     (keys: $place:ty) => {
@@ -106,6 +107,9 @@ macro_rules! conformance {
     };
     (leases: $place:ty) => {
         $crate::conformance!(@leases $place: held_by_one released taken_over_when_it_lapses one_of_many_wins);
+    };
+    (replicas: $place:ty) => {
+        $crate::conformance!(@replicas $place: the_newest_word_is_read_back the_silent_are_forgotten);
     };
     (@$suite:ident $place:ty: $($case:ident)*) => {
         mod $suite {

@@ -91,7 +91,7 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
             assert_eq!([before, after].concat(), trials, "seed {seed}, batch {n}, in two parts");
         }
     }
-    assert_eq!(stores.outcomes.dead_letters(1).await.unwrap(), []);
+    assert_eq!(stores.outcomes.dead_letters(None, 1).await.unwrap(), []);
     assert_eq!(stores.outcomes.evidence("none").await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.recount("none").await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.totals("none", 0).await.unwrap(), Evidence::default());
@@ -280,13 +280,14 @@ pub async fn strangers_are_set_aside(place: impl Place) {
     assert_eq!(total(&*stores.outcomes, &e).await, (1, 0));
     drop(stores);
     let stores = place.open().await;
-    let letters = stores.outcomes.dead_letters(10).await.unwrap();
+    let letters = stores.outcomes.dead_letters(None, 10).await.unwrap();
     assert_eq!(letters.len(), 3, "{letters:?}");
     assert!(letters.iter().all(|l| l.at == moment(77)));
     for (reason, body) in [("'nowhere'", "nowhere"), ("'z'", "u3"), (&poison.0, &poison.1)] {
         assert!(letters.iter().any(|l| l.reason.contains(reason) && l.body.contains(body)), "{reason}: {letters:?}");
     }
-    assert_eq!(stores.outcomes.dead_letters(2).await.unwrap(), letters[..2]);
+    assert_eq!(stores.outcomes.dead_letters(None, 2).await.unwrap(), letters[..2]);
+    assert_eq!(stores.outcomes.dead_letters(Some(letters[1].id), 2).await.unwrap(), letters[2..]);
 }
 
 /// What is set aside may be long and of any characters.
@@ -295,7 +296,7 @@ pub async fn long_records_are_cut(place: impl Place) {
     let mut long = batch(&[], &[]);
     long.set_aside = vec![("long".into(), "é🎲".repeat(10_000)), ("empty".into(), String::new())];
     assert_eq!(stores.outcomes.ingest(&long).await.unwrap().set_aside, 2);
-    let letters = stores.outcomes.dead_letters(10).await.unwrap();
+    let letters = stores.outcomes.dead_letters(None, 10).await.unwrap();
     let body = &letters.iter().find(|l| l.reason == "long").unwrap().body;
     assert!("é🎲".repeat(10_000).starts_with(body.as_str()) && body.len() > 1_000, "{}", body.len());
 }

@@ -144,7 +144,7 @@ pub async fn texts_of_any_characters(place: impl Place) {
     let row = &counted.outcomes[0];
     assert_eq!((row.trials, row.rewards), (1, 1));
     assert!(row.segment.contains("é🎲"), "{row:?}");
-    assert_eq!(stores.outcomes.dead_letters(9).await.unwrap().len(), 2);
+    assert_eq!(stores.outcomes.dead_letters(None, 9).await.unwrap().len(), 2);
 }
 
 /// Decisions over days, each with a reward, and one just after each midnight whose reward is stamped just before.

@@ -27,6 +27,7 @@ mod leases;
 mod outcomes;
 mod people;
 mod postgres;
+mod replicas;
 mod runs;
 mod search;
 mod settle;

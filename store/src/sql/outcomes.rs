@@ -223,14 +223,15 @@ impl Outcomes for Database {
         self.forget_history(decisions).await
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
-        let rows: Vec<(i64, String, String)> = on!(self.pool(), db => {
-            sqlx::query_as("SELECT at, reason, body FROM dead_letters ORDER BY id DESC LIMIT $1")
+    async fn dead_letters(&self, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetter>> {
+        let rows: Vec<(i64, i64, String, String)> = on!(self.pool(), db => {
+            sqlx::query_as("SELECT id, at, reason, body FROM dead_letters WHERE id < $1 ORDER BY id DESC LIMIT $2")
+                .bind(before.unwrap_or(i64::MAX))
                 .bind(signed(limit as u64))
                 .fetch_all(db)
                 .await?
         });
-        rows.into_iter().map(|(at, reason, body)| Ok(DeadLetter { at: moment(at)?, reason, body })).collect()
+        rows.into_iter().map(|(id, at, reason, body)| Ok(DeadLetter { id, at: moment(at)?, reason, body })).collect()
     }
 }
 

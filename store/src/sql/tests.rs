@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "audit",
     "claims",
     "dead_letters",
@@ -26,6 +26,7 @@ const TABLES: [&str; 18] = [
     "newest_trials",
     "outcomes",
     "people",
+    "replicas",
     "segments",
     "sessions",
     "update_runs",
@@ -208,6 +209,7 @@ pub(super) mod server {
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(people: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
+    crate::conformance!(replicas: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_counts_older_delays() {
