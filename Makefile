@@ -33,6 +33,7 @@ audit: $(DENY)
 bench:
 	$(CARGO) bench -p croupier --bench bench
 	$(CARGO) bench -p bandit
+	$(CARGO) bench -p dashboard
 
 ## The long forms: ten minutes of load, twenty kills, a million decides, Pub/Sub away for a minute; every seed and 2,000
 ## runs of the simulations.

@@ -5,12 +5,13 @@ use crate::measure::Metrics;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use bandit::{Assignment, Clock, DecisionId};
+use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use store::{Result, StoreError, Stores};
+use store::{ReplicaReport, Result, StoreError, Stores};
 use tokio::sync::Mutex;
 
 /// How often replicas look for changes of experiments, posteriors and keys.
@@ -21,6 +22,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a start waits for the first look; then the server is there, says that it is not ready, and looks on.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
+
+/// Experiments whose versions are told.
+const MOST_VERSIONS: usize = 200;
 
 /// Settings of the API.
 #[derive(Debug, Clone)]
@@ -51,6 +55,8 @@ pub struct App {
     state: AtomicBool,
     /// Whether everything was read once.
     complete: AtomicBool,
+    /// When everything was last read with success.
+    fresh: std::sync::Mutex<Option<Timestamp>>,
     /// When it was last said that decisions fall back.
     complained: std::sync::Mutex<Option<Instant>>,
 }
@@ -75,6 +81,7 @@ impl App {
             database: AtomicBool::new(true),
             state: AtomicBool::new(true),
             complete: AtomicBool::new(false),
+            fresh: std::sync::Mutex::new(None),
             complained: std::sync::Mutex::new(None),
             stores,
             clock,
@@ -142,7 +149,22 @@ impl App {
             None => self.stores.assignments.check().await,
         };
         self.state.store(state.is_ok(), Ordering::Relaxed);
-        keys.and(state)
+        let read = keys.and(state);
+        if read.is_ok() {
+            *self.fresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(self.clock.now());
+        }
+        read
+    }
+
+    /// What this process says of itself; its roles and its log are for others to add.
+    #[must_use]
+    pub fn report(&self) -> ReplicaReport {
+        ReplicaReport {
+            fresh_at: *self.fresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            versions: self.snapshot.load().versions(MOST_VERSIONS),
+            total: self.metrics.tally(),
+            ..ReplicaReport::default()
+        }
     }
 
     /// Takes in a change that this process made, so that whoever made it sees it at once. It is made whether or not this

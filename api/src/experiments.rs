@@ -10,16 +10,14 @@ use axum::http::header::LOCATION;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use bandit::{Experiment, Status, validate, validate_change};
+use bandit::{Experiment, Status};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::{Change, ExperimentRecord};
+use store::{Change, ExperimentRecord, manage};
 use utoipa::{IntoParams, ToSchema};
 
 /// Experiments of one page of the list.
 const PAGE: usize = 100;
-/// What a record has beside the definition; a definition that is read, edited and sent back may hold them.
-const READ_ONLY: [&str; 7] = ["status", "winner", "created_at", "updated_at", "started_at", "stopped_at", "frozen_at"];
 
 /// Some experiments.
 #[derive(Serialize, ToSchema)]
@@ -93,11 +91,9 @@ pub(crate) async fn create(
     uri: Uri,
     body: Bytes,
 ) -> Result<impl IntoResponse> {
-    let definition: Experiment = json(&body)?;
-    validate(&definition).map_err(Problem::fields)?;
-    let record = app.stores.experiments.create(&definition, &change(&app, caller, &uri)?).await?;
+    let record = manage::create(&*app.stores.experiments, &body, &change(&app, caller, &uri)?).await?;
     app.take_in_change().await;
-    Ok((StatusCode::CREATED, [(LOCATION, format!("/v1/experiments/{}", definition.id))], Json(record)))
+    Ok((StatusCode::CREATED, [(LOCATION, format!("/v1/experiments/{}", record.definition.id))], Json(record)))
 }
 
 /// One experiment.
@@ -118,34 +114,8 @@ pub(crate) async fn put(
     uri: Uri,
     body: Bytes,
 ) -> Result<Json<ExperimentRecord>> {
-    let mut document: serde_json::Map<String, serde_json::Value> = json(&body)?;
-    for field in READ_ONLY {
-        document.remove(field);
-    }
-    let expected = match document.remove("revision") {
-        None => None,
-        Some(r) => Some(r.as_u64().ok_or_else(|| Problem::field("revision", "must be a whole number"))?),
-    };
-    document.entry("id").or_insert_with(|| id.clone().into());
-    let definition: Experiment = json(serde_json::Value::Object(document).to_string().as_bytes())?;
-    if definition.id != id {
-        return Err(Problem::field("id", format!("must be '{id}', as in the path")));
-    }
-    validate(&definition).map_err(Problem::fields)?;
-    let now = existing(&app, &id).await?;
-    match now.status {
-        Status::Draft => {}
-        Status::Running | Status::Paused => validate_change(&now.definition, &definition).map_err(Problem::fields)?,
-        Status::Stopped => {
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                format!("experiment '{id}' is stopped: it stays as it ended"),
-            ));
-        }
-    }
-    let change = change(&app, caller, &uri)?;
-    let record =
-        app.stores.experiments.replace(&definition, expected.unwrap_or(now.revision), now.status, &change).await?;
+    let document = json(&body)?;
+    let record = manage::replace(&*app.stores.experiments, &id, document, &change(&app, caller, &uri)?).await?;
     app.take_in_change().await;
     Ok(Json(record))
 }
@@ -159,8 +129,7 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<StatusCode> {
-    existing(&app, &id).await?;
-    app.stores.experiments.delete(&id, &change(&app, caller, &uri)?).await?;
+    manage::delete(&*app.stores.experiments, &id, &change(&app, caller, &uri)?).await?;
     app.take_in_change().await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -211,23 +180,7 @@ async fn transition(
     winner: Option<&str>,
     change: &Change,
 ) -> Result<Json<ExperimentRecord>> {
-    let now = existing(app, id).await?;
-    if let Some(winner) = winner {
-        let arm = now.definition.arms.iter().find(|a| a.id == winner);
-        let why = match arm {
-            None => Some(format!("'{}' is no arm of '{id}'", winner.escape_debug())),
-            Some(arm) if !arm.enabled => Some(format!("'{winner}' is disabled: enable it first")),
-            Some(_) => None,
-        };
-        if let Some(why) = why {
-            return Err(Problem::field("winner", why));
-        }
-    }
-    if !now.status.may_become(to) {
-        let why = format!("experiment '{id}' is {}: it cannot become {to}", now.status);
-        return Err(Problem::new(StatusCode::CONFLICT, why));
-    }
-    let record = app.stores.experiments.set_status(id, now.status, to, winner, change).await?;
+    let record = manage::transition(&*app.stores.experiments, id, to, winner, change).await?;
     app.take_in_change().await;
     Ok(Json(record))
 }

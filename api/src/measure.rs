@@ -4,15 +4,38 @@ use bandit::Source;
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::Tally;
+
+/// A counter that can be read as well.
+pub(crate) struct Counted {
+    counter: Counter,
+    total: AtomicU64,
+}
+
+impl Counted {
+    fn new(counter: Counter) -> Self {
+        Self { counter, total: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn increment(&self, n: u64) {
+        self.counter.increment(n);
+        self.total.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
 
 /// What the API counts.
 pub(crate) struct Metrics {
-    decisions: [Counter; 5],
-    pub(crate) repeats: Counter,
+    decisions: [Counted; 5],
+    pub(crate) repeats: Counted,
     pub(crate) decide_seconds: Histogram,
-    pub(crate) events: Counter,
-    pub(crate) events_rejected: Counter,
-    pub(crate) shed: Counter,
+    pub(crate) events: Counted,
+    pub(crate) events_rejected: Counted,
+    pub(crate) shed: Counted,
     pub(crate) experiments: Gauge,
     pub(crate) backlog: Gauge,
 }
@@ -44,12 +67,12 @@ const SOURCES: [(Source, &str); 5] = [
 impl Metrics {
     pub(crate) fn new() -> Self {
         Self {
-            decisions: SOURCES.map(|(_, name)| counter!("croupier_decisions_total", "source" => name)),
-            repeats: counter!("croupier_decisions_repeated_total"),
+            decisions: SOURCES.map(|(_, name)| Counted::new(counter!("croupier_decisions_total", "source" => name))),
+            repeats: Counted::new(counter!("croupier_decisions_repeated_total")),
             decide_seconds: histogram!("croupier_decide_seconds"),
-            events: counter!("croupier_events_total"),
-            events_rejected: counter!("croupier_events_rejected_total"),
-            shed: counter!("croupier_shed_total"),
+            events: Counted::new(counter!("croupier_events_total")),
+            events_rejected: Counted::new(counter!("croupier_events_rejected_total")),
+            shed: Counted::new(counter!("croupier_shed_total")),
             experiments: gauge!("croupier_experiments"),
             backlog: gauge!("croupier_log_backlog"),
         }
@@ -58,6 +81,18 @@ impl Metrics {
     pub(crate) fn decided(&self, source: Source) {
         if let Some(i) = SOURCES.iter().position(|(s, _)| *s == source) {
             self.decisions[i].increment(1);
+        }
+    }
+
+    /// Requests since this process began.
+    pub(crate) fn tally(&self) -> Tally {
+        let [.., fallbacks] = &self.decisions;
+        Tally {
+            decides: self.decisions.iter().map(Counted::total).sum::<u64>() + self.repeats.total(),
+            fallbacks: fallbacks.total(),
+            events: self.events.total(),
+            rejected: self.events_rejected.total(),
+            refused: self.shed.total(),
         }
     }
 }

@@ -7,10 +7,12 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bandit::FieldError;
+use bandit::document::Unreadable;
 use serde::Serialize;
 use std::any::Any;
 use std::collections::BTreeMap;
 use store::StoreError;
+use store::manage::Refusal;
 use utoipa::ToSchema;
 
 /// An error as the caller reads it.
@@ -92,6 +94,27 @@ impl From<StoreError> for Problem {
                 tracing::error!("a store failed: {other}");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(e: Unreadable) -> Self {
+        match e {
+            Unreadable::Field(e) => Self::fields([e]),
+            Unreadable::Whole(why) => Self::bad(format!("the body {why}")),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(e: Refusal) -> Self {
+        match e {
+            Refusal::Fields(errors) => Self::fields(errors),
+            Refusal::Conflict(why) => Self::new(StatusCode::CONFLICT, why),
+            Refusal::Missing(id) => Self::unknown_experiment(&id),
+            Refusal::Unreadable(e) => e.into(),
+            Refusal::Store(e) => e.into(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bandit::{Decider, Status};
 use futures::StreamExt;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::{ExperimentRecord, PosteriorSets, Result, StoreError, Stores};
 
@@ -40,6 +40,14 @@ impl Snapshot {
     /// Whether it has every experiment that there was when it was made.
     pub(crate) fn is_complete(&self) -> bool {
         self.changes.is_some()
+    }
+
+    /// Posterior versions of running experiments, by id; the first `most`.
+    pub(crate) fn versions(&self, most: usize) -> BTreeMap<String, u64> {
+        let running = self.experiments.iter().filter(|(_, d)| d.status() == Status::Running);
+        let mut all: Vec<(&String, u64)> = running.map(|(id, d)| (id, d.posterior_version())).collect();
+        all.sort_unstable();
+        all.into_iter().take(most).map(|(id, version)| (id.clone(), version)).collect()
     }
 
     /// Looks for changes. What has not changed is shared with this view.

@@ -1,12 +1,16 @@
 //! One decision, pure: an experiment with its posteriors, a request and `now` go in; an assignment comes out.
 
+mod replay;
+
+pub use replay::{ArmReplay, Belief, Difference, Replay, replay};
+
 use crate::beta::Beta;
 use crate::context::{ContextModel, ContextPolicy, declared_features};
 use crate::event::DecisionRecord;
 use crate::experiment::{Experiment, Status, StickyBy};
 use crate::id::check_id;
-use crate::key::{AssignmentKey, participation};
-use crate::policy::SegmentPolicy;
+use crate::key::{AssignmentKey, DecisionId, participation};
+use crate::policy::{SegmentPolicy, Step};
 use crate::posterior::{ArmPosterior, PosteriorSet};
 use crate::segment::{Context, check_context, segment_of};
 use crate::validate::FieldError;
@@ -285,35 +289,54 @@ impl Decider {
     /// Deals an arm to a key that has none.
     #[must_use]
     pub fn deal(&self, request: &DecideRequest, now: Timestamp) -> Deal {
-        let control = self.experiment.control();
-        if self.status != Status::Running {
-            return self.certain(request, control, Source::Paused, now);
-        }
-        let participant = if self.by_user { &request.user } else { request.item.as_deref().unwrap_or("") };
-        let (enrolment, holdout) = participation(&self.experiment.id, participant);
-        if enrolment >= self.experiment.traffic {
-            return self.certain(request, control, Source::NotEnrolled, now);
-        }
-        if self.frozen {
-            return self.certain(request, control, Source::Paused, now);
-        }
-        let mut deal = self.certain(request, control, Source::Policy, now);
+        let mut deal = self.certain(request, self.experiment.control(), Source::Paused, now);
         let a = &mut deal.assignment;
-        let policy = self.segments.get(&*a.segment).unwrap_or(&self.prior);
-        let held_out = holdout < self.experiment.holdout;
-        let (arm, propensity) = match &self.contextual {
-            Some(contextual) => contextual.deal(&request.context, a.key.id, self.version, held_out),
-            None => {
-                let arm = policy.draw(a.key.id, self.version, held_out);
-                (arm, policy.propensities()[arm])
-            }
-        };
-        if held_out {
-            a.source = Source::Holdout;
-        }
+        let (source, arm, propensity) = self.choose(request, a.key.id, &a.segment, &mut |_| ());
+        a.source = source;
         a.arm = self.arms[arm].clone();
         a.propensity = propensity;
         deal
+    }
+
+    /// Who chooses the arm of a key, which, and with what probability.
+    fn choose(
+        &self,
+        request: &DecideRequest,
+        id: DecisionId,
+        segment: &str,
+        see: &mut impl FnMut(Step),
+    ) -> (Source, usize, f64) {
+        let control = self.experiment.control();
+        if self.status != Status::Running {
+            return (Source::Paused, control, 1.0);
+        }
+        let participant = if self.by_user { &request.user } else { request.item.as_deref().unwrap_or("") };
+        let (enrolment, holdout) = participation(&self.experiment.id, participant);
+        see(Step::Participates { enrolment, holdout });
+        if enrolment >= self.experiment.traffic {
+            return (Source::NotEnrolled, control, 1.0);
+        }
+        if self.frozen {
+            return (Source::Paused, control, 1.0);
+        }
+        let held_out = holdout < self.experiment.holdout;
+        let source = if held_out { Source::Holdout } else { Source::Policy };
+        match &self.contextual {
+            Some(contextual) => {
+                let (arm, propensity) = contextual.deal_seen(&request.context, id, self.version, held_out, see);
+                (source, arm, propensity)
+            }
+            None => {
+                let policy = self.policy(segment);
+                let arm = policy.draw_seen(id, self.version, held_out, see);
+                (source, arm, policy.propensities()[arm])
+            }
+        }
+    }
+
+    /// What deals in a segment.
+    fn policy(&self, segment: &str) -> &SegmentPolicy {
+        self.segments.get(segment).unwrap_or(&self.prior)
     }
 
     /// An assignment without a draw.

@@ -9,6 +9,8 @@ mod clock;
 mod compare;
 mod context;
 mod decide;
+mod difference;
+pub mod document;
 mod draw;
 pub mod evaluate;
 mod event;
@@ -38,7 +40,8 @@ pub use context::{
     Coefficients, ContextModel, ContextOutcome, ContextPolicy, Encoder, Encoding, Link, MAX_COLUMNS, MAX_FEATURES,
     Normal, declared_features, highest, most_context_outcomes, recompute_model,
 };
-pub use decide::{Assignment, Deal, DecideRequest, Decider, Source};
+pub use decide::{ArmReplay, Assignment, Belief, Deal, DecideRequest, Decider, Difference, Replay, Source, replay};
+pub use difference::{RateDifference, rate_difference};
 pub use event::{CLOCK_SKEW, DecisionRecord, Event, EventError, NewEvent, UserEvent, UserEventKind};
 pub use experiment::{
     Arm, Experiment, Exposure, Feature, FeatureKind, Guardrail, Prior, RewardKind, RewardSpec, Status, Sticky,
@@ -46,8 +49,8 @@ pub use experiment::{
 };
 pub use health::{
     Calibration, CalibrationFinding, ChangeConfig, ChangePoint, Dealt, ExposureFinding, Exposures, GuardrailFinding,
-    HourCount, PropensityBin, SampleRatio, SampleRatioFinding, Standing, changes, exposure, guardrail,
-    homogeneous_since,
+    HourCount, PropensityBin, SAMPLE_RATIO_ALARM, SampleRatio, SampleRatioFinding, Standing, changes, exposure,
+    guardrail, homogeneous_since,
 };
 pub use id::{IdError, check_id, check_slug};
 pub use key::{AssignmentKey, DecisionId};
@@ -55,10 +58,12 @@ pub use learn::{
     DelayCurve, Evidence, HourDelay, HourOutcome, WATCHED_SEGMENTS, candidate_decisions, delay_bucket, hour_of,
     overall, recompute, seen_decisions, segment_changes,
 };
-pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy};
+pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentPolicy, Step, from_json};
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};
 pub use ratio::ratio_interval;
-pub use results::{ArmResult, Uplift, segment_weights, summarise, trials_by_segment};
+pub use results::{
+    ArmResult, Judgement, Uplift, judge, segment_weights, summarise, summarise_judged, trials_by_segment,
+};
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
-pub use stopping::{StoppingAdvice, ValueRemaining, Verdict, advise};
+pub use stopping::{Remaining, StoppingAdvice, ValueRemaining, Verdict, advise, value_remaining, verdict};
 pub use validate::{FieldError, MAX_ARMS, validate, validate_change};

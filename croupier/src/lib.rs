@@ -1,6 +1,7 @@
 //! The binary's parts: settings, roles and commands, composed of the other crates.
 
 mod admin;
+mod beat;
 pub mod cli;
 mod clock;
 mod demo;

@@ -1,7 +1,7 @@
 //! Rules that learn, as `--policy` of `evaluate` and `simulate` names them.
 
 use crate::import::Shown;
-use bandit::PolicySpec;
+use bandit::{PolicySpec, from_json};
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -39,28 +39,11 @@ impl RuleError {
 /// The rule that `given` is: JSON as in an experiment, @FILE with such JSON, or a kind's name. None if it is something else.
 pub(crate) fn rule(given: &str) -> Result<Option<PolicySpec>, RuleError> {
     let unread = |source| RuleError::Unread { given: Shown::new(given), source };
-    if given.starts_with('{') {
-        return read(given, given).map(Some);
-    }
+    let wrong = |why| RuleError::NotAPolicy { given: Shown::new(given), why };
     if let Some(path) = given.strip_prefix('@') {
         let mut text = String::new();
         File::open(path).map_err(unread)?.take(MOST_BYTES).read_to_string(&mut text).map_err(unread)?;
-        return read(given, &text).map(Some);
+        return from_json(&text).map(Some).map_err(wrong);
     }
-    Ok(serde_json::from_value(serde_json::json!({ "kind": given })).ok())
-}
-
-fn read(given: &str, text: &str) -> Result<PolicySpec, RuleError> {
-    from_json(text).map_err(|why| RuleError::NotAPolicy { given: Shown::new(given), why })
-}
-
-/// What is wrong with JSON: field and reason, in one line.
-pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|e| {
-        let field = e.path().to_string();
-        if field == "." { e.inner().to_string() } else { format!("{field}: {}", e.inner()) }
-    })?;
-    json.end().map_err(|e| e.to_string())?;
-    Ok(value)
+    PolicySpec::named(given).map_err(wrong)
 }

@@ -1,5 +1,6 @@
 //! The roles, alone or together in one process.
 
+use crate::beat::Beat;
 use crate::cli::Failure;
 use crate::clock::SystemClock;
 use crate::settings::Settings;
@@ -43,6 +44,12 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
+    /// Their names.
+    fn names(self) -> Vec<String> {
+        let all = [(self.api, "api"), (self.updater, "updater"), (self.dashboard, "dashboard")];
+        all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()
+    }
+
     pub(crate) const ALL: Self = Self { api: true, updater: true, dashboard: true };
     pub(crate) const API: Self = Self { api: true, updater: false, dashboard: false };
     pub(crate) const UPDATER: Self = Self { api: false, updater: true, dashboard: false };
@@ -111,6 +118,14 @@ impl Server {
     /// Works until `stop` becomes true: requests end first, then the updater. An updater that ends by itself ends the
     /// process, so that whoever watches it can start it again.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        let beat = Beat {
+            stores: self.stores.clone(),
+            clock: self.clock.clone(),
+            app: self.app.clone(),
+            name: self.updater.name.clone(),
+            roles: self.roles.names(),
+        };
+        let beating = tokio::spawn(beat.keep());
         let refreshing = self.app.map(|app| tokio::spawn(app.keep_fresh()));
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
@@ -160,6 +175,7 @@ impl Server {
             refreshing.abort();
         }
         upkeep.abort();
+        beating.abort();
         self.stores.events.close().await;
         Ok(())
     }

@@ -344,3 +344,46 @@ fn an_experiment_is_evaluated_from_the_database() {
     let (code, _, err) = evaluate(&["--experiment", "nothing", "--data", &data, "--policy", "uniform"]);
     assert!(code == 1 && err.contains("experiment 'nothing' does not exist"), "{err}");
 }
+
+/// A clock that stands.
+struct At(Timestamp);
+
+impl bandit::Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The estimates of the dashboard's page on the experiment.
+#[tokio::main(flavor = "current_thread")]
+async fn what_if(data: &Path, query: &str) -> Vec<Value> {
+    let stores = store::open(&store::Locations::in_dir(data)).await.unwrap();
+    let router = dashboard::router(stores, std::sync::Arc::new(At("2026-12-01T00:00:00Z".parse().unwrap())), None);
+    let uri = format!("/dashboard/experiments/page/what-if?table=estimates&as=json&{query}");
+    let request = axum::http::Request::get(uri).body(axum::body::Body::empty()).unwrap();
+    let body = tower::ServiceExt::oneshot(router, request).await.unwrap().into_body();
+    serde_json::from_slice(&axum::body::to_bytes(body, usize::MAX).await.unwrap()).unwrap()
+}
+
+#[test]
+fn the_dashboard_says_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = file(dir.path(), "log.csv", &trials(2_000, better));
+    let data = dir.path().join("data");
+    let at = data.display().to_string();
+    let import = ["import", &log, "--experiment", "page", "--name", "one", "--create", "--data", &at];
+    let (code, _, err) = finish(croupier(&[&import[..], &["--map", "context.device=device"]].concat()));
+    assert_eq!(code, 0, "{err}");
+    let policies = ["uniform", "recommended", "arm:b", "thompson", "fixed:a=0.9,b=0.1"];
+    let given: Vec<&str> = policies.iter().flat_map(|p| ["--policy", *p]).collect();
+    let told = answer(&[&["--experiment", "page", "--data", &at, "--resamples", "0"], &given[..]].concat());
+    let shown = what_if(&data, "estimator=snips&policy=thompson&policy=fixed%3Aa%3D0.9%2Cb%3D0.1");
+    for (n, policy) in policies.iter().enumerate() {
+        let (row, here) = (shown.iter().find(|r| r["policy"] == *policy).unwrap(), estimate(&told, n, "snips"));
+        assert_eq!(row["estimate"], here["value"], "{policy}");
+        assert_eq!([&row["interval_low"], &row["interval_high"]], [0, 1].map(|i| &here["normal_interval"][i]));
+        assert_eq!(row["trustworthy"], told["policies"][n]["trustworthy"], "{policy}");
+        assert_eq!(row["effective_sample_size"], told["policies"][n]["support"]["effective_sample_size"]);
+        assert_eq!(row["logged_rate"], told["log"]["mean_reward"]);
+    }
+}

@@ -115,6 +115,7 @@
     draw(div);
   }
 
+  main.addEventListener("croupier:refresh", tick);
   main.querySelectorAll(".plot").forEach(meet);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const div of main.querySelectorAll(".plot")) if (drawn.has(div)) show(div, drawn.get(div));

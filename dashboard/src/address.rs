@@ -1,6 +1,6 @@
 //! Addresses of pages: every view has one, with its filters and ranges in the query.
 
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri, header};
 
 /// The query's parameters, decoded, in order.
 pub(crate) fn pairs(uri: &Uri) -> Vec<(String, String)> {
@@ -30,6 +30,13 @@ fn join(path: &str, pairs: &[(String, String)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(pairs);
     format!("{path}?{}", query.finish())
+}
+
+/// The host that the browser asked for, if a shell can take it as it is.
+pub(crate) fn host(headers: &HeaderMap) -> String {
+    let asked = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    let plain = |h: &&str| !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
+    asked.filter(plain).unwrap_or("127.0.0.1:8080").into()
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What every handler has at hand.
 
 use crate::door::{Door, Entrance};
+use crate::estimates::Estimates;
 use crate::failure::Failure;
+use crate::plan::Plan;
+use crate::work::{Works, turn};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use bandit::Clock;
@@ -16,11 +19,16 @@ pub(crate) struct App {
     pub(crate) entrance: Arc<Entrance>,
     clock: Arc<dyn Clock>,
     pub(crate) notice: Option<Arc<str>>,
+    pub(crate) estimates: Arc<Works<Estimates>>,
+    pub(crate) plans: Arc<Works<Plan>>,
 }
 
 impl App {
     pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, door: Door) -> Self {
-        Self { stores, entrance: Arc::new(Entrance::new(door)), clock, notice: notice.map(Into::into) }
+        let turn = turn();
+        let (estimates, plans) = (Arc::new(Works::new(turn.clone())), Arc::new(Works::new(turn)));
+        let entrance = Arc::new(Entrance::new(door));
+        Self { stores, entrance, clock, notice: notice.map(Into::into), estimates, plans }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

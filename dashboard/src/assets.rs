@@ -16,15 +16,25 @@ struct Asset {
     tag: String,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+/// One file for all pages, since browsers keep it.
+const STYLES: &str = concat!(
+    include_str!("../assets/dashboard.css"),
+    include_str!("../assets/form.css"),
+    include_str!("../assets/list.css"),
+    include_str!("../assets/experiment.css"),
+    include_str!("../assets/decisions.css"),
+    include_str!("../assets/ask.css"),
+    include_str!("../assets/pipeline.css"),
+    include_str!("../assets/door.css"),
+);
+
+static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
     let text = Bytes::from_static;
     [
-        asset(
-            "dashboard.css",
-            "text/css",
-            text(concat!(include_str!("../assets/dashboard.css"), include_str!("../assets/door.css")).as_bytes()),
-        ),
+        asset("dashboard.css", "text/css", text(STYLES.as_bytes())),
+        asset("experiment.js", "text/javascript", text(include_bytes!("../assets/experiment.js"))),
         asset("dashboard.js", "text/javascript", text(include_bytes!("../assets/dashboard.js"))),
+        asset("form.js", "text/javascript", text(include_bytes!("../assets/form.js"))),
         asset("icon.svg", "image/svg+xml", text(include_bytes!("../assets/icon.svg"))),
         asset("plotly.js", "text/javascript", plotly()),
     ]

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use store::StoreError;
+use store::manage::Refusal;
 
 /// Why there is no page.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub(crate) enum Failure {
     NoPage,
     /// There is no such experiment.
     NoExperiment(String),
+    /// There is no such decision.
+    NoDecision(String),
     /// The reader may not do this.
     Forbidden,
     /// The session ended, or never began.
@@ -24,6 +27,10 @@ pub(crate) enum Failure {
     Stale,
     /// A form that cannot be read.
     Form,
+    /// It cannot be done as things stand: why.
+    Conflict(String),
+    /// Too much is being computed.
+    Busy,
     /// Something of ours failed; it is logged.
     Internal,
 }
@@ -35,6 +42,10 @@ impl Failure {
 
     pub(crate) fn experiment(id: &str) -> Self {
         Self::NoExperiment(id.into())
+    }
+
+    pub(crate) fn decision(id: &str) -> Self {
+        Self::NoDecision(id.into())
     }
 
     pub(crate) fn forbidden() -> Self {
@@ -57,6 +68,14 @@ impl Failure {
         Self::Form
     }
 
+    pub(crate) fn conflict(why: impl Into<String>) -> Self {
+        Self::Conflict(why.into())
+    }
+
+    pub(crate) fn busy() -> Self {
+        Self::Busy
+    }
+
     /// Logs a cause that its reader must not see.
     pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %cause, "a dashboard page failed");
@@ -65,10 +84,12 @@ impl Failure {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoPage | Self::NoExperiment(_) => StatusCode::NOT_FOUND,
+            Self::NoPage | Self::NoExperiment(_) | Self::NoDecision(_) => StatusCode::NOT_FOUND,
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::Stale | Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -81,6 +102,10 @@ impl Failure {
             Self::NoExperiment(id) => (
                 lang.t("Not found"),
                 lang.say("There is no experiment {id}. It may have been deleted.", &[("id", id.as_str().into())]),
+            ),
+            Self::NoDecision(id) => (
+                lang.t("Not found"),
+                lang.say("There is no decision {id}. It may not have been read yet, or it is so old that it was let go of.", &[("id", id.as_str().into())]),
             ),
             Self::Forbidden => (
                 lang.t("Not allowed"),
@@ -102,6 +127,14 @@ impl Failure {
                 lang.t("Not understood"),
                 lang.say("The form was not sent whole. Nothing was changed: go back and send it again.", &[]),
             ),
+            Self::Conflict(why) => (
+                lang.t("Not done"),
+                lang.say("It cannot be done as things stand: {why}. Nothing was changed.", &[("why", why.as_str().into())]),
+            ),
+            Self::Busy => (
+                lang.t("Still computing"),
+                lang.say("The server has more to compute than it does at once. Reload this page in a moment.", &[]),
+            ),
             Self::Internal => (
                 lang.t("This page failed"),
                 lang.say("The server could not read its data. The cause is in its log; try again in a moment.", &[]),
@@ -114,6 +147,20 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(e: StoreError) -> Self {
         Self::internal(&e)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(e: Refusal) -> Self {
+        match e {
+            Refusal::Missing(id) => Self::NoExperiment(id),
+            Refusal::Conflict(why) => Self::Conflict(why),
+            Refusal::Fields(errors) => Self::Conflict(
+                errors.into_iter().map(|e| format!("{}: {}", e.field, e.why)).collect::<Vec<_>>().join("; "),
+            ),
+            Refusal::Unreadable(_) => Self::Form,
+            Refusal::Store(e) => e.into(),
+        }
     }
 }
 

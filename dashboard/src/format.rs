@@ -32,6 +32,15 @@ impl Num {
         if value.is_finite() { Self { exact: Some(value.to_string()), text } } else { Self::none() }
     }
 
+    /// Any number, with four significant digits: 0.1235
+    pub(crate) fn number(value: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 9")]
+        let decimals = (3.0 - value.abs().max(1e-6).log10().floor()).clamp(0.0, 9.0) as usize;
+        let text = grouped(&format!("{value:.decimals$}"));
+        let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text };
+        Self::of(value, text)
+    }
+
     /// 12,345
     pub(crate) fn count(n: u64) -> Self {
         Self { exact: Some(n.to_string()), text: grouped(&n.to_string()) }
@@ -66,6 +75,23 @@ impl Num {
     /// A difference of rates, in percentage points: 0.040 pp
     pub(crate) fn points(difference: f64) -> Self {
         Self::of(difference, percent(difference, digits(difference)) + " pp")
+    }
+
+    /// An amount that need not be whole: 12.3, 1,234
+    pub(crate) fn amount(x: f64) -> Self {
+        Self::of(x, grouped(&format!("{x:.*}", usize::from(x.abs() < 99.95))))
+    }
+
+    /// A number of things that was estimated: 1,234
+    pub(crate) fn decimal(n: f64) -> Self {
+        Self::of(n, grouped(&format!("{n:.0}")))
+    }
+
+    /// A difference of such numbers: +1,234
+    pub(crate) fn signed(n: f64) -> Self {
+        let digits = if n.abs() < 9.95 { 1 } else { 0 };
+        let text = grouped(&format!("{n:.digits$}"));
+        Self::of(n, if n > 0.0 { format!("+{text}") } else { text })
     }
 
     /// A relative difference: +21.0%
@@ -117,6 +143,8 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!(Num::count(1_234_567).to_string(), r#"<data value="1234567">1,234,567</data>"#);
         assert_eq!(Num::count(0).text, "0");
+        let numbers = [0.123_456, 1.0, 0.0, 1234.56, -2.5, 1e-9, 123_456.7].map(|n| Num::number(n).text);
+        assert_eq!(numbers, ["0.1235", "1", "0", "1,235", "−2.5", "0.000000001", "123,457"]);
         assert_eq!(Num::rate(0.050_833).to_string(), r#"<data value="0.050833">5.08%</data>"#);
         assert_eq!((Num::rate(0.5).text, Num::rate(0.0012).text), ("50.0%".into(), "0.120%".into()));
         assert_eq!(Num::maybe_rate(None).to_string(), "—");
@@ -125,6 +153,7 @@ mod tests {
         assert_eq!((Num::share(1.0).text, Num::share(0.99999).text), ("100.0%".into(), ">99.9%".into()));
         assert_eq!((Num::share(0.0).text, Num::share(0.0001).text), ("0.0%".into(), "<0.1%".into()));
         assert_eq!(Num::share(0.0001).to_string(), r#"<data value="0.0001">&lt;0.1%</data>"#);
+        assert_eq!((Num::amount(12.34).text, Num::amount(-1234.4).text), ("12.3".into(), "−1,234".into()));
         assert_eq!(Num::points(0.0004).text, "0.0400 pp");
     }
 
@@ -132,6 +161,7 @@ mod tests {
     fn differences_have_a_sign() {
         assert_eq!((Num::change(0.21).text, Num::change(-0.021).text), ("+21.0%".into(), "−2.1%".into()));
         assert_eq!((Num::change(0.0).text, Num::change(-1e-9).text), ("0.0%".into(), "0.0%".into()));
+        assert_eq!((Num::signed(1234.4).text, Num::signed(-1.25).text), ("+1,234".into(), "−1.2".into()));
         assert_eq!((Num::change(12.5).text, Num::change(1e9).text), ("+1,250%".into(), ">+100,000%".into()));
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Frame {
     pub(crate) notice: Option<Arc<str>>,
     /// Whether the page keeps itself current.
     pub(crate) live: bool,
+    /// Whether it waits for something that is being computed.
+    pub(crate) soon: bool,
     pub(crate) lang: Lang,
     /// `dark` or `light` if somebody chose; the browser's otherwise.
     pub(crate) theme: Option<&'static str>,
@@ -29,6 +31,16 @@ impl Frame {
     /// The frame of a page that keeps itself current, if `live`.
     pub(crate) fn live(self, live: bool) -> Self {
         Self { live, ..self }
+    }
+
+    /// The frame of a page that waits for something: it looks again each second, if `waiting`.
+    pub(crate) fn soon(self, waiting: bool) -> Self {
+        Self { live: self.live || waiting, soon: waiting, ..self }
+    }
+
+    /// This page's query, as plots and files of the same view take it.
+    pub(crate) fn query(&self) -> &str {
+        self.uri.query().unwrap_or_default()
     }
 
     /// Address of an asset.
@@ -56,6 +68,11 @@ impl Frame {
         crate::address::with(&self.uri, &[(name, value)])
     }
 
+    /// A parameter of the page's address.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        crate::address::pairs(&self.uri).into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
     /// Whether a part of the dashboard is the one shown.
     pub(crate) fn within(&self, path: &str) -> bool {
         match path {
@@ -81,6 +98,6 @@ impl FromRequestParts<App> for Frame {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let Preferences { lang, theme } = Preferences::of(&parts.headers);
         let person = parts.extensions.get::<Person>().cloned();
-        Ok(Self { notice: app.notice.clone(), live: false, lang, theme, person, uri: parts.uri.clone() })
+        Ok(Self { notice: app.notice.clone(), live: false, soon: false, lang, theme, person, uri: parts.uri.clone() })
     }
 }

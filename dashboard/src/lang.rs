@@ -18,7 +18,16 @@ pub(crate) enum Lang {
 const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/frame.toml"),
     include_str!("../locales/ja/arms.toml"),
+    include_str!("../locales/ja/edit.toml"),
+    include_str!("../locales/ja/controls.toml"),
+    include_str!("../locales/ja/experiments.toml"),
+    include_str!("../locales/ja/decisions.toml"),
+    include_str!("../locales/ja/decision.toml"),
     include_str!("../locales/ja/sign-in.toml"),
+    include_str!("../locales/ja/pipeline.toml"),
+    include_str!("../locales/ja/planner.toml"),
+    include_str!("../locales/ja/what_if.toml"),
+    include_str!("../locales/ja/experiment.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
@@ -118,11 +127,11 @@ impl Thing<'_> {
 }
 
 fn escape(out: &mut String, text: &str) {
-    drop(write!(
+    let _ = write!(
         out,
         "{}",
         askama::filters::escape(text, askama::filters::Html).map_or_else(|_| String::new(), |safe| safe.to_string())
-    ));
+    );
 }
 
 /// A sentence as HTML.

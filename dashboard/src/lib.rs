@@ -6,18 +6,36 @@ mod answer;
 mod app;
 mod arms;
 mod assets;
+mod audit;
+mod controls;
 mod door;
+mod drawing;
+mod estimates;
+mod explanation;
 mod export;
 mod failure;
+mod filter_field;
+mod form;
 mod format;
 mod frame;
 mod lang;
 mod moment;
 mod pages;
+mod past;
 mod person;
+mod pipeline;
+mod plan;
 pub mod plots;
 mod preferences;
+mod probe;
+mod said;
+mod sought;
+mod spark;
+mod summary;
 mod verdict;
+mod view;
+mod wording;
+mod work;
 
 pub use door::{Door, Identity, PasswordError, hash_password};
 
@@ -41,9 +59,25 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, doo
         .route("/dashboard", get(pages::experiments))
         .route("/dashboard/", get(home))
         .route("/dashboard/experiments", get(home))
+        .route("/dashboard/experiments/new", get(pages::edit::new).post(pages::edit::create))
         .route("/dashboard/experiments/{id}", get(pages::experiment))
-        .route("/dashboard/experiments/{id}/plots/densities", get(plots::densities))
-        .route("/dashboard/experiments/{id}/plots/allocation", get(plots::allocation))
+        .route("/dashboard/experiments/{id}/edit", get(pages::edit::edit).post(pages::edit::replace))
+        .route("/dashboard/experiments/{id}/start", post(controls::start))
+        .route("/dashboard/experiments/{id}/pause", post(controls::pause))
+        .route("/dashboard/experiments/{id}/update", post(controls::update))
+        .route("/dashboard/experiments/{id}/stop", get(pages::stop).post(controls::stop))
+        .route("/dashboard/experiments/{id}/delete", get(pages::delete).post(controls::delete))
+        .route("/dashboard/experiments/{id}/plots/{plot}", get(plots::plot))
+        .route("/dashboard/experiments/{id}/decisions", get(pages::of_experiment))
+        .route("/dashboard/decisions", get(pages::decisions))
+        .route("/dashboard/decisions/{decision}", get(pages::decision))
+        .route("/dashboard/decisions/{decision}/plots/draw", get(plots::draw))
+        .route("/dashboard/experiments/{id}/what-if", get(pages::what_if::what_if))
+        .route("/dashboard/experiments/{id}/plots/what-if", get(plots::forest))
+        .route("/dashboard/pipeline", get(pages::pipeline::pipeline))
+        .route("/dashboard/planner", get(pages::planner::planner))
+        .route("/dashboard/planner/plots/regret", get(plots::regret))
+        .route("/dashboard/planner/plots/decided", get(plots::decided))
         .route("/dashboard/{*rest}", any(pages::nowhere))
         .layer(middleware::from_fn(door::guard))
         .route("/dashboard/assets/{file}", get(assets::serve))

@@ -45,6 +45,17 @@ fn row<'a>(html: &'a str, name: &str) -> &'a str {
     html.split("<tr").find(|r| r.contains("scope=\"row\"") && r.contains(name)).unwrap().split("</tr>").next().unwrap()
 }
 
+fn form(text: &str) -> String {
+    let encoded: Vec<String> = text
+        .bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(b).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect();
+    encoded.concat()
+}
+
 fn exact(value: impl ToString) -> String {
     format!("<data value=\"{}\">", value.to_string())
 }
@@ -96,16 +107,27 @@ async fn every_number_equals_the_results() {
         assert_eq!(row.contains("leads"), arm.id == "b", "{row}");
     }
     for segment in &results.segments {
-        let table = reply
-            .body
-            .split(&format!("<caption>Arms in segment <strong><bdi>{}</bdi>", segment.segment))
-            .nth(1)
-            .unwrap();
+        let name: String = form(&segment.segment);
+        let link = format!("href=\"{PAGE}?segment={name}#segments\"");
+        assert!(reply.body.contains(&link), "{link}");
+        let page = house.get(&format!("{PAGE}?segment={name}")).await;
+        let caption = format!("<caption>Arms in segment <strong><bdi>{}</bdi>", segment.segment);
+        let table = page.body.split(&caption).nth(1).unwrap();
         for arm in &segment.arms {
-            assert!(row(table, &format!("<span>{}<", arm.id)).contains(&exact(arm.p_best)));
+            let row = row(table, &format!("<span>{}<", arm.id));
+            for number in [exact(arm.trials), exact(arm.p_best), exact(arm.interval[0]), exact(arm.expected_loss)] {
+                assert!(row.contains(&number), "{number} in {row}");
+            }
         }
+        let (trials, rewards) = segment.arms.iter().fold((0, 0), |(t, r), a| (t + a.trials, r + a.rewards));
+        let listed = row(reply.body.split("id=\"segments\"").nth(1).unwrap(), &segment.segment);
+        assert!(listed.contains(&exact(trials)) && listed.contains(&exact(rewards)), "{listed}");
     }
     let holdout = results.holdout.unwrap();
+    let difference = holdout.difference.unwrap();
+    for number in [difference.difference, difference.interval[0], difference.interval[1]] {
+        assert!(reply.body.contains(&exact(number)), "{difference:?}");
+    }
     for (name, group) in [("Policy", holdout.policy), ("Holdout", holdout.holdout)] {
         let row = row(&reply.body, &format!(">{name}<"));
         for number in [exact(group.trials), exact(group.rewards), exact(group.rate.unwrap()), exact(group.interval[1])]
@@ -150,10 +172,10 @@ async fn long_lists_have_pages() {
     }
     let first = house.get("/dashboard").await;
     assert!(first.body.contains("/experiments/e24\"") && !first.body.contains("/experiments/e25\""));
-    assert!(first.body.contains("href=\"/dashboard?after=e24\""));
-    let second = house.get("/dashboard?after=e24").await;
+    assert!(first.body.contains("href=\"/dashboard?page=2\""));
+    let second = house.get("/dashboard?page=2").await;
     assert!(second.body.contains("/experiments/e25\"") && !second.body.contains(">Next<"));
-    assert!(!house.get("/dashboard?after=e25").await.body.contains("Nothing is being tested"));
+    assert!(!house.get("/dashboard?page=3").await.body.contains("Nothing is being tested"));
 }
 
 #[tokio::test]
@@ -175,6 +197,15 @@ async fn hostile_names_are_text() {
         assert!(reply.body.contains("&#60;script&#62;alert(&#39;1&#39;)"), "{uri}");
         assert!(reply.body.contains("<bdi>&#60;script&#62;"), "a name must not turn its surroundings: {uri}");
     }
+    for plot in ["densities", "best", "allocation", "segments", "rewards", "holdout", "delay"] {
+        let body = house.get(&format!("/dashboard/experiments/hostile/plots/{plot}")).await.body;
+        let mut figure: Value = serde_json::from_str(&body).unwrap();
+        for trace in figure["data"].as_array_mut().unwrap() {
+            trace.as_object_mut().unwrap().remove("hovertemplate");
+        }
+        assert!(!figure.to_string().contains('<'), "{plot} would read tags: {figure}");
+        assert!(plot == "rewards" || plot == "holdout" || plot == "delay" || body.contains("‹img src=x"), "{plot}");
+    }
     let reply = house.get(&format!("/dashboard/experiments/{}", "%3Cscript%3E".repeat(300))).await;
     assert_eq!(reply.status, StatusCode::NOT_FOUND);
     assert_manners(&reply);
@@ -194,7 +225,9 @@ async fn densities_cover_each_arms_mass() {
         assert_eq!(trace["name"], arm.id.as_str());
         let of = |axis: &str| trace[axis].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
         let (xs, ys) = (of("x"), of("y"));
-        assert_eq!(ys, arm.posterior.density(&xs));
+        for (y, density) in ys.iter().zip(arm.posterior.density(&xs)) {
+            assert!((y - density).abs() <= 1e-5 * density, "{}: {y} {density}", arm.id);
+        }
         let mass: f64 = xs.windows(2).zip(ys.windows(2)).map(|(x, y)| (x[1] - x[0]) * (y[0] + y[1]) / 2.0).sum();
         assert!((mass - 1.0).abs() < 0.01, "{}: {mass}", arm.id);
     }
@@ -215,32 +248,173 @@ async fn densities_cover_each_arms_mass() {
 }
 
 #[tokio::test]
-async fn allocation_has_a_point_per_version_and_ends_where_the_results_are() {
+async fn plots_over_time_have_a_point_per_version_and_end_where_the_results_are() {
     let house = House::open().await;
     let record = house.shop().await;
     let results = store::results(&house.stores, &record, house.now, store::Detail::Segments).await.unwrap();
-    let figure: Value = serde_json::from_str(&house.get(&format!("{PAGE}/plots/allocation")).await.body).unwrap();
-    for (arm, trace) in results.arms.iter().zip(figure["data"].as_array().unwrap()) {
-        let shares = trace["y"].as_array().unwrap();
-        assert_eq!((trace["name"].as_str().unwrap(), shares.len()), (arm.id.as_str(), 3));
-        assert_eq!(shares[2].as_f64(), Some(arm.allocation));
-        assert_eq!(trace["x"][2], "2026-11-21T09:00:00Z");
-        assert_eq!(trace["stackgroup"], "arms");
+    for (plot, value) in [("allocation", (|a| a.allocation) as fn(&bandit::ArmResult) -> f64), ("best", |a| a.p_best)] {
+        let figure: Value = serde_json::from_str(&house.get(&format!("{PAGE}/plots/{plot}")).await.body).unwrap();
+        let traces = figure["data"].as_array().unwrap();
+        assert_eq!(traces.len(), 4, "an arm each, and the updates");
+        for (arm, trace) in results.arms.iter().zip(traces) {
+            let shares = trace["y"].as_array().unwrap();
+            assert_eq!((trace["name"].as_str().unwrap(), shares.len()), (arm.id.as_str(), 3));
+            assert!((shares[2].as_f64().unwrap() - value(arm)).abs() < 1e-6, "{plot} of {}", arm.id);
+            assert_eq!(trace["x"][2], "2026-11-21 09:00");
+            assert_eq!(trace["stackgroup"], "arms");
+        }
+        assert_eq!(traces[3]["text"], json!(["1", "2", "3"]));
     }
 }
 
 #[tokio::test]
-async fn allocation_is_bounded() {
+async fn plots_over_time_are_thinned_and_go_as_far_back_as_asked() {
     let house = House::open().await;
     let arms = json!([{"id": "a"}, {"id": "b"}]);
     let record = house.begin(json!({"id": "old", "arms": arms, "reward": {"event": "x"}})).await;
     for hour in 0..205 {
-        house.publish(&record, 205 - hour).await;
+        house.publish(&record, 204 - hour).await;
     }
-    let reply = house.get("/dashboard/experiments/old/plots/allocation").await;
-    let figure: Value = serde_json::from_str(&reply.body).unwrap();
-    let versions = figure["data"][1]["text"].as_array().unwrap();
-    assert_eq!((versions.len(), &versions[0], &versions[199]), (200, &json!("6"), &json!("205")));
+    let versions = async |query: &str| -> Vec<String> {
+        let reply = house.get(&format!("/dashboard/experiments/old/plots/allocation{query}")).await;
+        let figure: Value = serde_json::from_str(&reply.body).unwrap();
+        serde_json::from_value(figure["data"][2]["text"].clone()).unwrap()
+    };
+    let all = versions("").await;
+    assert_eq!((all.len(), &*all[0], &*all[99]), (100, "1", "205"));
+    let week = versions("?days=7").await;
+    assert_eq!((&*week[0], &**week.last().unwrap()), ("37", "205"));
+    assert_eq!(versions("?days=5").await.len(), 100, "only the ranges that there are");
+    let page = house.get("/dashboard/experiments/old?days=7").await.body;
+    assert!(page.contains("/plots/best?days=7\"") && page.contains("days=7\" aria-current=\"true\""));
+}
+
+#[tokio::test]
+async fn a_past_version_shows_its_own_numbers() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let first = house.stores.history.version("product-page", 1).await.unwrap().unwrap();
+    let rows = first.rows(&house.stores.memory);
+    let reply = house.get(&format!("{PAGE}?version=1")).await;
+    assert_manners(&reply);
+    let whole = reply.body.split("<caption>Arms over all visitors").nth(1).unwrap();
+    for arm in &rows {
+        let row = row(whole, &format!("<span>{}<", arm.id));
+        let numbers = [arm.p_best, arm.expected_loss, arm.allocation, arm.interval[0], arm.interval[1]];
+        for number in numbers.map(exact).into_iter().chain([exact(arm.trials), exact(arm.rewards)]) {
+            assert!(row.contains(&number), "{number} in {row}");
+        }
+    }
+    let now = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();
+    assert_ne!(rows[1].trials, now.arms[1].trials);
+    assert!(reply.body.contains("You look at the past") && !reply.body.contains("data-refresh-seconds"));
+    assert!(reply.body.contains("min=\"1\" max=\"3\" value=\"1\""));
+    assert!(
+        reply.body.contains(&format!("href=\"{PAGE}?version=2\" rel=\"next\"")) && !reply.body.contains("rel=\"prev\"")
+    );
+    assert!(reply.body.contains("/plots/densities?version=1\""));
+    let figure: Value =
+        serde_json::from_str(&house.get(&format!("{PAGE}/plots/densities?version=1")).await.body).unwrap();
+    let [low, high] = rows[1].posterior.interval(0.9998);
+    let xs: Vec<f64> = serde_json::from_value(figure["data"][1]["x"].clone()).unwrap();
+    assert!(low < xs[0] && xs[0] < xs[xs.len() - 1] && xs[xs.len() - 1] < high);
+    let second = house.get(&format!("{PAGE}?version=2")).await.body;
+    assert!(second.contains(&format!("href=\"{PAGE}\" rel=\"next\"")), "the newest has no version in its address");
+    for query in ["", "?version=3", "?version=99", "?version=x"] {
+        let page = house.get(&format!("{PAGE}{query}")).await.body;
+        assert!(!page.contains("You look at the past") && page.contains("data-refresh-seconds"), "{query}");
+    }
+    let file = house.get(&format!("{PAGE}?version=1&table=arms&as=json")).await;
+    let file: Value = serde_json::from_str(&file.body).unwrap();
+    assert_eq!((file[1]["p_best"].as_f64(), file[1]["trials"].as_u64()), (Some(rows[1].p_best), Some(rows[1].trials)));
+}
+
+#[tokio::test]
+async fn what_was_earned_is_that_of_the_version() {
+    let house = House::open().await;
+    house.shop().await;
+    let mut entry = house.stores.history.version("product-page", 3).await.unwrap().unwrap();
+    entry.version = 4;
+    entry.as_of = house.now;
+    // Of 100 trials, 20 rewarded; an even split would have had 12.5.
+    entry.gain = Some(bandit::evaluate::Gain {
+        trials: 100,
+        rewards: 20,
+        uniform: 0.125,
+        total: 7.5,
+        interval: [-1.5, 16.5],
+        effective_trials: 40.0,
+    });
+    entry.sample_ratio = Some(1.5);
+    entry.propensities = vec![0, 0, 0, 0, 0, 100];
+    house.stores.history.keep("product-page", &[entry]).await.unwrap();
+    let page = house.get(PAGE).await.body;
+    for number in [7.5, -1.5, 16.5, 0.125] {
+        assert!(page.contains(&exact(number)), "{number}");
+    }
+    let plot = async |name: &str| -> Value {
+        serde_json::from_str(&house.get(&format!("{PAGE}/plots/{name}")).await.body).unwrap()
+    };
+    assert_eq!(plot("gain").await["data"][2]["y"], json!([7.5]));
+    let rewards = plot("rewards").await;
+    assert_eq!((&rewards["data"][0]["y"], &rewards["data"][1]["y"]), (&json!([20.0]), &json!([12.5])));
+    assert_eq!(plot("propensities").await["data"][0]["y"], json!([0, 0, 0, 0, 0, 100]));
+    let ratio = plot("sample-ratio").await;
+    let (evidence, alarm) = (ratio["data"][0]["y"][0].as_f64().unwrap(), ratio["data"][1]["y"][0].as_f64().unwrap());
+    assert!((evidence - 1.5_f64.exp()).abs() < 1e-5 && (alarm - 100.0).abs() < 1e-3);
+}
+
+#[tokio::test]
+async fn changes_are_told_in_pages() {
+    let house = House::open().await;
+    let record = house.begin(json!({"id": "e", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "x"}})).await;
+    let mut definition = record.definition.clone();
+    for n in 0..25 {
+        definition.name = format!("name {n}");
+        let why = format!("reason {n}.");
+        let change = store::Change { who: "tester".into(), why, at: house.now };
+        house.stores.experiments.replace(&definition, n + 1, bandit::Status::Running, &change).await.unwrap();
+    }
+    let page = house.get("/dashboard/experiments/e").await.body;
+    assert!(page.contains("reason 24.") && page.contains("reason 5.") && !page.contains("reason 4."));
+    assert!(page.contains("<bdi>name</bdi>"), "which field was changed");
+    let older = page.split("href=\"").find(|h| h.starts_with("/dashboard/experiments/e?before=")).unwrap();
+    let older = house.get(older.split(['"', '#']).next().unwrap()).await.body;
+    assert!(older.contains("reason 4.") && older.contains(">created<") && !older.contains("reason 5."));
+    let file = house.get("/dashboard/experiments/e?table=changes&as=csv").await;
+    assert_eq!(file.body.lines().count(), 28, "all that there are, and a head");
+}
+
+#[tokio::test]
+async fn frozen_experiments_say_what_to_do() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let change = store::Change { who: "updater".into(), why: "a breach".into(), at: house.now };
+    house.stores.experiments.freeze("product-page", record.revision, &change).await.unwrap();
+    let page = house.get(PAGE).await.body;
+    assert!(page.contains("Frozen since") && page.contains("href=\"#guardrails\""));
+}
+
+/// No page is larger than 300 KB with everything that its plots load.
+#[tokio::test]
+async fn pages_are_bounded_however_large_the_experiment() {
+    let house = House::open().await;
+    let size = house::crowd::Size { experiments: 30, arms: 50, segments: 200, versions: 150, trials: 2 };
+    house.crowd(size).await;
+    for page in house::paths::PAGES {
+        let reply = house.get(page).await;
+        assert_eq!(reply.status, StatusCode::OK, "{page}");
+        let mut bytes = reply.body.len();
+        for plot in reply.body.split("data-plot=\"").skip(1) {
+            let uri = plot.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
+            let plot = house.get(&uri).await;
+            assert_eq!(plot.status, StatusCode::OK, "{uri}");
+            println!("{:>8} {uri}", plot.body.len());
+            bytes += plot.body.len();
+        }
+        println!("{bytes:>8} {page}");
+        assert!(bytes <= 300 * 1024, "{page}: {bytes}");
+    }
 }
 
 #[tokio::test]
@@ -255,10 +429,24 @@ async fn a_draft_has_pages_and_plots_too() {
     assert_manners(&page);
     assert!(page.body.contains("POST /v1/experiments/draft/start") && !page.body.contains("data-refresh-seconds"));
     assert!(!page.body.contains("<th scope=\"col\">Dealt by</th>"));
-    for plot in ["densities", "allocation"] {
+    for (plot, traces) in [
+        ("densities", 2),
+        ("best", 0),
+        ("allocation", 0),
+        ("rewards", 0),
+        ("gain", 0),
+        ("holdout", 0),
+        ("remaining", 0),
+        ("sample-ratio", 0),
+        ("propensities", 0),
+        ("delay", 0),
+        ("segments", 0),
+    ] {
         let reply = house.get(&format!("/dashboard/experiments/draft/plots/{plot}")).await;
         let figure: Value = serde_json::from_str(&reply.body).unwrap();
-        assert_eq!(figure["data"].as_array().unwrap().len(), 2, "{plot}");
+        assert_eq!(figure["data"].as_array().unwrap().len(), traces, "{plot}");
+        let why = figure["layout"]["annotations"][0]["text"].as_str().unwrap_or_default();
+        assert!(traces > 0 || why.ends_with('.'), "{plot} says what it lacks: {figure}");
     }
 }
 
@@ -269,6 +457,7 @@ async fn what_is_not_there_is_a_page_that_links_back() {
         "/dashboard/experiments/nothing",
         "/dashboard/experiments/nothing/plots/densities",
         "/dashboard/experiments/nothing/plots/allocation",
+        "/dashboard/experiments/nothing/plots/%ff",
         "/dashboard/experiments/%ff",
         "/dashboard/assets/nothing.js",
         "/dashboard/elsewhere/deep",
@@ -295,7 +484,7 @@ async fn a_failing_store_shows_no_internals() {
     assert_eq!(whole.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_manners(&whole);
     assert!(whole.body.contains("This page failed") && !whole.body.contains(&cause) && !whole.body.contains("damaged"));
-    assert_eq!(house.get(&format!("{PAGE}/plots/allocation")).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(house.get(&format!("{PAGE}/plots/densities")).await.status, StatusCode::INTERNAL_SERVER_ERROR);
     let list = house.get("/dashboard").await;
     assert_eq!(list.status, StatusCode::OK);
     assert!(list.body.contains("The results cannot be read") && !list.body.contains("damaged"));

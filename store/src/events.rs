@@ -28,6 +28,11 @@ pub trait EventLog: Send + Sync {
         None
     }
 
+    /// Events that wait on this machine's disk until the log takes them; none if it has no such place. Asks nobody.
+    fn spooled(&self) -> Option<u64> {
+        None
+    }
+
     /// Ends what goes on behind calls: what was acknowledged is told to whom it concerns. A process that consumes calls it
     /// before it ends, or what it acknowledged last may be delivered again.
     async fn close(&self) {}

@@ -1,6 +1,6 @@
 //! Experiments and the record of every change to them.
 
-use crate::Result;
+use crate::{Found, Result, Search};
 use async_trait::async_trait;
 use bandit::{Experiment, Status};
 use jiff::Timestamp;
@@ -21,6 +21,9 @@ pub trait Experiments: Send + Sync {
 
     /// Experiments in order of id, after `after`.
     async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<ExperimentRecord>>;
+
+    /// Experiments that are looked for, with what a list shows of each; in two queries.
+    async fn search(&self, search: &Search) -> Result<Found>;
 
     /// Replaces the definition if it is still at `revision` and in `status`, by which it was judged what may change.
     /// What was frozen goes on.

@@ -3,6 +3,7 @@
 use crate::Result;
 use async_trait::async_trait;
 use bandit::Exposures;
+use bandit::evaluate::WeightSums;
 use jiff::Timestamp;
 use std::ops::Range;
 
@@ -30,6 +31,9 @@ pub trait Findings: Send + Sync {
         since: Timestamp,
         window_hours: u32,
     ) -> Result<Vec<StruckRow>>;
+
+    /// What weighing by propensities needs of the trials of some hours, by hour, arm and bin of the propensity; in order.
+    async fn weighed(&self, experiment: &str, hours: Range<i64>) -> Result<Vec<WeighedRow>>;
 
     /// Users dealt to in some hours, and those of several arms; and all assignments that were ever logged with two.
     async fn exposures(&self, experiment: &str, hours: Range<i64>) -> Result<Exposures>;
@@ -67,4 +71,17 @@ pub struct StruckRow {
     pub trials: u64,
     /// Those with the event.
     pub events: u64,
+}
+
+/// Trials of an hour and arm with propensities of one bin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WeighedRow {
+    /// Hour of decision, counted from 1970.
+    pub hour: i64,
+    /// Index of the arm.
+    pub arm: usize,
+    /// Index of the bin, by [`bandit::evaluate::PROPENSITY_EDGES`]: an edge belongs to the bin that it ends.
+    pub bin: usize,
+    /// Sums over the trials; those without a propensity above 0 are left out.
+    pub sums: WeightSums,
 }

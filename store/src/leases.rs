@@ -10,6 +10,9 @@ pub trait Leases: Send + Sync {
     /// Takes or renews a lease from now on; false while another holds it.
     async fn hold(&self, lease: &str, holder: &str, length: Duration) -> Result<bool>;
 
+    /// Who holds a lease, if anybody does.
+    async fn holder(&self, lease: &str) -> Result<Option<String>>;
+
     /// Gives a lease back; nothing happens if another holds it.
     async fn release(&self, lease: &str, holder: &str) -> Result<()>;
 }

@@ -9,41 +9,59 @@ mod assignments;
 mod bigtable;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod decisions;
 mod embedded;
 mod error;
 mod events;
 mod experiments;
 mod findings;
 mod format;
+mod history;
 mod keys;
 mod leases;
 mod locations;
+pub mod manage;
+mod memory;
 mod open;
 mod outcomes;
 mod people;
 mod posteriors;
 #[cfg(feature = "cloud")]
 mod pubsub;
+mod replicas;
 mod results;
 mod runs;
+mod search;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 pub use assignments::{Assignments, Durable, Put};
+pub use decisions::{
+    ClaimStanding, ClaimingEvent, Cursor, DecisionFilter, DecisionStory, Decisions, FoundDecisions, LoggedDecision,
+};
 pub use error::{Result, StoreError};
 pub use events::{Delivery, EventLog, Poison, Receipt};
 pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};
-pub use findings::{DealtRow, Findings, StruckRow};
+pub use findings::{DealtRow, Findings, StruckRow, WeighedRow};
+pub use history::{HISTORY_FORMAT, History, VersionArm, VersionEntry};
 pub use keys::{Key, Keys, Scope};
 pub use leases::Leases;
 pub use locations::{Durability, Locations};
+pub use memory::Memory;
 pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
 pub use people::{NewSession, People, Person, PersonChange, Role, Session};
 pub use posteriors::PosteriorSets;
-pub use results::{Detail, Examined, Group, Health, Holdout, Results, SegmentResult, results};
-pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
+pub use replicas::{Replica, ReplicaReport, Replicas, Tally};
+pub use results::{
+    Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, results,
+    segment_counts,
+};
+pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
+pub use search::{DayTraffic, Found, Listed, Order, Search};
+pub use trials::{Logged, Span, logged_trials};
 
 /// Tells the recorder what each metric of the stores means.
 pub fn describe_metrics() {

@@ -4,8 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, EventLog, Experiments, Findings, Keys, Leases, Outcomes, People, PosteriorSets, Result, Runs,
-    StoreError,
+    Assignments, Decisions, EventLog, Experiments, Findings, History, Keys, Leases, Memory, Outcomes, People,
+    PosteriorSets, Replicas, Result, Runs, StoreError,
 };
 use std::sync::Arc;
 
@@ -22,8 +22,12 @@ pub struct Stores {
     pub experiments: Arc<dyn Experiments>,
     /// What became of decisions.
     pub outcomes: Arc<dyn Outcomes>,
+    /// The same decisions, one by one.
+    pub decisions: Arc<dyn Decisions>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
+    /// What each published version said of the whole experiment.
+    pub history: Arc<dyn History>,
     /// Update runs.
     pub runs: Arc<dyn Runs>,
     /// API keys.
@@ -32,6 +36,10 @@ pub struct Stores {
     pub people: Arc<dyn People>,
     /// Who may do what one process at a time may do.
     pub leases: Arc<dyn Leases>,
+    /// The processes at work.
+    pub replicas: Arc<dyn Replicas>,
+    /// Of this process alone: what results were computed from.
+    pub memory: Arc<Memory>,
 }
 
 /// Opens every store.
@@ -63,11 +71,15 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),
+        decisions: database.clone(),
         findings: database.clone(),
+        history: database.clone(),
         runs: database.clone(),
         keys: database.clone(),
         people: database.clone(),
-        leases: database,
+        leases: database.clone(),
+        replicas: database,
+        memory: Arc::default(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What became of decisions.
 
-use crate::Result;
+use crate::{DayTraffic, Result};
 use async_trait::async_trait;
 use bandit::{ContextOutcome, DecisionId, DecisionRecord, Evidence, UserEvent};
 use jiff::Timestamp;
@@ -16,8 +16,15 @@ pub trait Outcomes: Send + Sync {
     /// The counts of one experiment, in order.
     async fn evidence(&self, experiment: &str) -> Result<Evidence>;
 
-    /// The trials of one experiment one by one, as they are counted.
-    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>>;
+    /// The counts of one experiment with all hours before `since` added up as if they were the hour before it: of a long
+    /// past a few rows remain. Results need no more, where `since` is the first hour whose windows are still open.
+    async fn totals(&self, experiment: &str, since: i64) -> Result<Evidence>;
+
+    /// The counts of some experiments by day, in order of experiment and day; in one query.
+    async fn traffic(&self, experiments: &[String]) -> Result<Vec<DayTraffic>>;
+
+    /// The trials of one experiment that were dealt from `from` on and before `until`, one by one, as they are counted.
+    async fn trials(&self, experiment: &str, from: Timestamp, until: Timestamp) -> Result<Vec<Trial>>;
 
     /// The same counts, made anew from the decisions and events: equal to [`Outcomes::evidence`] unless
     /// something is broken.
@@ -48,8 +55,8 @@ pub trait Outcomes: Send + Sync {
     /// and the next time does the rest.
     async fn forget(&self, before: Date) -> Result<()>;
 
-    /// Records that were set aside, newest first.
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;
+    /// Records that were set aside, newest first; those before number `before`, if one is given.
+    async fn dead_letters(&self, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetter>>;
 }
 
 /// A decision that counts as a trial.
@@ -120,6 +127,8 @@ pub enum ImportOutcome {
 /// A record that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// Its number.
+    pub id: i64,
     /// When.
     pub at: Timestamp,
     /// Why.

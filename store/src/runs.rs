@@ -30,8 +30,8 @@ pub trait Runs: Send + Sync {
     /// One run.
     async fn run(&self, id: i64) -> Result<Option<Run>>;
 
-    /// The newest runs, newest first.
-    async fn latest_runs(&self, limit: usize) -> Result<Vec<Run>>;
+    /// The newest runs, newest first; those before run `before`, if one is given.
+    async fn latest_runs(&self, before: Option<i64>, limit: usize) -> Result<Vec<Run>>;
 }
 
 /// Why a run began.
@@ -80,8 +80,26 @@ pub struct RunReport {
     pub published: u64,
     /// Wall time in milliseconds.
     pub duration_ms: u64,
+    /// Rounds that failed since the last run, and were tried again.
+    #[serde(default)]
+    pub retries: u64,
+    /// What it did one after the other, and how long each took.
+    #[serde(default)]
+    pub steps: Vec<RunStep>,
     /// Why it failed.
     pub error: Option<String>,
+}
+
+/// A part of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunStep {
+    /// `consume`, `forget`, `recompute`, `examine`, `expire`.
+    pub name: String,
+    /// Wall time in milliseconds.
+    pub duration_ms: u64,
+    /// What came of it, for people; may be empty.
+    #[serde(default)]
+    pub detail: String,
 }
 
 /// One run.

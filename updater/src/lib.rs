@@ -4,8 +4,10 @@
 
 mod consume;
 mod examine;
+mod history;
 mod lease;
 mod schedule;
+mod steps;
 mod update;
 
 pub use consume::describe as describe_metrics;
@@ -66,6 +68,7 @@ impl Updater {
                 Err(e) => {
                     tracing::error!("the updater failed and goes on in a second: {e}");
                     metrics::counter!("croupier_updater_failures_total").increment(1);
+                    self.since.retries += 1;
                     RECOVERY
                 }
             };
@@ -117,7 +120,7 @@ impl Updater {
 
     /// The boundary up to which updates were made; what came after it while nobody was up is made up for at once.
     async fn last_boundary(&self) -> Result<Timestamp> {
-        let runs = self.stores.runs.latest_runs(100).await?;
+        let runs = self.stores.runs.latest_runs(None, 100).await?;
         let as_of = runs.into_iter().find_map(|r| r.report.as_of);
         Ok(as_of.map_or(Timestamp::MIN, |t| boundary(t, self.config.interval)))
     }

@@ -1,6 +1,7 @@
 //! A run: recompute every experiment's posteriors from its outcomes, publish what changed, write down what was done.
 
-use crate::{Updater, boundary};
+use crate::steps::Steps;
+use crate::{Updater, boundary, history};
 use bandit::{Evidence, PosteriorSet, Status, most_context_outcomes, recompute};
 use jiff::Timestamp;
 use store::{ExperimentRecord, Result, RunReport, StoreError};
@@ -14,7 +15,8 @@ impl Updater {
     /// Does what run number `run` is for, and closes its record whatever happens.
     pub(crate) async fn run_as(&mut self, run: i64) -> Result<RunReport> {
         let began = std::time::Instant::now();
-        let done = self.work().await;
+        let mut steps = Steps::default();
+        let done = self.work(&mut steps).await;
         let mut report = std::mem::take(&mut self.since);
         report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let result = done.map(|(as_of, recomputed, published)| {
@@ -22,6 +24,11 @@ impl Updater {
             report.recomputed = recomputed;
             report.published = published;
             metrics::counter!("croupier_updater_published_total").increment(published);
+        });
+        report.steps = steps.told(|step| match step {
+            "consume" => format!("{} events", report.events_read),
+            "recompute" => format!("{} of {} experiments published", report.published, report.recomputed),
+            _ => String::new(),
         });
         report.error = result.as_ref().err().map(ToString::to_string);
         self.stores.runs.finish_run(run, self.clock.now(), &report).await?;
@@ -35,16 +42,16 @@ impl Updater {
         result.map(|()| report)
     }
 
-    async fn work(&mut self) -> Result<(Timestamp, u64, u64)> {
-        self.consume().await?;
+    async fn work(&mut self, steps: &mut Steps) -> Result<(Timestamp, u64, u64)> {
+        steps.time("consume", self.consume()).await?;
         let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         if self.config.retention_days > 0 {
             let before = today.saturating_sub(jiff::Span::new().days(self.config.retention_days));
-            self.stores.outcomes.forget(before).await?;
+            steps.time("forget", self.stores.outcomes.forget(before)).await?;
         }
         // Ages count to the last boundary, not to this moment: a second run before the next one changes nothing.
         let as_of = boundary(self.clock.now(), self.config.interval);
-        let (mut recomputed, mut published, mut failure) = (0, 0, None);
+        let (mut recomputed, mut published, mut failure, mut room) = (0, 0, None, history::MOST_MADE_UP);
         let mut after: Option<String> = None;
         loop {
             let page = self.stores.experiments.list(after.as_deref(), PAGE).await?;
@@ -53,38 +60,45 @@ impl Updater {
             for record in page.into_iter().filter(|r| r.status != Status::Draft) {
                 recomputed += 1;
                 let id = record.definition.id.clone();
-                match self.publish(record.clone(), as_of).await {
-                    Ok(new) => published += u64::from(new),
+                let mut new = None;
+                match steps.time("recompute", self.publish(record.clone(), as_of)).await {
+                    Ok(set) => new = set,
                     // The others must not wait for this one.
                     Err(e) => {
                         tracing::error!("posteriors of '{id}' cannot be updated: {e}");
                         failure.get_or_insert(e);
                     }
                 }
+                published += u64::from(new.is_some());
                 // Of somebody who changed it meanwhile, the next run knows.
-                match self.examine(&record, as_of).await {
+                match steps.time("examine", self.examine(&record, as_of)).await {
                     Ok(()) | Err(StoreError::Conflict(_)) => {}
                     Err(e) => {
                         tracing::error!("'{id}' cannot be examined: {e}");
                         failure.get_or_insert(e);
                     }
                 }
+                // After the checks, which it quotes.
+                if let Err(e) = steps.time("remember", self.keep(record, new, &mut room)).await {
+                    tracing::error!("the history of '{id}' cannot be kept: {e}");
+                    failure.get_or_insert(e);
+                }
             }
         }
         let oldest = today.saturating_sub(jiff::Span::new().days(DAYS_KEPT));
-        self.stores.assignments.expire(oldest).await?;
+        steps.time("expire", self.stores.assignments.expire(oldest)).await?;
         failure.map_or(Ok((as_of, recomputed, published)), Err)
     }
 
-    /// Recomputes one experiment; true if there was something new to publish.
-    async fn publish(&self, record: ExperimentRecord, as_of: Timestamp) -> Result<bool> {
+    /// Recomputes one experiment; gives what was published, and what it was computed from, if there was something new.
+    async fn publish(&self, record: ExperimentRecord, as_of: Timestamp) -> Result<Option<(PosteriorSet, Evidence)>> {
         let id = record.definition.id.clone();
         let latest = self.stores.posteriors.latest(&id).await?;
         // Evidence of an experiment that has ended does not fade; late rewards still count, and windows close.
         let mut evidence = Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(&id).await? };
         if latest.is_none() && evidence.outcomes.is_empty() {
             // Nothing is known but the prior, which is version 0.
-            return Ok(false);
+            return Ok(None);
         }
         let version = latest.as_ref().map_or(0, |s| s.version) + 1;
         // Only contextual policies have features.
@@ -93,14 +107,14 @@ impl Updater {
             evidence.contexts = self.stores.outcomes.context_outcomes(&id, most).await?;
         }
         let computed = tokio::task::spawn_blocking(move || {
-            recompute(&record.definition, record.revision, version, &evidence, as_of)
+            (recompute(&record.definition, record.revision, version, &evidence, as_of), evidence)
         });
-        let set: PosteriorSet =
+        let (set, evidence): (PosteriorSet, Evidence) =
             computed.await.map_err(|e| StoreError::Damaged(format!("posteriors of '{id}': {e}")))?;
         if latest.is_some_and(|latest| set.says_the_same_as(&latest)) {
-            return Ok(false);
+            return Ok(None);
         }
         self.stores.posteriors.publish(&set).await?;
-        Ok(true)
+        Ok(Some((set, evidence)))
     }
 }

@@ -8,9 +8,9 @@ use super::model::{Coefficients, ContextModel};
 use super::propensity::{Normal, highest};
 use crate::experiment::Experiment;
 use crate::key::DecisionId;
+use crate::policy::{Step, generator};
 use crate::segment::Context;
-use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 /// Hours of decision back from the newest whose contexts the mean is over.
@@ -88,15 +88,32 @@ impl ContextPolicy {
     /// the posterior version alone, so that a draw can be repeated from the log.
     #[must_use]
     pub fn deal(&self, context: &Context, id: DecisionId, version: u64, holdout: bool) -> (usize, f64) {
+        self.deal_seen(context, id, version, holdout, &mut |_| ())
+    }
+
+    /// The same, telling each step.
+    pub(crate) fn deal_seen(
+        &self,
+        context: &Context,
+        id: DecisionId,
+        version: u64,
+        holdout: bool,
+        see: &mut impl FnMut(Step),
+    ) -> (usize, f64) {
         let predictors = self.predictors(context);
-        let place = self.pick(&predictors, id, version, holdout);
+        let place = self.pick(&predictors, id, version, holdout, see);
         (self.arms[place].0, self.share(highest(&predictors, place)))
+    }
+
+    /// What each enabled arm's predictor is drawn from in a context.
+    pub(crate) fn beliefs(&self, context: &Context) -> Vec<(usize, Normal)> {
+        self.arms.iter().map(|(i, _)| *i).zip(self.predictors(context)).collect()
     }
 
     /// The arm that [`ContextPolicy::deal`] deals, without its probability.
     #[must_use]
     pub fn draw(&self, context: &Context, id: DecisionId, version: u64, holdout: bool) -> usize {
-        self.arms[self.pick(&self.predictors(context), id, version, holdout)].0
+        self.arms[self.pick(&self.predictors(context), id, version, holdout, &mut |_| ())].0
     }
 
     /// Probability that each of the definition's `arms` arms is dealt to a participant in a context.
@@ -144,18 +161,31 @@ impl ContextPolicy {
     }
 
     /// Place among the enabled arms.
-    fn pick(&self, predictors: &[Normal], id: DecisionId, version: u64, holdout: bool) -> usize {
-        let mut seed = [0; 32];
-        seed[..16].copy_from_slice(&id.0);
-        seed[16..24].copy_from_slice(&version.to_le_bytes());
-        let mut rng = ChaCha8Rng::from_seed(seed);
+    fn pick(
+        &self,
+        predictors: &[Normal],
+        id: DecisionId,
+        version: u64,
+        holdout: bool,
+        see: &mut impl FnMut(Step),
+    ) -> usize {
+        let mut rng = generator(id, version);
         let explore = count(self.arms.len()) * self.floor;
-        if holdout || (explore > 0.0 && rng.random::<f64>() < explore) {
+        if holdout {
+            see(Step::Holdout);
             return rng.random_range(0..predictors.len());
+        }
+        if explore > 0.0 {
+            let drawn = rng.random::<f64>();
+            see(Step::Floor { drawn, below: explore });
+            if drawn < explore {
+                return rng.random_range(0..predictors.len());
+            }
         }
         let mut best = (0, f64::NEG_INFINITY);
         for (place, arm) in predictors.iter().enumerate() {
             let draw = arm.mean() + arm.sd() * standard(&mut rng);
+            see(Step::Value { arm: self.arms[place].0, value: draw });
             if draw > best.1 {
                 best = (place, draw);
             }

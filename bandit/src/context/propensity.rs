@@ -54,7 +54,9 @@ impl Normal {
         0.5 * erfc((self.mean - t) / self.sd * std::f64::consts::FRAC_1_SQRT_2)
     }
 
-    fn density(&self, t: f64) -> f64 {
+    /// Density at a point.
+    #[must_use]
+    pub fn density(&self, t: f64) -> f64 {
         let z = (t - self.mean) / self.sd;
         DENSITY / self.sd * (-0.5 * z * z).exp()
     }

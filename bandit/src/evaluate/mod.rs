@@ -6,16 +6,25 @@
 //! log that was dealt adaptively; the intervals of [`evaluate`] are for a log whose length was fixed beforehand.
 
 mod bootstrap;
+mod choices;
 mod estimators;
+mod gain;
+mod learnt;
 mod model;
 mod sequence;
 mod support;
+mod target;
+mod trials;
 
 pub use bootstrap::Bootstrap;
+pub use choices::Choices;
 pub use estimators::{Estimate, Estimator, Tuning};
+pub use gain::{Gain, PROPENSITY_EDGES, WeightSums, gain_over_uniform};
 pub use model::{ArmRates, ModelSettings};
 pub use sequence::{ConfidenceSequence, SequenceError};
 pub use support::{ENOUGH_ROWS, Support, Warning};
+pub use target::{Target, TargetError, some};
+pub use trials::{Names, Trials};
 
 use estimators::Terms;
 

@@ -1,6 +1,6 @@
 //! Guardrails: whether the rate of an unwanted event is above its limit.
 
-use crate::beta::Beta;
+use crate::beta::{Beta, Interval};
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
@@ -38,6 +38,15 @@ pub struct GuardrailFinding {
     pub evidence: f64,
     /// What follows.
     pub standing: Standing,
+}
+
+impl GuardrailFinding {
+    /// 95 % credible interval of the rate under a uniform prior, equal-tailed.
+    #[must_use]
+    pub fn interval(&self) -> Interval {
+        let (n, x) = (real(self.trials), real(self.events.min(self.trials)));
+        Beta { alpha: 1.0 + x, beta: 1.0 + n - x }.interval(0.95)
+    }
 }
 
 /// Judges each arm's (trials, events) against `limit`.

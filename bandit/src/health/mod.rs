@@ -12,4 +12,4 @@ pub use calibration::{Calibration, CalibrationFinding, PropensityBin};
 pub use change::{ChangeConfig, ChangePoint, HourCount, changes, homogeneous_since};
 pub use exposure::{ExposureFinding, Exposures, exposure};
 pub use guardrail::{GuardrailFinding, Standing, guardrail};
-pub use sample_ratio::{SampleRatio, SampleRatioFinding};
+pub use sample_ratio::{SAMPLE_RATIO_ALARM, SampleRatio, SampleRatioFinding};

@@ -4,8 +4,9 @@
 use super::bets::{Bet, Dealt, Sets, Shares, Wealth, in_order, real};
 use serde::{Deserialize, Serialize};
 
-/// Probability that a sound log ever raises the alarm.
-const LEVEL: f64 = 0.01;
+/// Natural logarithm of the evidence at which the alarm is raised: ln 100, which a sound log reaches with probability 0.01
+/// at most.
+pub const SAMPLE_RATIO_ALARM: f64 = 4.605_170_185_988_092;
 
 /// What is bet on each arm. Most of the stake is on the loss that is hardest to find: of the two percent that a bet of
 /// 0.02 finds as fast as can be; larger deviations are found soon by any bet.
@@ -89,7 +90,7 @@ impl SampleRatio {
                 // Finite, whatever was logged.
                 *inverse += real(d.decisions) / d.propensity.max(1e-200);
             }
-            if self.found.is_none() && self.wealth.peak() >= -LEVEL.ln() {
+            if self.found.is_none() && self.wealth.peak() >= SAMPLE_RATIO_ALARM {
                 self.found = Some(hour[0].hour);
             }
         }

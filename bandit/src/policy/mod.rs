@@ -4,10 +4,12 @@ mod bayes_ucb;
 mod positions;
 mod rank;
 mod spec;
+mod step;
 mod top_two;
 
 pub use positions::ListPolicy;
-pub use spec::{OnChange, PolicyKind, PolicySpec, Pooling};
+pub use spec::{OnChange, PolicyKind, PolicySpec, Pooling, from_json};
+pub use step::Step;
 
 use crate::beta::Beta;
 use crate::compare::p_best;
@@ -96,26 +98,53 @@ impl SegmentPolicy {
     /// draw can be repeated from the log, and replicas agree without asking each other.
     #[must_use]
     pub fn draw(&self, id: DecisionId, version: u64, holdout: bool) -> usize {
+        self.draw_seen(id, version, holdout, &mut |_| ())
+    }
+
+    /// The same, telling each step.
+    pub(crate) fn draw_seen(&self, id: DecisionId, version: u64, holdout: bool, see: &mut impl FnMut(Step)) -> usize {
         let mut rng = generator(id, version);
         if holdout {
+            see(Step::Holdout);
             return self.any(&mut rng);
         }
         match &self.rule {
             Rule::Thompson { explore, draws, tame } => {
-                if *explore > 0.0 && rng.random::<f64>() < *explore {
-                    return self.any(&mut rng);
+                if *explore > 0.0 {
+                    let drawn = rng.random::<f64>();
+                    see(Step::Floor { drawn, below: *explore });
+                    if drawn < *explore {
+                        return self.any(&mut rng);
+                    }
                 }
                 self.enabled[if *tame {
-                    highest(draws, |d| d.sample(&mut rng))
+                    highest(draws, |i, d| {
+                        let odds = d.sample(&mut rng);
+                        see(Step::Value { arm: self.enabled[i], value: odds / (1.0 + odds) });
+                        odds
+                    })
                 } else {
-                    highest(draws, |d| d.sample_log(&mut rng))
+                    highest(draws, |i, d| {
+                        let log = d.sample_log(&mut rng);
+                        see(Step::Value { arm: self.enabled[i], value: (1.0 + (-log).exp()).recip() });
+                        log
+                    })
                 }]
             }
             Rule::Shares(sums) => {
                 let u = rng.random::<f64>() * sums.last().copied().unwrap_or(1.0);
+                see(Step::Share { drawn: u });
                 self.enabled[sums.partition_point(|&s| s <= u).min(sums.len() - 1)]
             }
         }
+    }
+
+    /// The shares between which a uniform number chooses, by arm, if that is how the rule deals.
+    pub(crate) fn shares(&self) -> Option<Vec<(usize, f64)>> {
+        let Rule::Shares(sums) = &self.rule else { return None };
+        let mut before = 0.0;
+        let share = |(&arm, &sum): (&usize, &f64)| (arm, sum - std::mem::replace(&mut before, sum));
+        Some(self.enabled.iter().zip(sums).map(share).collect())
     }
 
     fn any(&self, rng: &mut impl Rng) -> usize {
@@ -127,17 +156,23 @@ fn enabled(experiment: &Experiment) -> Vec<usize> {
     (0..experiment.arms.len()).filter(|&i| experiment.arms[i].enabled).collect()
 }
 
-fn generator(id: DecisionId, version: u64) -> ChaCha8Rng {
+/// The generator's seed: the assignment, the posterior version, and zeros.
+pub(crate) fn seed(id: DecisionId, version: u64) -> [u8; 32] {
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(&id.0);
     seed[16..24].copy_from_slice(&version.to_le_bytes());
-    ChaCha8Rng::from_seed(seed)
+    seed
 }
 
-fn highest(draws: &[Odds], mut sample: impl FnMut(&Odds) -> f64) -> usize {
+/// The generator of every draw.
+pub(crate) fn generator(id: DecisionId, version: u64) -> ChaCha8Rng {
+    ChaCha8Rng::from_seed(seed(id, version))
+}
+
+fn highest(draws: &[Odds], mut sample: impl FnMut(usize, &Odds) -> f64) -> usize {
     let mut best = (0, f64::NEG_INFINITY);
     for (i, d) in draws.iter().enumerate() {
-        let draw = sample(d);
+        let draw = sample(i, d);
         if draw > best.1 {
             best = (i, draw);
         }
@@ -147,7 +182,7 @@ fn highest(draws: &[Odds], mut sample: impl FnMut(&Odds) -> f64) -> usize {
 
 /// What is drawn from: posteriors with `posterior_scale` times their standard deviation, Beta(α/s², β/s²) (posterior
 /// reshaping: Chapelle & Li 2011, "An empirical evaluation of Thompson sampling", §3).
-fn scaled(experiment: &Experiment, live: &[Beta], scale: f64) -> Vec<Beta> {
+pub(crate) fn scaled(experiment: &Experiment, live: &[Beta], scale: f64) -> Vec<Beta> {
     let by = (scale * experiment.policy.posterior_scale()).powi(2);
     live.iter().map(|b| Beta { alpha: b.alpha / by, beta: b.beta / by }).collect()
 }

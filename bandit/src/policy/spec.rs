@@ -1,5 +1,6 @@
 //! How arms are chosen, as an experiment's owner writes it.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -57,6 +58,21 @@ impl PolicySpec {
         }
     }
 
+    /// Reads how people name a policy: JSON as in an experiment, `recommended`, or a kind with nothing else set. None if it
+    /// is something else.
+    ///
+    /// # Errors
+    /// What is wrong with JSON: field and reason, in one line.
+    pub fn named(given: &str) -> Result<Option<Self>, String> {
+        if given.starts_with('{') {
+            return from_json(given).map(Some);
+        }
+        if given == "recommended" {
+            return Ok(Some(Self::recommended(false)));
+        }
+        Ok(serde_json::from_value(serde_json::json!({ "kind": given })).ok())
+    }
+
     /// Exploration share of `epsilon_greedy`.
     #[must_use]
     pub fn epsilon(&self) -> f64 {
@@ -87,6 +103,20 @@ impl PolicySpec {
     pub fn leader_share(&self) -> f64 {
         self.leader_share.unwrap_or(0.5)
     }
+}
+
+/// Reads JSON; what is wrong with it is told as field and reason, in one line.
+///
+/// # Errors
+/// When it is not JSON of such a thing.
+pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|e| {
+        let field = e.path().to_string();
+        if field == "." { e.inner().to_string() } else { format!("{field}: {}", e.inner()) }
+    })?;
+    json.end().map_err(|e| e.to_string())?;
+    Ok(value)
 }
 
 /// The rule by which arms are chosen.

@@ -5,13 +5,14 @@ use super::run::Arrival;
 use crate::context::{ContextOutcome, ContextPolicy, recompute_model};
 use crate::experiment::Experiment;
 use crate::key::DecisionId;
-use crate::learn::{Arrivals, Evidence, HourDelay, HourOutcome, Posteriors, delay_bucket, posteriors};
-use crate::policy::SegmentPolicy;
+use crate::learn::{Arrivals, Evidence, HourDelay, HourOutcome, Posteriors, delay_bucket, overall, posteriors};
+use crate::policy::{OnChange, PolicyKind, SegmentPolicy};
 use crate::segment::{Context, ContextValue, WHOLE};
+use crate::stopping::{Verdict, verdict};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 
-/// Evidence of contexts whose windows have closed is kept as of this hour, where it does not fade.
+/// Evidence whose windows have closed is kept as of this hour, where it does not fade.
 const LONG_AGO: u64 = 0;
 
 pub(super) struct Learner {
@@ -87,8 +88,7 @@ impl Learner {
 
     /// Recomputes posteriors as of the beginning of an hour.
     pub(super) fn update(&mut self, hour: u64) {
-        let as_of =
-            Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_hours(signed(hour))).unwrap_or(Timestamp::MAX);
+        let as_of = since_start(hour);
         self.version += 1;
         if self.contextual() {
             let outcomes = self.context_outcomes(hour);
@@ -98,8 +98,55 @@ impl Learner {
             self.contextual = recompute_model(&self.experiment, &outcomes, as_of, &arrived)
                 .map(|model| ContextPolicy::new(&self.experiment, &model, &ids));
         } else {
+            self.fold(hour);
             self.learnt = posteriors(&self.experiment, &self.evidence, as_of);
             self.segments.clear();
+        }
+    }
+
+    pub(super) fn control(&self) -> usize {
+        self.experiment.control()
+    }
+
+    /// What the stopping rule says after `hours`, of the arms over all visitors.
+    pub(super) fn stops(&self, hours: u64) -> Option<(Verdict, usize)> {
+        // A verdict takes quadrature.
+        if hours < u64::from(self.experiment.stopping.clone().unwrap_or_default().min_hours) {
+            return None;
+        }
+        let posteriors = overall(&self.experiment, &self.evidence, since_start(hours));
+        verdict(&self.experiment, &posteriors, u32::try_from(hours).unwrap_or(u32::MAX), false)
+    }
+
+    /// Adds up hours whose windows have closed, where none counts less than another: the sums are the same, and an update
+    /// reads no more than what is pending.
+    fn fold(&mut self, hour: u64) {
+        let policy = &self.experiment.policy;
+        if policy.half_life_hours.is_some() || policy.window_hours.is_some() || policy.on_change != OnChange::Keep {
+            return;
+        }
+        let closed = hour.saturating_sub(u64::from(self.experiment.reward.window_hours) + 1);
+        let folded = |hour: u64| if hour < closed { LONG_AGO } else { hour };
+        let outcomes = std::mem::take(&mut self.evidence.outcomes);
+        for ((hour, segment, arm), place) in std::mem::take(&mut self.outcomes) {
+            let old = &outcomes[place];
+            let hour = folded(hour);
+            let new = self.evidence.outcomes.len();
+            let place = *self.outcomes.entry((hour, segment, arm)).or_insert(new);
+            match self.evidence.outcomes.get_mut(place) {
+                Some(sum) => (sum.trials, sum.rewards) = (sum.trials + old.trials, sum.rewards + old.rewards),
+                None => self.evidence.outcomes.push(HourOutcome { hour: signed(hour), ..old.clone() }),
+            }
+        }
+        let delays = std::mem::take(&mut self.evidence.delays);
+        for ((hour, bucket), place) in std::mem::take(&mut self.delays) {
+            let (hour, rewards) = (folded(hour), delays[place].rewards);
+            let new = self.evidence.delays.len();
+            let place = *self.delays.entry((hour, bucket)).or_insert(new);
+            match self.evidence.delays.get_mut(place) {
+                Some(sum) => sum.rewards += rewards,
+                None => self.evidence.delays.push(HourDelay { hour: signed(hour), bucket, rewards }),
+            }
         }
     }
 
@@ -139,7 +186,10 @@ impl Learner {
                 self.learnt.segments.get(&name(segment))
             };
             let learnt = own.unwrap_or(&self.learnt.unseen);
-            SegmentPolicy::paced(&self.experiment, &learnt.arms, learnt.scale, None)
+            // Thompson sampling draws without propensities, and nobody asks for them here: no quadrature.
+            let drawn = self.experiment.policy.kind == PolicyKind::Thompson;
+            let known = drawn.then(|| vec![0.0; learnt.arms.len()]);
+            SegmentPolicy::paced(&self.experiment, &learnt.arms, learnt.scale, known)
         });
         policy.draw(id, self.version, false)
     }
@@ -149,6 +199,30 @@ fn name(segment: usize) -> String {
     format!("segment={segment}")
 }
 
+fn since_start(hours: u64) -> Timestamp {
+    Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_hours(signed(hours))).unwrap_or(Timestamp::MAX)
+}
+
 fn signed(hour: u64) -> i64 {
     i64::try_from(hour).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::PolicySpec;
+    use crate::simulate::Environment;
+
+    /// A window of experience that is longer than the run forgets nothing, and keeps hours from being folded.
+    #[test]
+    fn folding_changes_nothing() {
+        let text = r#"{"days": 9, "trials_per_hour": 30, "arms": 3, "segments": [2, 1], "window_hours": 30,
+            "phases": [{"rates": {"segments": [[0.1, 0.2, 0.15], [0.3, 0.1, 0.25]]}}],
+            "delay": {"median_minutes": 300, "sigma": 1}}"#;
+        let environment: Environment = serde_json::from_str(text).unwrap();
+        let folded = PolicySpec::default();
+        let apart = PolicySpec { window_hours: Some(2_000), ..PolicySpec::default() };
+        for seed in 0..3 {
+            assert_eq!(environment.run(&folded, seed).unwrap(), environment.run(&apart, seed).unwrap(), "seed {seed}");
+        }
+    }
 }

@@ -76,6 +76,16 @@ impl Environment {
     /// # Errors
     /// What of the policy cannot be.
     pub fn run(&self, policy: &PolicySpec, seed: u64) -> Result<Run, Vec<FieldError>> {
+        self.walk(policy, seed, |_, _| false)
+    }
+
+    /// Runs `policy` under a seed until the end, or until `stop` says so, which is asked whenever a day has passed.
+    pub(super) fn walk(
+        &self,
+        policy: &PolicySpec,
+        seed: u64,
+        mut stop: impl FnMut(&Learner, u64) -> bool,
+    ) -> Result<Run, Vec<FieldError>> {
         let mut learner = Learner::new(self.experiment(policy)?);
         let world = self.world(seed);
         let hourly = u64::from(self.trials_per_hour);
@@ -84,9 +94,7 @@ impl Environment {
         let mut run = Run { seed, regret_by_day: Vec::with_capacity(self.days as usize), rewards: 0 };
         let mut regret = 0.0;
         for hour in 0..self.hours() {
-            while let Some(first) = arrivals.first_entry().filter(|e| *e.key() <= hour) {
-                first.remove().iter().for_each(|a| learner.rewarded(a));
-            }
+            arrive(&mut learner, &mut arrivals, hour);
             if hour % u64::from(self.update_hours) == 0 {
                 learner.update(hour);
             }
@@ -106,9 +114,20 @@ impl Environment {
             }
             if (hour + 1) % 24 == 0 {
                 run.regret_by_day.push(regret);
+                arrive(&mut learner, &mut arrivals, hour + 1);
+                if stop(&learner, hour + 1) {
+                    break;
+                }
             }
         }
         Ok(run)
+    }
+}
+
+/// Hands over the rewards that have come by an hour.
+fn arrive(learner: &mut Learner, arrivals: &mut BTreeMap<u64, Vec<Arrival>>, hour: u64) {
+    while let Some(first) = arrivals.first_entry().filter(|e| *e.key() <= hour) {
+        first.remove().iter().for_each(|a| learner.rewarded(a));
     }
 }
 

@@ -13,7 +13,7 @@
 mod rule;
 mod value;
 
-pub use rule::{StoppingAdvice, Verdict, advise};
+pub use rule::{Remaining, StoppingAdvice, Verdict, advise, value_remaining, verdict};
 pub use value::ValueRemaining;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::value::ValueRemaining;
 use crate::beta::Beta;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Stopping};
 use serde::{Deserialize, Serialize};
 
 /// Points of the curve of the value remaining.
@@ -41,42 +41,89 @@ pub struct StoppingAdvice {
     pub advice: String,
 }
 
+/// The value remaining by one set of posteriors.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Remaining {
+    /// Index of the arm that is most probably best.
+    pub champion: usize,
+    /// P(some arm beats the champion by more than the tolerated share of its rate).
+    pub p_remaining: f64,
+    /// The value that remains at most with the rule's confidence, relative to the champion's rate.
+    pub remaining: f64,
+}
+
+/// What the rule looks at, without its advice: see [`advise`].
+#[must_use]
+pub fn value_remaining(experiment: &Experiment, posteriors: &[Beta]) -> Option<Remaining> {
+    let rule = experiment.stopping.clone().unwrap_or_default();
+    let live: Vec<usize> = (0..posteriors.len()).filter(|&i| experiment.arms[i].enabled).collect();
+    let value = ValueRemaining::new(&live.iter().map(|&i| posteriors[i]).collect::<Vec<_>>())?;
+    Some(Remaining {
+        champion: live[value.champion],
+        p_remaining: value.exceeds(rule.value_remaining),
+        remaining: value.quantile(rule.confidence),
+    })
+}
+
 /// Advises on an experiment that has run for `hours`. `posteriors` are those of all arms in the definition's order;
 /// disabled arms are no candidates. `breached` says that a guardrail is. None without enabled arms.
 #[must_use]
 pub fn advise(experiment: &Experiment, posteriors: &[Beta], hours: u32, breached: bool) -> Option<StoppingAdvice> {
     let rule = experiment.stopping.clone().unwrap_or_default();
+    let Judged { verdict, champion, value, p_remaining } = judge(experiment, &rule, posteriors, hours, breached)?;
+    let remaining = value.quantile(rule.confidence);
+    let name = &experiment.arms[champion].id;
+    let (sure, little) = (rule.confidence * 100.0, rule.value_remaining * 100.0);
+    let advice = match verdict {
+        Verdict::Guardrail => "A guardrail is breached: pause, or disable the arms that break it.".to_owned(),
+        Verdict::TooEarly => format!("Wait until {} hours have passed: {hours} have.", rule.min_hours),
+        Verdict::Winner => {
+            format!("Stop with '{name}': with {sure:.0} % probability no arm beats it by more than {little} %.")
+        }
+        Verdict::Futile => {
+            format!("Stop and keep the control: with {sure:.0} % probability no arm beats it by more than {little} %.")
+        }
+        Verdict::Continue => {
+            format!("Go on: another arm may still beat '{name}' by up to {:.1} % of its rate.", remaining * 100.0)
+        }
+    };
+    Some(StoppingAdvice { verdict, champion, p_remaining, remaining, curve: value.curve(0.999, POINTS), advice })
+}
+
+/// The verdict alone with its champion, for whoever asks often.
+#[must_use]
+pub fn verdict(experiment: &Experiment, posteriors: &[Beta], hours: u32, breached: bool) -> Option<(Verdict, usize)> {
+    let rule = experiment.stopping.clone().unwrap_or_default();
+    judge(experiment, &rule, posteriors, hours, breached).map(|judged| (judged.verdict, judged.champion))
+}
+
+struct Judged {
+    verdict: Verdict,
+    champion: usize,
+    value: ValueRemaining,
+    p_remaining: f64,
+}
+
+fn judge(experiment: &Experiment, rule: &Stopping, posteriors: &[Beta], hours: u32, breached: bool) -> Option<Judged> {
     let live: Vec<usize> = (0..posteriors.len()).filter(|&i| experiment.arms[i].enabled).collect();
     let betas: Vec<Beta> = live.iter().map(|&i| posteriors[i]).collect();
     let value = ValueRemaining::new(&betas)?;
     let champion = live[value.champion];
     let p_remaining = value.exceeds(rule.value_remaining);
-    let remaining = value.quantile(rule.confidence);
     let futile = live.iter().position(|&i| i == experiment.control()).is_some_and(|control| {
         ValueRemaining::of(&betas, control).exceeds(rule.value_remaining) <= 1.0 - rule.confidence
     });
     let leads = p_remaining <= 1.0 - rule.confidence;
-    let name = &experiment.arms[champion].id;
-    let (sure, little) = (rule.confidence * 100.0, rule.value_remaining * 100.0);
-    let (verdict, advice) = if breached {
-        (Verdict::Guardrail, "A guardrail is breached: pause, or disable the arms that break it.".to_owned())
+    let verdict = if breached {
+        Verdict::Guardrail
     } else if hours < rule.min_hours {
-        (Verdict::TooEarly, format!("Wait until {} hours have passed: {hours} have.", rule.min_hours))
+        Verdict::TooEarly
     } else if leads && !(futile && champion == experiment.control()) {
-        (
-            Verdict::Winner,
-            format!("Stop with '{name}': with {sure:.0} % probability no arm beats it by more than {little} %."),
-        )
+        Verdict::Winner
     } else if futile {
-        (
-            Verdict::Futile,
-            format!("Stop and keep the control: with {sure:.0} % probability no arm beats it by more than {little} %."),
-        )
+        Verdict::Futile
     } else {
-        (
-            Verdict::Continue,
-            format!("Go on: another arm may still beat '{name}' by up to {:.1} % of its rate.", remaining * 100.0),
-        )
+        Verdict::Continue
     };
-    Some(StoppingAdvice { verdict, champion, p_remaining, remaining, curve: value.curve(0.999, POINTS), advice })
+    Some(Judged { verdict, champion, value, p_remaining })
 }

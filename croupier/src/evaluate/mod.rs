@@ -1,11 +1,10 @@
 //! `croupier evaluate`: what other policies would have earned on the traffic of a log.
 //!
-//! [`trials`] are the log in columns, read from a file ([`table`]), from the platform's own records ([`records`]) or from
-//! the database; [`policy`] says how likely a policy was to deal each arm to each of them; `bandit::evaluate` does the
-//! statistics; [`report`] says what came of it.
+//! Trials are the log in columns, read from a file ([`table`]), from the platform's own records ([`records`]) or from
+//! the database; [`policy`] says how likely a policy was to deal each arm to each of them, `bandit::evaluate` does the
+//! statistics, [`report`] says what came of it.
 
 mod error;
-mod learnt;
 mod policy;
 mod records;
 mod report;
@@ -13,18 +12,16 @@ mod sequence;
 mod shares;
 mod table;
 mod text;
-mod trials;
 
 pub use error::EvaluateError;
 
 use crate::import::Format;
-use bandit::evaluate::{ArmRates, Bootstrap, Evaluation, Log, ModelSettings, Predictions, Tuning, evaluate};
+use bandit::evaluate::{ArmRates, Bootstrap, Evaluation, ModelSettings, Trials, Tuning};
 use jiff::Timestamp;
 use policy::Policy;
 use sequence::Sequence;
 use std::path::PathBuf;
-use store::DatabaseStores;
-use trials::Trials;
+use store::{DatabaseStores, Span, logged_trials};
 
 /// Estimate what other policies would have earned, from a log of what one policy earned.
 ///
@@ -191,7 +188,7 @@ where
         Some(file) => (file.display().to_string(), table::read(args, file, &policies, progress)?),
         None => {
             let id = args.experiment.clone().unwrap_or_default();
-            (format!("experiment '{id}'"), trials::of_database(&stores().await?, &id, now).await?)
+            (format!("experiment '{id}'"), of_database(&stores().await?, &id, now).await?)
         }
     };
     if trials.len() < 2 {
@@ -217,19 +214,17 @@ fn answer(
     policy: &Policy,
     given: &str,
 ) -> Result<Answer, EvaluateError> {
-    let choices = policy.choices(trials)?;
+    let choices = policy.choices(given, trials)?;
+    let evaluation = trials.evaluate(&choices, rates, args.tuning(), args.bootstrap(trials.len()))?;
     let evaluated = choices.of_logged(trials);
-    let logged: Vec<f64> = trials.arm.iter().enumerate().map(|(row, &arm)| rates.of_row(row)[arm]).collect();
-    let expected = choices.expected(trials, rates);
-    let model = expected.as_ref().map(|expected| Predictions { logged: &logged, expected });
-    let log = Log {
-        rewards: &trials.rewards,
-        propensities: &trials.propensities,
-        evaluated: &evaluated,
-        model,
-        unsupported: choices.unsupported(trials),
-    };
-    let evaluation = evaluate(&log, args.tuning(), args.bootstrap(trials.len()))?;
     let sequence = Sequence::of(args, trials, &choices, &evaluated);
     Ok(Answer { policy: given.to_owned(), evaluation, sequence })
+}
+
+/// The trials of an experiment, whose windows are closed `now`.
+async fn of_database(stores: &DatabaseStores, id: &str, now: Timestamp) -> Result<Trials, EvaluateError> {
+    let Some(record) = stores.experiments.get(id).await? else {
+        return Err(EvaluateError::NoExperiment(id.into()));
+    };
+    Ok(logged_trials(&*stores.outcomes, &record, Span::ALL, now).await?.trials)
 }

@@ -1,11 +1,11 @@
 //! The platform's own log as trials: decisions and rewards as the event log holds them (`"record": "decision"`), or as
 //! they are in BigQuery (`"kind": "decision"`).
 
-use super::trials::{Names, Trials};
 use super::{EvaluateArgs, EvaluateError};
 use crate::import::mapping::Columns;
 use crate::import::source::{Cell, Row, Source};
 use crate::import::{Field, Refusal, Shown, Why, fields, times};
+use bandit::evaluate::{Names, Trials};
 use bandit::{CLOCK_SKEW, WHOLE};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -1,9 +1,7 @@
 //! The confidence sequence of one policy, and why there is none.
 
 use super::EvaluateArgs;
-use super::policy::Choices;
-use super::trials::Trials;
-use bandit::evaluate::ConfidenceSequence;
+use bandit::evaluate::{Choices, ConfidenceSequence, Trials};
 
 /// Level of every interval.
 pub(super) const LEVEL: f64 = 0.95;

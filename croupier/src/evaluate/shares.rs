@@ -1,9 +1,8 @@
 //! A policy as a table: arm, attributes of the context, probability.
 
 use super::EvaluateError;
-use super::policy::{Choices, some};
-use super::trials::Trials;
 use crate::import::Shown;
+use bandit::evaluate::{Choices, Trials, some};
 use bandit::{Context, ContextValue, WHOLE, segment_of};
 use std::collections::HashMap;
 use std::path::Path;

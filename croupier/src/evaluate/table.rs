@@ -1,13 +1,13 @@
 //! A file of trials, one in each row.
 
 use super::policy::Policy;
-use super::trials::{Names, Trials};
 use super::{EvaluateArgs, EvaluateError, records};
 use crate::import::fields::{propensity, reward, text};
 use crate::import::mapping::{Columns, Layout, Mapping};
 use crate::import::progress::Progress;
 use crate::import::source::{Cell, Source};
 use crate::import::{Field, ImportError, Place, Refusal, Shown, Why, times};
+use bandit::evaluate::{Names, Trials};
 use bandit::{Context, ContextValue, check_id, segment_of};
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -63,7 +63,7 @@ fn traces(i: usize, name: &str, simulation: &Simulation) -> Vec<Scatter<f64, f64
             .show_legend(false)
     };
     let mean = *Scatter::new(days.clone(), by_day.iter().map(|p| p.mean).collect())
-        .name(html_free(name))
+        .name(bare(name))
         .mode(Mode::Lines)
         .line(Line::new().color(style.colour()).dash(style.dash()).width(2.5))
         .legend_group(group.as_str())
@@ -80,9 +80,4 @@ fn by_day(simulation: &Simulation) -> Vec<Paired> {
     let end = |day: usize| Paired::of(&simulation.runs.iter().map(|run| run.regret_by_day[day]).collect::<Vec<_>>());
     let start = Paired { mean: 0.0, se: (simulation.runs.len() > 1).then_some(0.0) };
     std::iter::once(start).chain((0..days).map(end)).collect()
-}
-
-/// Plotly reads tags in names.
-fn html_free(name: &str) -> String {
-    bare(name).replace('<', "‹").replace('>', "›")
 }

@@ -1,7 +1,7 @@
 //! The environment's file.
 
 use super::SimulateError;
-use crate::rule::from_json;
+use bandit::from_json;
 use bandit::simulate::Environment;
 use std::fs::File;
 use std::io::Read;

@@ -189,7 +189,7 @@ pub async fn check(house: &House, server: &Server, told: &Told) {
     assert_eq!(trials, u64::try_from(decided).unwrap());
     let rewards: u64 = counted.outcomes.iter().map(|o| o.rewards).sum();
     assert!(rewards >= told.rewarded.len() as u64 && rewards <= trials, "{rewards} of {}", told.rewarded.len());
-    assert_eq!(stores.outcomes.dead_letters(10).await.unwrap(), []);
+    assert_eq!(stores.outcomes.dead_letters(None, 10).await.unwrap(), []);
 }
 
 /// What was told and is not in the database, or is there with another arm.

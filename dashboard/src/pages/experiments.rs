@@ -1,23 +1,78 @@
 //! Every experiment at a glance.
 
-use super::{Answer, html};
+use super::html;
+use crate::address::host;
 use crate::app::App;
-use crate::arms::leader;
+use crate::export::{Sheet, Wanted};
 use crate::failure::Failure;
 use crate::format::Num;
 use crate::frame::Frame;
 use crate::moment::Moment;
 use crate::plots::Style;
+use crate::spark::Spark;
+use crate::summary::{Summary, summaries};
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, header};
-use bandit::Status;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use bandit::{Status, hour_of};
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{ExperimentRecord, results};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use store::{DayTraffic, ExperimentRecord, Listed, Order, Search};
 
-/// Experiments of one page: each costs as much as its results.
+/// Experiments of one page.
 const PAGE: usize = 25;
+/// Pages that can be asked for.
+const PAGES: usize = 100_000;
+/// Days of the small line.
+const DAYS: i64 = 14;
+/// Hours that traffic is counted over, the one under way included.
+const RECENT_HOURS: i64 = 24;
+
+/// What is asked for. Everything else in the query is another's.
+#[derive(Deserialize, Default)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    health: String,
+    #[serde(default)]
+    sort: String,
+    #[serde(default)]
+    page: String,
+}
+
+impl Asked {
+    fn page(&self) -> usize {
+        self.page.parse().unwrap_or(1).clamp(1, PAGES)
+    }
+
+    fn search(&self, now: Timestamp) -> Search {
+        Search {
+            text: self.q.trim().into(),
+            status: Status::parse(&self.status),
+            worrying: self.health == "look",
+            order: match self.sort.as_str() {
+                "newest" => Order::Newest,
+                "traffic" => Order::Traffic,
+                _ => Order::Id,
+            },
+            recent_since: hour_of(now) - (RECENT_HOURS - 1),
+            skip: (self.page() - 1) * PAGE,
+            limit: PAGE,
+        }
+    }
+
+    /// Whether anything is left out.
+    fn filters(&self) -> bool {
+        let search = self.search(Timestamp::UNIX_EPOCH);
+        !search.text.is_empty() || search.status.is_some() || search.worrying
+    }
+}
 
 #[derive(Template)]
 #[template(path = "experiments.html")]
@@ -25,16 +80,22 @@ struct Experiments {
     frame: Frame,
     /// Where this server is reached, for the example.
     host: String,
+    asked: Asked,
+    total: Num,
     rows: Vec<Row>,
-    first: bool,
-    /// Id after which the next page begins.
-    next: Option<String>,
+    /// Numbers of the pages before and after, as the query has them.
+    before: Option<String>,
+    after: Option<String>,
 }
 
 struct Row {
     id: String,
     title: String,
     status: Status,
+    recent: Num,
+    spark: Spark,
+    /// The line as numbers.
+    days: String,
     /// None if its results cannot be read.
     numbers: Option<Numbers>,
 }
@@ -44,6 +105,7 @@ struct Numbers {
     p_best: Num,
     trials: Num,
     rewards: Num,
+    worries: Vec<String>,
     updated: Option<Moment>,
 }
 
@@ -53,53 +115,120 @@ struct Leader {
     wins: bool,
 }
 
-/// Where a page of the list begins.
-#[derive(Deserialize)]
-pub(crate) struct Start {
-    after: Option<String>,
-}
-
-/// `GET /dashboard?after=`
+/// `GET /dashboard?q=&status=&health=look&sort=newest|traffic&page=`
 pub(crate) async fn experiments(
     State(app): State<App>,
     frame: Frame,
-    Query(start): Query<Start>,
+    Query(asked): Query<Asked>,
+    wanted: Wanted,
     headers: HeaderMap,
-) -> Answer {
-    let after = start.after.as_deref();
-    let mut records = app.stores.experiments.list(after, PAGE + 1).await?;
-    let more = records.len() > PAGE;
-    records.truncate(PAGE);
-    let next = records.last().filter(|_| more).map(|r| r.definition.id.clone());
-    let live = records.iter().any(|r| r.status == Status::Running);
-    let mut rows = Vec::with_capacity(records.len());
-    for record in &records {
-        rows.push(row(&app, record, app.now()).await);
+) -> Result<Response, Failure> {
+    let now = app.now();
+    let found = app.stores.experiments.search(&asked.search(now)).await?;
+    let listed = found.experiments;
+    let ids: Vec<String> = listed.iter().map(|l| l.record.definition.id.clone()).collect();
+    let traffic = app.stores.outcomes.traffic(&ids).await?;
+    let records: Vec<&ExperimentRecord> = listed.iter().map(|l| &l.record).collect();
+    let summaries = summaries(&app, &records, now).await;
+    if let Some(file) = wanted.file("experiments", vec![sheet(&listed, &summaries)])? {
+        return Ok(file);
     }
-    html(&Experiments { frame: frame.live(live), host: host(&headers), rows, first: after.is_none(), next })
+    let mut days: BTreeMap<&str, Vec<&DayTraffic>> = BTreeMap::new();
+    for day in &traffic {
+        days.entry(&day.experiment).or_default().push(day);
+    }
+    let rows = listed
+        .iter()
+        .zip(summaries)
+        .map(|(l, summary)| row(l, summary, days.get(l.record.definition.id.as_str()).map_or(&[], Vec::as_slice), now));
+    let page = asked.page();
+    let more = (page * PAGE) as u64 <= found.total.saturating_sub(1);
+    let live = listed.iter().any(|l| l.record.status == Status::Running);
+    html(&Experiments {
+        rows: rows.collect(),
+        frame: frame.live(live),
+        host: host(&headers),
+        total: Num::count(found.total),
+        // The first page needs no number.
+        before: (page > 1).then(|| if page == 2 { String::new() } else { (page - 1).to_string() }),
+        after: more.then(|| (page + 1).to_string()),
+        asked,
+    })
+    .map(IntoResponse::into_response)
 }
 
-async fn row(app: &App, record: &ExperimentRecord, now: Timestamp) -> Row {
-    // One damaged experiment must not hide the others.
-    let numbers = results(&app.stores, record, now, store::Detail::Whole).await.map_err(Failure::from).ok().map(|r| {
-        let ahead = leader(&r.arms);
-        let winner = r.winner.as_ref().and_then(|w| r.arms.iter().enumerate().find(|(_, a)| a.id == *w));
-        let shown = winner.or(ahead);
-        Numbers {
-            leader: shown.map(|(i, a)| Leader { id: a.id.clone(), style: Style::of(i), wins: winner.is_some() }),
-            p_best: shown.filter(|_| ahead.is_some()).map_or_else(Num::none, |(_, a)| Num::share(a.p_best)),
-            trials: Num::count(r.arms.iter().map(|a| a.trials).sum()),
-            rewards: Num::count(r.arms.iter().map(|a| a.rewards).sum()),
-            updated: r.updated_at.map(|at| Moment::ago(at, now)),
-        }
-    });
+fn row(listed: &Listed, summary: Option<Summary>, traffic: &[&DayTraffic], now: Timestamp) -> Row {
+    let Listed { record, recent, .. } = listed;
     let e = &record.definition;
-    Row { id: e.id.clone(), title: e.title().into(), status: record.status, numbers }
+    let today = hour_of(now).div_euclid(24);
+    let trials: Vec<u64> =
+        (today - DAYS + 1..=today).map(|day| traffic.iter().find(|t| t.day == day).map_or(0, |t| t.trials)).collect();
+    Row {
+        id: e.id.clone(),
+        title: e.title().into(),
+        status: record.status,
+        recent: Num::count(*recent),
+        days: trials.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
+        #[expect(clippy::cast_precision_loss, reason = "a drawing")]
+        spark: Spark(trials.into_iter().map(|n| n as f64).collect()),
+        numbers: summary.map(|s| Numbers {
+            leader: s.arm.map(|i| Leader {
+                id: e.arms[i].id.clone(),
+                style: Style::of(i),
+                wins: record.winner.is_some(),
+            }),
+            p_best: s.p_best.map_or_else(Num::none, Num::share),
+            trials: Num::count(s.trials),
+            rewards: Num::count(s.rewards),
+            updated: s.updated.map(|at| Moment::ago(at, now)),
+            worries: s.worries,
+        }),
+    }
 }
 
-/// The host that the browser asked for, if a shell can take it as it is.
-fn host(headers: &HeaderMap) -> String {
-    let asked = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    let plain = |h: &&str| !h.is_empty() && h.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
-    asked.filter(plain).unwrap_or("127.0.0.1:8080").into()
+fn sheet(listed: &[Listed], summaries: &[Option<Summary>]) -> Sheet {
+    let row = |(listed, summary): (&Listed, &Option<Summary>)| {
+        let (record, e) = (&listed.record, &listed.record.definition);
+        let mut row = vec![json!(e.id), json!(e.name), json!(record.status), json!(record.winner)];
+        row.extend(match summary {
+            Some(s) => vec![
+                json!(s.arm.map(|i| &e.arms[i].id)),
+                json!(s.p_best),
+                json!(s.trials),
+                json!(s.rewards),
+                json!(listed.recent),
+                json!(s.worries.join(" ")),
+                json!(s.updated),
+            ],
+            None => vec![Value::Null; 7],
+        });
+        row
+    };
+    Sheet {
+        name: "experiments",
+        columns: &[
+            "id",
+            "name",
+            "status",
+            "winner",
+            "leader",
+            "p_best",
+            "trials",
+            "rewards",
+            "trials_24_hours",
+            "worries",
+            "updated_at",
+        ],
+        rows: listed.iter().zip(summaries).map(row).collect(),
+    }
+}
+
+/// A status as people call it.
+fn called(frame: &Frame, status: Status) -> &'static str {
+    match status {
+        Status::Draft => frame.t("draft"),
+        Status::Running => frame.t("running"),
+        Status::Paused => frame.t("paused"),
+        Status::Stopped => frame.t("stopped"),
+    }
 }

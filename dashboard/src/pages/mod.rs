@@ -1,12 +1,24 @@
 //! The pages.
 
+mod decision;
+mod decisions;
+mod delete;
+pub(crate) mod edit;
 mod experiment;
 mod experiments;
+pub(crate) mod pipeline;
+pub(crate) mod planner;
 mod sign_in;
+mod stop;
+pub(crate) mod what_if;
 
+pub(crate) use decision::{decision, find};
+pub(crate) use decisions::{decisions, of_experiment};
+pub(crate) use delete::delete;
 pub(crate) use experiment::experiment;
 pub(crate) use experiments::experiments;
 pub(crate) use sign_in::{enter, sign_in, sign_out};
+pub(crate) use stop::stop;
 
 use crate::failure::Failure;
 use askama::Template;

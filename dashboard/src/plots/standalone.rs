@@ -38,6 +38,6 @@ mod tests {
         let page = figure.page("<i>", "a & b").unwrap();
         assert!(page.contains("plotly.js v") && !page.contains(" src="), "works without a network");
         assert_eq!(page.matches("</script>").count(), 2, "the library and the figure");
-        assert!(page.contains("\\u003c/script>\\u003cb>") && !page.contains("<i>") && !page.contains("a & b"));
+        assert!(page.contains("‹/script›‹b›") && !page.contains("<i>") && !page.contains("a & b"));
     }
 }

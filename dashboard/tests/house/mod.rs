@@ -1,5 +1,10 @@
 //! Real stores with a past, behind the router.
 
+#![allow(dead_code, reason = "each test and benchmark uses a part")]
+
+pub(crate) mod crowd;
+pub(crate) mod paths;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
@@ -10,7 +15,7 @@ use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use store::{Change, Durability, ExperimentRecord, Ingest, Locations, Role, RunReport, Stores, Trigger};
+use store::{Change, Durability, ExperimentRecord, Ingest, Locations, Role, RunReport, Stores, Trigger, VersionEntry};
 use tower::ServiceExt;
 
 /// A clock that stands.
@@ -147,6 +152,8 @@ impl House {
         let as_of = self.now - SignedDuration::from_hours(hours);
         let set = recompute(&record.definition, record.revision, version, &evidence, as_of);
         self.stores.posteriors.publish(&set).await.unwrap();
+        let entry = VersionEntry::new(&record.definition, &set, &evidence, self.now);
+        self.stores.history.keep(id, &[entry]).await.unwrap();
         let run = self.stores.runs.start_run(Trigger::Schedule, as_of).await.unwrap();
         self.stores.runs.finish_run(run, as_of, &RunReport { published: 1, ..RunReport::default() }).await.unwrap();
     }

@@ -1,7 +1,8 @@
 //! Experiments and the record of every change.
 
+use super::outcomes_model::decision;
 use super::{Place, change, experiment, moment, soon};
-use crate::{Change, Experiments, Import, ImportOutcome, StoreError, Stores};
+use crate::{Change, Experiments, Import, ImportOutcome, Order, Search, StoreError, Stores};
 use bandit::Status::{Draft, Paused, Running, Stopped};
 use std::sync::Arc;
 
@@ -266,4 +267,67 @@ pub async fn frozen_until_somebody_acts(place: impl Place) {
     experiments.freeze("e", 2, &by_me()).await.unwrap();
     experiments.set_status("e", Running, Paused, None, &by_me()).await.unwrap();
     assert_eq!(experiments.get("e").await.unwrap().unwrap().frozen_at, None, "a new status");
+}
+
+/// By text, status and worries, in every order, page by page.
+pub async fn found_by_what_is_asked(place: impl Place) {
+    let stores = place.open().await;
+    let all = &stores.experiments;
+    let names = [("b1", "Checkout 100%"), ("a_1", "価格の実験"), ("a-2", "<b>'Bold'</b>"), ("c", "")];
+    for (n, (id, name)) in (0..).zip(names) {
+        let mut e = experiment(id, "");
+        e.name = name.into();
+        e.arms[1].id = format!("arm-{id}");
+        all.create(&e, &change("me", "", 10 - n)).await.unwrap();
+    }
+    created(&**all, "gone", &[Running, Stopped]).await;
+    all.delete("gone", &by_me()).await.unwrap();
+    for id in ["b1", "a-2"] {
+        all.set_status(id, Draft, Running, None, &by_me()).await.unwrap();
+    }
+    let lines = |ok: bool| {
+        format!(
+            r#"{{"lines":[{{"check":"guardrail","ok":{ok},"detail":""}},{{"check":"change","ok":true,"detail":""}},
+            {{"check":"sample_ratio","ok":{ok},"detail":"","p":0.5}}],"state":null}}"#
+        )
+    };
+    for (id, ok) in [("a-2", false), ("b1", false), ("b1", true), ("c", false)] {
+        stores.findings.keep_findings(id, moment(1), &lines(ok)).await.unwrap();
+    }
+    let e = all.get("a-2").await.unwrap().unwrap().definition;
+    let decisions = (0..5).map(|n| decision(&e, n, i64::try_from(n).unwrap() * 3_600_000)).collect();
+    stores.outcomes.ingest(&crate::Ingest { decisions, ..crate::Ingest::default() }).await.unwrap();
+    let since = bandit::hour_of(moment(0)) + 2;
+    let find = async |search: Search| {
+        let found = all.search(&Search { limit: 10, recent_since: since, ..search }).await.unwrap();
+        assert_eq!(found.total, found.experiments.len() as u64);
+        found.experiments.into_iter().map(|l| l.record.definition.id).collect::<Vec<_>>()
+    };
+    for (text, ids) in [
+        ("", vec!["a-2", "a_1", "b1", "c"]),
+        ("CHECKOUT", vec!["b1"]),
+        ("%", vec!["b1"]),
+        ("_", vec!["a_1"]),
+        ("価格", vec!["a_1"]),
+        ("'Bold'</b>", vec!["a-2"]),
+        ("Arm-a", vec!["a-2", "a_1"]),
+        ("payload", vec![]),
+        ("β", vec![]),
+        ("gone", vec![]),
+        ("a\0b", vec![]),
+    ] {
+        assert_eq!(find(Search { text: text.into(), ..Search::default() }).await, ids, "{text}");
+    }
+    assert_eq!(find(Search { status: Some(Running), ..Search::default() }).await, ["a-2", "b1"]);
+    assert_eq!(find(Search { worrying: true, ..Search::default() }).await, ["a-2"], "a draft worries nobody");
+    assert_eq!(find(Search { order: Order::Newest, ..Search::default() }).await, ["b1", "a_1", "a-2", "c"]);
+    assert_eq!(find(Search { order: Order::Traffic, ..Search::default() }).await, ["a-2", "a_1", "b1", "c"]);
+    let page = all.search(&Search { skip: 1, limit: 2, ..Search::default() }).await.unwrap();
+    assert_eq!((page.total, page.experiments.len(), &*page.experiments[0].record.definition.id), (4, 2, "a_1"));
+    let first = all.search(&Search { limit: 1, recent_since: since, ..Search::default() }).await.unwrap();
+    assert_eq!(
+        (first.experiments[0].recent, first.experiments[0].worries.join(" ")),
+        (3, "guardrail sample_ratio".into())
+    );
+    assert_eq!(Some(&first.experiments[0].record), all.get("a-2").await.unwrap().as_ref());
 }

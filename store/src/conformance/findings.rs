@@ -2,7 +2,8 @@
 
 use super::outcomes_model::{Reported, decision, event};
 use super::{Place, change, experiment, moment};
-use crate::{DealtRow, Ingest, StoreError, Stores, StruckRow};
+use crate::{DealtRow, Ingest, StoreError, Stores, StruckRow, WeighedRow};
+use bandit::evaluate::WeightSums;
 use bandit::{DecisionRecord, Experiment, Exposures, Source, UserEventKind, hour_of};
 
 const HOUR: i64 = 3_600_000;
@@ -162,4 +163,52 @@ pub async fn two_arms_of_an_assignment(place: impl Place) {
     }
     assert_eq!(stores.findings.dealt("e", hour..hour + 1).await.unwrap().len(), 1, "the first arm stands");
     assert_eq!(stores.findings.exposures("f", hour..hour + 1).await.unwrap().contradictions, 0);
+}
+
+/// Sums of trials and of rewarded ones, by hour, arm and bin; an edge belongs to the bin that it ends.
+pub async fn weighed_by_propensity(place: impl Place) {
+    let of = |n, ms, arm: &str, propensity| DecisionRecord { arm: arm.into(), propensity, ..decision(&e(), n, ms) };
+    let mut decisions = vec![
+        of(1, 0, "a", 0.5),
+        of(2, 1, "a", 0.5),
+        of(3, HOUR - 1, "a", 0.5625),
+        of(4, 5, "b", 0.0078125),
+        of(5, HOUR, "a", 1.0),
+        of(6, 5, "c", 0.0),
+        of(7, 5, "c", -1.0),
+        of(8, -1, "a", 0.5),
+    ];
+    decisions.push(DecisionRecord { source: Source::Paused, ..of(9, 5, "c", 1.0) });
+    decisions.push(DecisionRecord { source: Source::Holdout, segment: "x=é".into(), ..of(10, 5, "a", 0.5) });
+    let bought = event(&e(), "buy", UserEventKind::Reward, 9, &[&decisions[1], &decisions[3]]);
+    let stores = begin(&place, &decisions, &[bought]).await;
+    let hour = hour_of(moment(0));
+    let row = |hour, arm, bin, trials: u32, rewards: u32, inverse: f64| {
+        let (n, r) = (f64::from(trials), f64::from(rewards));
+        let sums = WeightSums {
+            trials: trials.into(),
+            rewards: rewards.into(),
+            inverse: n * inverse,
+            rewarded_inverse: r * inverse,
+            inverse_square: n * inverse * inverse,
+            rewarded_inverse_square: r * inverse * inverse,
+        };
+        WeighedRow { hour, arm, bin, sums }
+    };
+    let expected = [
+        row(hour, 0, 7, 3, 1, 2.0),
+        row(hour, 0, 8, 1, 0, 1.0 / 0.5625),
+        row(hour, 1, 0, 1, 1, 128.0),
+        row(hour + 1, 0, 12, 1, 0, 1.0),
+    ];
+    let weighed = stores.findings.weighed("e", hour..hour + 2).await.unwrap();
+    let parts = |r: &WeighedRow| (r.hour, r.arm, r.bin, r.sums.trials, r.sums.rewards);
+    assert_eq!(weighed.iter().map(parts).collect::<Vec<_>>(), expected.iter().map(parts).collect::<Vec<_>>());
+    for (found, expected) in weighed.iter().zip(&expected) {
+        let numbers = |s: &WeightSums| [s.inverse, s.rewarded_inverse, s.inverse_square, s.rewarded_inverse_square];
+        for (a, b) in numbers(&found.sums).into_iter().zip(numbers(&expected.sums)) {
+            assert!((a - b).abs() <= 1e-12 * b, "{found:?} {expected:?}");
+        }
+    }
+    assert_eq!(stores.findings.weighed("f", hour..hour + 2).await.unwrap(), []);
 }

@@ -24,6 +24,7 @@ pub async fn held_by_one(place: impl Place) {
     assert!(leases.hold("update", "a", HOUR).await.unwrap());
     for _ in 0..2 {
         assert!(!leases.hold("update", "b", HOUR).await.unwrap());
+        assert_eq!(leases.holder("update").await.unwrap().as_deref(), Some("a"));
         assert!(leases.hold("update", "a", HOUR).await.unwrap(), "renewed");
     }
     assert!(leases.hold("更新 'x'", "b", HOUR).await.unwrap(), "another lease");
@@ -44,6 +45,7 @@ pub async fn released(place: impl Place) {
     leases.release("other", "a").await.unwrap();
     assert!(!leases.hold("update", "b", HOUR).await.unwrap());
     leases.release("update", "a").await.unwrap();
+    assert_eq!(leases.holder("update").await.unwrap(), None);
     assert!(leases.hold("update", "b", HOUR).await.unwrap());
     assert!(!leases.hold("update", "a", HOUR).await.unwrap());
 }
@@ -62,6 +64,8 @@ pub async fn taken_over_when_it_lapses(place: impl Place) {
     // A renewal counts from now on, also when it is shorter.
     assert!(leases.hold("update", "b", Duration::from_millis(1)).await.unwrap());
     until_held(leases, "update", "a").await;
+    leases.hold("update", "a", Duration::ZERO).await.unwrap();
+    assert_eq!(leases.holder("update").await.unwrap(), None, "it has lapsed");
 }
 
 /// Of those who ask at once exactly one gets it.

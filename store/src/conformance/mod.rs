@@ -8,9 +8,11 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 pub mod assignments;
+pub mod decisions;
 pub mod event_log;
 pub mod experiments;
 pub mod findings;
+pub mod history;
 pub mod keys;
 pub mod leases;
 pub mod outcomes;
@@ -19,6 +21,7 @@ pub mod outcomes_model;
 pub mod people;
 pub mod posterior_sets;
 pub mod proxy;
+pub mod replicas;
 pub mod runs;
 #[cfg(feature = "cloud")]
 pub mod services;
@@ -69,7 +72,8 @@ macro_rules! conformance {
     (experiments: $place:ty) => {
         $crate::conformance!(@experiments $place: created_once listed_in_pages replaced_at_its_revision
             one_of_two_editors_wins statuses_follow_the_life stopped_with_a_winner deleted_by_its_rules
-            a_draft_with_outcomes_keeps_its_id every_change_is_audited frozen_until_somebody_acts);
+            a_draft_with_outcomes_keeps_its_id every_change_is_audited frozen_until_somebody_acts
+            found_by_what_is_asked);
     };
     (outcomes: $place:ty) => {
         $crate::conformance!(@outcomes $place: any_order_gives_the_same_counts windows_have_edges
@@ -79,12 +83,20 @@ macro_rules! conformance {
             batches_beside_each_other an_id_counts_once_on_any_day odd_days_count texts_of_any_characters
             the_past_is_forgotten forgotten_beside_batches);
     };
+    (decisions: $place:ty) => {
+        $crate::conformance!(@decisions $place: searched_by_each_field pages_have_no_gap_and_no_repeat
+            quiet_times_are_crossed one_with_its_events);
+    };
     (findings: $place:ty) => {
         $crate::conformance!(@findings $place: kept_and_replaced dealt_by_hour_and_all_else struck_by_event
-            several_arms_of_a_user two_arms_of_an_assignment);
+            several_arms_of_a_user two_arms_of_an_assignment weighed_by_propensity);
+    };
+    (history: $place:ty) => {
+        $crate::conformance!(@history $place: kept_once thinned_evenly newest_of_several what_is_missing_is_found
+            forgotten_with_their_day);
     };
     (runs: $place:ty) => {
-        $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back
+        $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back old_reports_are_read
             dead_runs_are_abandoned newest_first);
     };
     (keys: $place:ty) => {
@@ -95,6 +107,9 @@ macro_rules! conformance {
     };
     (leases: $place:ty) => {
         $crate::conformance!(@leases $place: held_by_one released taken_over_when_it_lapses one_of_many_wins);
+    };
+    (replicas: $place:ty) => {
+        $crate::conformance!(@replicas $place: the_newest_word_is_read_back the_silent_are_forgotten);
     };
     (@$suite:ident $place:ty: $($case:ident)*) => {
         mod $suite {

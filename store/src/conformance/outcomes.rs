@@ -3,10 +3,11 @@
 pub use super::outcomes_days::*;
 use super::outcomes_model::{Model, Reported, decision, event, history};
 use super::{Place, change, experiment, moment};
-use crate::{Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores, Trial};
+use crate::{DayTraffic, Import, ImportOutcome, Ingest, Ingested, Outcomes, StoreError, Stores, Trial};
 use bandit::{
     ContextOutcome, DecisionRecord, Evidence, Experiment, HourDelay, HourOutcome, Source, UserEventKind, hour_of,
 };
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 async fn begin(place: &impl Place, id: &str, more: &str) -> (Stores, Experiment) {
@@ -27,6 +28,33 @@ async fn total(outcomes: &dyn Outcomes, e: &Experiment) -> (u64, u64) {
     counted.outcomes.iter().fold((0, 0), |(trials, rewards), o| (trials + o.trials, rewards + o.rewards))
 }
 
+/// Evidence with the hours before `since` in one.
+fn added_up(all: &Evidence, since: i64) -> Evidence {
+    let hour = |hour: i64| hour.max(since - 1);
+    let mut cells: BTreeMap<(i64, String, usize, bool), (u64, u64)> = BTreeMap::new();
+    for o in &all.outcomes {
+        let cell = cells.entry((hour(o.hour), o.segment.clone(), o.arm, o.holdout)).or_default();
+        *cell = (cell.0 + o.trials, cell.1 + o.rewards);
+    }
+    let mut delays: BTreeMap<(i64, usize), u64> = BTreeMap::new();
+    for d in &all.delays {
+        *delays.entry((hour(d.hour), d.bucket)).or_default() += d.rewards;
+    }
+    let outcome = |((hour, segment, arm, holdout), (trials, rewards))| HourOutcome {
+        hour,
+        segment,
+        arm,
+        holdout,
+        trials,
+        rewards,
+    };
+    Evidence {
+        outcomes: cells.into_iter().map(outcome).collect(),
+        delays: delays.into_iter().map(|((hour, bucket), rewards)| HourDelay { hour, bucket, rewards }).collect(),
+        ..all.clone()
+    }
+}
+
 /// A random history in any order, with repetitions, in any batches: after each batch the counts are those of a naive
 /// model, by both ways of counting.
 pub async fn any_order_gives_the_same_counts(place: impl Place) {
@@ -42,7 +70,12 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
             let expected = model.evidence(&e);
             assert_eq!(stores.outcomes.evidence(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}");
             assert_eq!(stores.outcomes.recount(&e.id).await.unwrap(), expected, "seed {seed}, batch {n}, recounted");
-            let trials = stores.outcomes.trials(&e.id).await.unwrap();
+            for since in [hour_of(moment(0)) - 1, hour_of(moment(0)) + 1, hour_of(moment(0)) + 9] {
+                let totals = stores.outcomes.totals(&e.id, since).await.unwrap();
+                assert_eq!(totals, added_up(&expected, since), "seed {seed}, batch {n}, since {since}");
+            }
+            assert_traffic(&*stores.outcomes, &e.id, &expected, &format!("seed {seed}, batch {n}")).await;
+            let trials = stores.outcomes.trials(&e.id, Timestamp::MIN, Timestamp::MAX).await.unwrap();
             assert!(trials.is_sorted_by_key(|t| t.at), "seed {seed}, batch {n}: trials are in order of time");
             let one = |t: &Trial| ((hour_of(t.at), t.segment.clone(), t.arm), (1, u64::from(t.rewarded)));
             let all = |o: &HourOutcome| ((o.hour, o.segment.clone(), o.arm), (o.trials, o.rewards));
@@ -51,12 +84,33 @@ pub async fn any_order_gives_the_same_counts(place: impl Place) {
                 summed(expected.outcomes.iter().map(all)),
                 "seed {seed}, batch {n}, one by one"
             );
+            let middle = trials.get(trials.len() / 2).map_or(Timestamp::MIN, |t| t.at);
+            let before = stores.outcomes.trials(&e.id, Timestamp::MIN, middle).await.unwrap();
+            let after = stores.outcomes.trials(&e.id, middle, Timestamp::MAX).await.unwrap();
+            assert!(before.iter().all(|t| t.at < middle) && after.iter().all(|t| t.at >= middle), "seed {seed}");
+            assert_eq!([before, after].concat(), trials, "seed {seed}, batch {n}, in two parts");
         }
     }
-    assert_eq!(stores.outcomes.dead_letters(1).await.unwrap(), []);
+    assert_eq!(stores.outcomes.dead_letters(None, 1).await.unwrap(), []);
     assert_eq!(stores.outcomes.evidence("none").await.unwrap(), Evidence::default());
     assert_eq!(stores.outcomes.recount("none").await.unwrap(), Evidence::default());
-    assert_eq!(stores.outcomes.trials("none").await.unwrap(), []);
+    assert_eq!(stores.outcomes.totals("none", 0).await.unwrap(), Evidence::default());
+    assert_eq!(stores.outcomes.trials("none", Timestamp::MIN, Timestamp::MAX).await.unwrap(), []);
+}
+
+/// Asserts that the counts by day are the sums of an experiment's counts.
+pub(crate) async fn assert_traffic(outcomes: &dyn Outcomes, id: &str, counted: &Evidence, when: &str) {
+    let mut days = BTreeMap::<i64, (u64, u64)>::new();
+    for o in &counted.outcomes {
+        let sum = days.entry(o.hour / 24).or_default();
+        *sum = (sum.0 + o.trials, sum.1 + o.rewards);
+    }
+    let traffic = outcomes.traffic(&[id.to_owned(), "none".to_owned()]).await.unwrap();
+    let expected: Vec<DayTraffic> = days
+        .into_iter()
+        .map(|(day, (trials, rewards))| DayTraffic { experiment: id.into(), day, trials, rewards })
+        .collect();
+    assert_eq!(traffic.into_iter().filter(|t| t.trials > 0).collect::<Vec<_>>(), expected, "{when}");
 }
 
 type Cell = (i64, String, usize);
@@ -226,13 +280,14 @@ pub async fn strangers_are_set_aside(place: impl Place) {
     assert_eq!(total(&*stores.outcomes, &e).await, (1, 0));
     drop(stores);
     let stores = place.open().await;
-    let letters = stores.outcomes.dead_letters(10).await.unwrap();
+    let letters = stores.outcomes.dead_letters(None, 10).await.unwrap();
     assert_eq!(letters.len(), 3, "{letters:?}");
     assert!(letters.iter().all(|l| l.at == moment(77)));
     for (reason, body) in [("'nowhere'", "nowhere"), ("'z'", "u3"), (&poison.0, &poison.1)] {
         assert!(letters.iter().any(|l| l.reason.contains(reason) && l.body.contains(body)), "{reason}: {letters:?}");
     }
-    assert_eq!(stores.outcomes.dead_letters(2).await.unwrap(), letters[..2]);
+    assert_eq!(stores.outcomes.dead_letters(None, 2).await.unwrap(), letters[..2]);
+    assert_eq!(stores.outcomes.dead_letters(Some(letters[1].id), 2).await.unwrap(), letters[2..]);
 }
 
 /// What is set aside may be long and of any characters.
@@ -241,7 +296,7 @@ pub async fn long_records_are_cut(place: impl Place) {
     let mut long = batch(&[], &[]);
     long.set_aside = vec![("long".into(), "é🎲".repeat(10_000)), ("empty".into(), String::new())];
     assert_eq!(stores.outcomes.ingest(&long).await.unwrap().set_aside, 2);
-    let letters = stores.outcomes.dead_letters(10).await.unwrap();
+    let letters = stores.outcomes.dead_letters(None, 10).await.unwrap();
     let body = &letters.iter().find(|l| l.reason == "long").unwrap().body;
     assert!("é🎲".repeat(10_000).starts_with(body.as_str()) && body.len() > 1_000, "{}", body.len());
 }

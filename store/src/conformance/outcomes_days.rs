@@ -1,5 +1,6 @@
 //! Outcomes of several days, and of several who write at once.
 
+use super::outcomes::assert_traffic;
 use super::outcomes_model::{Model, decision, event, history};
 use super::{Numbers, Place, change, experiment, moment, soon};
 use crate::{Ingest, Ingested, Outcomes, Stores};
@@ -25,6 +26,7 @@ async fn assert_counts(outcomes: &dyn Outcomes, e: &Experiment, model: &Model, w
     let expected = model.evidence(e);
     assert_eq!(outcomes.evidence(&e.id).await.unwrap(), expected, "{when}");
     assert_eq!(outcomes.recount(&e.id).await.unwrap(), expected, "{when}, recounted");
+    assert_traffic(outcomes, &e.id, &expected, when).await;
 }
 
 async fn create(stores: &Stores, id: &str) -> Experiment {
@@ -142,7 +144,7 @@ pub async fn texts_of_any_characters(place: impl Place) {
     let row = &counted.outcomes[0];
     assert_eq!((row.trials, row.rewards), (1, 1));
     assert!(row.segment.contains("é🎲"), "{row:?}");
-    assert_eq!(stores.outcomes.dead_letters(9).await.unwrap().len(), 2);
+    assert_eq!(stores.outcomes.dead_letters(None, 9).await.unwrap().len(), 2);
 }
 
 /// Decisions over days, each with a reward, and one just after each midnight whose reward is stamped just before.

@@ -1,7 +1,7 @@
 //! Update runs.
 
 use super::{Place, moment, soon};
-use crate::{RunReport, RunStatus, StoreError, Trigger};
+use crate::{RunReport, RunStatus, RunStep, StoreError, Trigger};
 
 fn report(n: u64) -> RunReport {
     RunReport {
@@ -13,6 +13,8 @@ fn report(n: u64) -> RunReport {
         recomputed: n + 4,
         published: n + 5,
         duration_ms: n + 6,
+        retries: n + 7,
+        steps: vec![RunStep { name: "consume".into(), duration_ms: n, detail: "<b>".into() }],
         error: None,
     }
 }
@@ -38,7 +40,7 @@ pub async fn one_run_answers_all_requests(place: impl Place) {
     assert_eq!(runs.run(late).await.unwrap().unwrap().status, RunStatus::Requested);
     assert_eq!(runs.take_requested(moment(6)).await.unwrap(), Some(late));
     assert_eq!(runs.take_requested(moment(7)).await.unwrap(), None);
-    let listed: Vec<i64> = runs.latest_runs(10).await.unwrap().iter().map(|r| r.id).collect();
+    let listed: Vec<i64> = runs.latest_runs(None, 10).await.unwrap().iter().map(|r| r.id).collect();
     assert_eq!(listed, [late, taken], "what another run answered is no run of its own");
 }
 
@@ -76,6 +78,15 @@ pub async fn reports_come_back(place: impl Place) {
     assert_eq!((run.trigger, run.status, run.report), (Trigger::Once, RunStatus::Failed, failure));
 }
 
+/// What earlier versions wrote of a run has no steps.
+pub async fn old_reports_are_read(place: impl Place) {
+    drop(place);
+    let old = r#"{"as_of":null,"events_read":1,"decisions":2,"events":3,"set_aside":4,"recomputed":5,"published":6,
+        "duration_ms":7,"error":"x"}"#;
+    let read: RunReport = serde_json::from_str(old).unwrap();
+    assert_eq!((read.published, read.retries, read.steps), (6, 0, vec![]));
+}
+
 /// Runs that nobody ends are marked, requests that nobody took stay.
 pub async fn dead_runs_are_abandoned(place: impl Place) {
     let runs = place.open().await.runs;
@@ -95,12 +106,14 @@ pub async fn dead_runs_are_abandoned(place: impl Place) {
 /// The list begins with the newest and ends at its limit.
 pub async fn newest_first(place: impl Place) {
     let runs = place.open().await.runs;
-    assert_eq!(runs.latest_runs(5).await.unwrap(), []);
+    assert_eq!(runs.latest_runs(None, 5).await.unwrap(), []);
     let mut ids = Vec::new();
     for n in 0..12 {
         ids.push(runs.start_run(Trigger::Schedule, moment(n)).await.unwrap());
     }
     ids.reverse();
-    let listed: Vec<i64> = runs.latest_runs(5).await.unwrap().iter().map(|r| r.id).collect();
+    let listed: Vec<i64> = runs.latest_runs(None, 5).await.unwrap().iter().map(|r| r.id).collect();
     assert_eq!(listed, ids[..5]);
+    let listed: Vec<i64> = runs.latest_runs(Some(ids[4]), 5).await.unwrap().iter().map(|r| r.id).collect();
+    assert_eq!(listed, ids[5..10]);
 }

@@ -142,6 +142,10 @@ impl EventLog for PubSub {
         Some(format!("Pub/Sub is away, {} events wait in the spool: {why}", room.waiting().events))
     }
 
+    fn spooled(&self) -> Option<u64> {
+        Some(self.publishing.room().waiting().events)
+    }
+
     async fn close(&self) {
         if let Some(consuming) = self.consuming.get() {
             consuming.close().await;

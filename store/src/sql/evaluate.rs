@@ -1,5 +1,6 @@
 //! What a decision counts for, given the events that claim it: the one rule, for new arrivals and for recounts.
 
+use crate::ClaimStanding;
 use bandit::{CLOCK_SKEW, Experiment, Exposure, Source, UserEventKind};
 
 /// A decision as it is kept.
@@ -36,26 +37,38 @@ impl Decided {
     ///
     /// What was `counted` stays so; of what counts in full only claims that are earlier than the counted reward matter.
     pub(super) fn counts(&self, experiment: &Experiment, claims: &[Claim], counted: Counts) -> Counts {
-        let meant = |c: &&Claim| c.experiment.as_ref().is_none_or(|id| *id == experiment.id);
-        let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(0);
+        let stands = |as_what: ClaimStanding| move |c: &&Claim| self.standing(experiment, c) == as_what;
         let exposed = match experiment.exposure {
             Exposure::Decide => true,
-            Exposure::Event => claims
-                .iter()
-                .filter(meant)
-                .any(|c| c.kind == UserEventKind::Exposure.as_str() && c.at >= self.at - skew),
+            Exposure::Event => claims.iter().any(|c| stands(ClaimStanding::Exposes)(&c)),
         };
         let trial = counted.trial || (exposed && self.source.is_trial());
-        let window = i64::from(experiment.reward.window_hours) * 3_600_000;
-        let pays = |c: &&Claim| {
-            c.kind == UserEventKind::Reward.as_str()
-                && c.name == experiment.reward.event
-                && c.value > 0.0
-                && (self.at - skew..=self.at + window).contains(&c.at)
-        };
-        let paid = claims.iter().filter(meant).filter(pays).map(|c| c.at - self.at).chain(counted.delay).min();
+        let rewards = claims.iter().filter(stands(ClaimStanding::Rewards));
+        let paid = rewards.map(|c| c.at - self.at).chain(counted.delay).min();
         let delay = paid.filter(|_| trial);
         Counts { trial, reward: counted.reward || delay.is_some(), delay }
+    }
+
+    /// What an event is for this decision.
+    pub(super) fn standing(&self, experiment: &Experiment, claim: &Claim) -> ClaimStanding {
+        let skew = i64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(0);
+        let window = i64::from(experiment.reward.window_hours) * 3_600_000;
+        let reward = claim.kind == UserEventKind::Reward.as_str();
+        if claim.experiment.as_ref().is_some_and(|id| *id != experiment.id) {
+            ClaimStanding::OtherExperiment
+        } else if claim.kind == UserEventKind::Exposure.as_str() {
+            if claim.at >= self.at - skew { ClaimStanding::Exposes } else { ClaimStanding::Early }
+        } else if !reward || claim.name != experiment.reward.event {
+            ClaimStanding::OtherEvent
+        } else if claim.value <= 0.0 {
+            ClaimStanding::Worthless
+        } else if claim.at < self.at - skew {
+            ClaimStanding::Early
+        } else if claim.at > self.at + window {
+            ClaimStanding::Late
+        } else {
+            ClaimStanding::Rewards
+        }
     }
 }
 

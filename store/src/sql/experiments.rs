@@ -1,16 +1,16 @@
 //! Experiments and audit.
 
 use super::{Database, Either, Turn, Tx, damaged, moment, moments, postgres, signed, storable, unsigned};
-use crate::{AuditEntry, Change, ExperimentRecord, Experiments, Result, StoreError};
+use crate::{AuditEntry, Change, ExperimentRecord, Experiments, Found, Result, Search, StoreError};
 use async_trait::async_trait;
 use bandit::{Experiment, Status};
 use sqlx::AssertSqlSafe;
 
-const COLUMNS: &str = "id, definition, status, winner, revision, created_at, updated_at, started_at, stopped_at, \
+pub(super) const COLUMNS: &str = "id, definition, status, winner, revision, created_at, updated_at, started_at, stopped_at, \
      frozen_at";
 
 #[derive(sqlx::FromRow)]
-struct ExperimentRow {
+pub(super) struct ExperimentRow {
     id: String,
     definition: String,
     status: String,
@@ -23,7 +23,7 @@ struct ExperimentRow {
     frozen_at: Option<i64>,
 }
 
-fn record(row: ExperimentRow) -> Result<ExperimentRecord> {
+pub(super) fn record(row: ExperimentRow) -> Result<ExperimentRecord> {
     let ExperimentRow { id, definition, status, .. } = row;
     Ok(ExperimentRecord {
         definition: serde_json::from_str(&definition).map_err(damaged(&format!("experiment '{id}'")))?,
@@ -123,6 +123,10 @@ impl Experiments for Database {
                 .await?
         });
         rows.into_iter().map(record).collect()
+    }
+
+    async fn search(&self, search: &Search) -> Result<Found> {
+        self.search_experiments(search).await
     }
 
     async fn replace(
@@ -250,6 +254,10 @@ impl Experiments for Database {
             }
         };
         on!(&mut tx, db => {
+            sqlx::query("DELETE FROM history WHERE experiment = (SELECT num FROM experiments WHERE id = $1)")
+                .bind(id)
+                .execute(&mut **db)
+                .await?;
             sqlx::query(sql).bind(id).bind(change.at.as_millisecond()).execute(&mut **db).await?;
         });
         audit(&mut tx, "delete", id, "null", change).await?;

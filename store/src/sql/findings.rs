@@ -1,12 +1,16 @@
 //! What checks read, and what they found.
 
 use super::evaluate::source_number;
+use super::search::worries;
 use super::{Database, Either, storable, unsigned};
-use crate::{DealtRow, Findings, Result, StoreError, StruckRow};
+use crate::{DealtRow, Findings, Result, StoreError, StruckRow, WeighedRow};
 use async_trait::async_trait;
+use bandit::evaluate::{PROPENSITY_EDGES, WeightSums};
 use bandit::{CLOCK_SKEW, Exposures, Source};
 use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::ops::Range;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -26,6 +30,29 @@ struct Row {
     source: i64,
     propensity: f64,
     decisions: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Weighed {
+    hour: i64,
+    arm: i64,
+    bin: i64,
+    trials: i64,
+    rewards: i64,
+    inverse: f64,
+    rewarded_inverse: f64,
+    inverse_square: f64,
+    rewarded_inverse_square: f64,
+}
+
+/// The number of the bin that a propensity is in.
+fn bin() -> String {
+    let mut sql = String::from("CASE");
+    for (i, edge) in PROPENSITY_EDGES.iter().enumerate() {
+        // Writing to a string does not fail.
+        let _ = write!(sql, " WHEN d.propensity <= {edge} THEN {i}");
+    }
+    sql + &format!(" ELSE {} END", PROPENSITY_EDGES.len())
 }
 
 /// Hour, arm, how many.
@@ -51,13 +78,15 @@ impl Findings for Database {
     async fn keep_findings(&self, experiment: &str, at: Timestamp, document: &str) -> Result<()> {
         let kept = on!(self.pool(), db => {
             sqlx::query(
-                "INSERT INTO findings (experiment, at, document)
-                 SELECT num, $2, $3 FROM experiments WHERE id = $1
-                 ON CONFLICT (experiment) DO UPDATE SET at = excluded.at, document = excluded.document",
+                "INSERT INTO findings (experiment, at, document, worries)
+                 SELECT num, $2, $3, $4 FROM experiments WHERE id = $1
+                 ON CONFLICT (experiment) DO UPDATE SET at = excluded.at, document = excluded.document,
+                     worries = excluded.worries",
             )
             .bind(&*storable(experiment))
             .bind(at.as_millisecond())
             .bind(document)
+            .bind(worries(document))
             .execute(db)
             .await?
             .rows_affected()
@@ -152,6 +181,50 @@ impl Findings for Database {
         };
         let mut rows: Vec<StruckRow> = trials.into_iter().map(of).collect();
         rows.sort_unstable();
+        Ok(rows)
+    }
+
+    async fn weighed(&self, experiment: &str, hours: Range<i64>) -> Result<Vec<WeighedRow>> {
+        let (from, to) = edges(&hours);
+        // Squares of the smallest propensities that are taken stay finite.
+        let sql = format!(
+            "SELECT d.at / 3600000 AS hour, CAST(d.arm AS BIGINT) AS arm, CAST({} AS BIGINT) AS bin, count(*) AS trials,
+                 count(CASE WHEN d.counted_reward THEN 1 END) AS rewards,
+                 sum(1.0 / d.propensity) AS inverse,
+                 sum(CASE WHEN d.counted_reward THEN 1.0 ELSE 0.0 END / d.propensity) AS rewarded_inverse,
+                 sum(1.0 / d.propensity / d.propensity) AS inverse_square,
+                 sum(CASE WHEN d.counted_reward THEN 1.0 ELSE 0.0 END / d.propensity / d.propensity)
+                     AS rewarded_inverse_square
+             FROM experiments e JOIN decisions d ON d.experiment = e.num
+             WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.counted_trial AND d.propensity > 1e-100
+             GROUP BY 1, 2, 3",
+            bin()
+        );
+        let id = storable(experiment);
+        let rows: Vec<Weighed> = match &self.0 {
+            Either::Sqlite(file) => {
+                sqlx::query_as(AssertSqlSafe(sql)).bind(id).bind(from).bind(to).fetch_all(&file.pool).await?
+            }
+            Either::Postgres(server) => {
+                let mut tx = server.read_at_length().await?;
+                sqlx::query_as(AssertSqlSafe(sql)).bind(id).bind(from).bind(to).fetch_all(&mut *tx).await?
+            }
+        };
+        let of = |row: Weighed| WeighedRow {
+            hour: row.hour,
+            arm: arm(row.arm),
+            bin: arm(row.bin),
+            sums: WeightSums {
+                trials: unsigned(row.trials),
+                rewards: unsigned(row.rewards),
+                inverse: row.inverse,
+                rewarded_inverse: row.rewarded_inverse,
+                inverse_square: row.inverse_square,
+                rewarded_inverse_square: row.rewarded_inverse_square,
+            },
+        };
+        let mut rows: Vec<WeighedRow> = rows.into_iter().map(of).collect();
+        rows.sort_by_key(|row| (row.hour, row.arm, row.bin));
         Ok(rows)
     }
 

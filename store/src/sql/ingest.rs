@@ -3,6 +3,7 @@
 use super::bulk::{Aside, Bulk, DecisionRow, EventRow, Id, Moves};
 use super::evaluate::Counts;
 use super::findings::two_arms;
+use super::search::move_traffic;
 use super::settle::settle;
 use super::{Database, Either, Turn, Tx, damaged, signed, storable};
 use crate::{Ingest, Ingested, Result};
@@ -100,6 +101,7 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
     affected.extend(on!(&mut *tx, db => db.claimed(&fresh).await?));
     settle(tx, &affected, &mut moved).await?;
     on!(&mut *tx, db => db.move_counts(&moved.cells()).await?);
+    move_traffic(tx, &moved.cells()).await?;
     on!(&mut *tx, db => db.move_waits(&moved.waits()).await?);
     for (experiment, at) in moved.newest() {
         on!(&mut *tx, db => {

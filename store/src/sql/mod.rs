@@ -15,9 +15,11 @@ macro_rules! on {
 }
 
 mod bulk;
+mod decisions;
 mod evaluate;
 mod experiments;
 mod findings;
+mod history;
 mod import;
 mod ingest;
 mod keys;
@@ -25,7 +27,9 @@ mod leases;
 mod outcomes;
 mod people;
 mod postgres;
+mod replicas;
 mod runs;
+mod search;
 mod settle;
 mod sqlite;
 #[cfg(test)]

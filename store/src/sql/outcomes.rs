@@ -5,10 +5,11 @@ use super::evaluate::Counts;
 use super::ingest::{KNOWN, known_of};
 use super::settle::Claimed;
 use super::{Database, Either, damaged, moment, postgres, signed, sqlite, storable, unsigned};
-use crate::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
+use crate::{DayTraffic, DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
 use async_trait::async_trait;
 use bandit::{CLOCK_SKEW, ContextOutcome, Evidence, Experiment, HourDelay, HourOutcome};
 use futures::{Stream, TryStreamExt};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sqlx::AssertSqlSafe;
@@ -82,57 +83,52 @@ impl Outcomes for Database {
     }
 
     async fn evidence(&self, experiment: &str) -> Result<Evidence> {
-        let id = storable(experiment);
-        let mut tx = self.snapshot().await?;
-        let rows: Vec<OutcomeRow> = on!(&mut tx, db => {
-            sqlx::query_as(
-                "SELECT CAST(o.hour AS BIGINT) AS hour, s.segment, CAST(o.arm AS BIGINT) AS arm, o.holdout,
-                     o.trials, o.rewards
-                 FROM outcomes o JOIN experiments e ON e.num = o.experiment JOIN segments s ON s.num = o.segment
-                 WHERE e.id = $1 AND o.trials > 0",
-            )
-            .bind(&*id)
-            .fetch_all(&mut **db)
-            .await?
-        });
-        let waits: Vec<(i64, i64, i64)> = on!(&mut tx, db => {
-            sqlx::query_as(
-                "SELECT CAST(d.hour AS BIGINT), CAST(d.bucket AS BIGINT), d.rewards
-                 FROM delays d JOIN experiments e ON e.num = d.experiment WHERE e.id = $1 AND d.rewards > 0",
-            )
-            .bind(&*id)
-            .fetch_all(&mut **db)
-            .await?
-        });
-        let newest: Option<i64> = on!(&mut tx, db => {
-            sqlx::query_scalar(
-                "SELECT n.at FROM newest_trials n JOIN experiments e ON e.num = n.experiment WHERE e.id = $1",
-            )
-            .bind(&*id)
-            .fetch_optional(&mut **db)
-            .await?
-        });
-        let outcome = |row: OutcomeRow| HourOutcome {
-            hour: row.hour,
-            segment: row.segment,
-            arm: index(row.arm),
-            holdout: row.holdout,
-            trials: unsigned(row.trials),
-            rewards: unsigned(row.rewards),
-        };
-        let delay = |(hour, bucket, rewards)| HourDelay { hour, bucket: index(bucket), rewards: unsigned(rewards) };
-        in_order(rows.into_iter().map(outcome).collect(), waits.into_iter().map(delay).collect(), newest)
+        self.counts(
+            experiment,
+            "SELECT CAST(o.hour AS BIGINT) AS hour, s.segment, CAST(o.arm AS BIGINT) AS arm, o.holdout,
+                 o.trials, o.rewards
+             FROM outcomes o JOIN experiments e ON e.num = o.experiment JOIN segments s ON s.num = o.segment
+             WHERE e.id = $1 AND $2 = $2 AND o.trials > 0",
+            "SELECT CAST(d.hour AS BIGINT), CAST(d.bucket AS BIGINT), d.rewards
+             FROM delays d JOIN experiments e ON e.num = d.experiment WHERE e.id = $1 AND $2 = $2 AND d.rewards > 0",
+            0,
+        )
+        .await
     }
 
-    async fn trials(&self, experiment: &str) -> Result<Vec<Trial>> {
+    async fn totals(&self, experiment: &str, since: i64) -> Result<Evidence> {
+        // Segments are named once their rows are added up.
+        self.counts(
+            experiment,
+            "SELECT t.hour, s.segment, CAST(t.arm AS BIGINT) AS arm, t.holdout, t.trials, t.rewards
+             FROM (SELECT CASE WHEN o.hour < $2 THEN $2 - 1 ELSE o.hour END AS hour, o.segment AS num, o.arm, o.holdout,
+                       CAST(sum(o.trials) AS BIGINT) AS trials, CAST(sum(o.rewards) AS BIGINT) AS rewards
+                   FROM outcomes o JOIN experiments e ON e.num = o.experiment
+                   WHERE e.id = $1 AND o.trials > 0 GROUP BY 1, 2, 3, 4) t JOIN segments s ON s.num = t.num",
+            "SELECT CASE WHEN d.hour < $2 THEN $2 - 1 ELSE d.hour END, CAST(d.bucket AS BIGINT),
+                 CAST(sum(d.rewards) AS BIGINT)
+             FROM delays d JOIN experiments e ON e.num = d.experiment
+             WHERE e.id = $1 AND d.rewards > 0 GROUP BY 1, 2",
+            since,
+        )
+        .await
+    }
+
+    async fn traffic(&self, experiments: &[String]) -> Result<Vec<DayTraffic>> {
+        self.daily_traffic(experiments).await
+    }
+
+    async fn trials(&self, experiment: &str, from: Timestamp, until: Timestamp) -> Result<Vec<Trial>> {
         let rows: Vec<TrialRow> = on!(self.pool(), db => {
             sqlx::query_as(
                 "SELECT d.at, s.segment, CAST(d.arm AS BIGINT) AS arm, d.propensity, d.counted_reward AS rewarded
                  FROM decisions d JOIN experiments e ON e.num = d.experiment JOIN segments s ON s.num = d.segment
-                 WHERE e.id = $1 AND d.counted_trial
+                 WHERE e.id = $1 AND d.counted_trial AND d.at >= $2 AND d.at < $3
                  ORDER BY d.at, d.id",
             )
             .bind(&*storable(experiment))
+            .bind(from.as_millisecond())
+            .bind(until.as_millisecond())
             .fetch_all(db)
             .await?
         });
@@ -223,17 +219,19 @@ impl Outcomes for Database {
         // A reward may be stamped shortly before its decision: events stay a day longer, so that what decisions are
         // counted for can be counted again.
         let (decisions, events) = (midnight, midnight.saturating_sub(DAY_MS));
-        on!(&self.0, db => db.forget(decisions, events).await)
+        on!(&self.0, db => db.forget(decisions, events).await)?;
+        self.forget_history(decisions).await
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
-        let rows: Vec<(i64, String, String)> = on!(self.pool(), db => {
-            sqlx::query_as("SELECT at, reason, body FROM dead_letters ORDER BY id DESC LIMIT $1")
+    async fn dead_letters(&self, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetter>> {
+        let rows: Vec<(i64, i64, String, String)> = on!(self.pool(), db => {
+            sqlx::query_as("SELECT id, at, reason, body FROM dead_letters WHERE id < $1 ORDER BY id DESC LIMIT $2")
+                .bind(before.unwrap_or(i64::MAX))
                 .bind(signed(limit as u64))
                 .fetch_all(db)
                 .await?
         });
-        rows.into_iter().map(|(at, reason, body)| Ok(DeadLetter { at: moment(at)?, reason, body })).collect()
+        rows.into_iter().map(|(id, at, reason, body)| Ok(DeadLetter { id, at: moment(at)?, reason, body })).collect()
     }
 }
 
@@ -258,6 +256,42 @@ async fn count(experiment: &Experiment, rows: impl Stream<Item = sqlx::Result<Cl
     Ok(counted)
 }
 
+impl Database {
+    /// Counts and delays by two queries of one state.
+    async fn counts(
+        &self,
+        experiment: &str,
+        outcomes: &'static str,
+        delays: &'static str,
+        since: i64,
+    ) -> Result<Evidence> {
+        let id = storable(experiment);
+        let mut tx = self.snapshot().await?;
+        let rows: Vec<OutcomeRow> =
+            on!(&mut tx, db => sqlx::query_as(outcomes).bind(&*id).bind(since).fetch_all(&mut **db).await?);
+        let waits: Vec<(i64, i64, i64)> =
+            on!(&mut tx, db => sqlx::query_as(delays).bind(&*id).bind(since).fetch_all(&mut **db).await?);
+        let newest: Option<i64> = on!(&mut tx, db => {
+            sqlx::query_scalar(
+                "SELECT n.at FROM newest_trials n JOIN experiments e ON e.num = n.experiment WHERE e.id = $1",
+            )
+            .bind(&*id)
+            .fetch_optional(&mut **db)
+            .await?
+        });
+        let outcome = |row: OutcomeRow| HourOutcome {
+            hour: row.hour,
+            segment: row.segment,
+            arm: index(row.arm),
+            holdout: row.holdout,
+            trials: unsigned(row.trials),
+            rewards: unsigned(row.rewards),
+        };
+        let delay = |(hour, bucket, rewards)| HourDelay { hour, bucket: index(bucket), rewards: unsigned(rewards) };
+        in_order(rows.into_iter().map(outcome).collect(), waits.into_iter().map(delay).collect(), newest)
+    }
+}
+
 fn in_order(mut outcomes: Vec<HourOutcome>, mut delays: Vec<HourDelay>, newest: Option<i64>) -> Result<Evidence> {
     outcomes.sort_unstable();
     delays.sort_unstable();
@@ -265,6 +299,6 @@ fn in_order(mut outcomes: Vec<HourOutcome>, mut delays: Vec<HourDelay>, newest: 
 }
 
 /// The index of an arm or a bucket; a number that cannot be one is beyond every list.
-fn index(number: i64) -> usize {
+pub(super) fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -140,11 +140,13 @@ impl Runs for Database {
         row.as_ref().map(run).transpose()
     }
 
-    async fn latest_runs(&self, limit: usize) -> Result<Vec<Run>> {
-        let sql = format!("SELECT {COLUMNS} FROM update_runs WHERE answered_by IS NULL ORDER BY id DESC LIMIT $1");
-        let limit = signed(limit as u64);
+    async fn latest_runs(&self, before: Option<i64>, limit: usize) -> Result<Vec<Run>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM update_runs WHERE answered_by IS NULL AND id < $1 ORDER BY id DESC LIMIT $2"
+        );
+        let (before, limit) = (before.unwrap_or(i64::MAX), signed(limit as u64));
         let rows: Vec<RunRow> =
-            on!(self.pool(), db => sqlx::query_as(AssertSqlSafe(sql)).bind(limit).fetch_all(db).await?);
+            on!(self.pool(), db => sqlx::query_as(AssertSqlSafe(sql)).bind(before).bind(limit).fetch_all(db).await?);
         rows.iter().map(run).collect()
     }
 }

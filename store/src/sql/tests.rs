@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 19] = [
     "audit",
     "claims",
     "dead_letters",
@@ -19,12 +19,14 @@ const TABLES: [&str; 17] = [
     "events",
     "experiments",
     "findings",
+    "history",
     "imports",
     "keys",
     "leases",
     "newest_trials",
     "outcomes",
     "people",
+    "replicas",
     "segments",
     "sessions",
     "update_runs",
@@ -200,11 +202,14 @@ pub(super) mod server {
 
     crate::conformance!(experiments: OwnDatabase);
     crate::conformance!(outcomes: OwnDatabase);
+    crate::conformance!(decisions: OwnDatabase);
     crate::conformance!(findings: OwnDatabase);
+    crate::conformance!(history: OwnDatabase);
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(people: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
+    crate::conformance!(replicas: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_counts_older_delays() {

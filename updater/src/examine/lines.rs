@@ -169,7 +169,7 @@ pub(super) fn guardrails(
     let list = judged.iter().flat_map(|(w, list)| {
         list.iter().map(|f| {
             json!({"event": w.event, "max_rate": w.max_rate, "arm": arm(e, f.arm), "trials": f.trials,
-                "events": f.events, "rate": f.rate, "p_above": f.p_above, "standing": f.standing})
+                "events": f.events, "rate": f.rate, "interval": f.interval(), "p_above": f.p_above, "standing": f.standing})
         })
     });
     let numbers = json!({"guardrails": list.collect::<Vec<_>>(), "frozen_at": frozen, "false_alarms": 0.01});

@@ -2,11 +2,12 @@
 //!
 //! What it costs: the decisions of each hour are read once, grouped; trials and guardrail events of the last window are
 //! counted anew each run (at most of two days, and of what came since the last run); users with several arms are counted
-//! once a day, over the day before; counts per hour are read whole once an hour, as for posteriors.
+//! once a day, over the day before; trials are weighed by their propensities as their windows close; counts per hour are read whole once an hour, as for posteriors.
 
 mod dealt;
 mod guardrails;
 mod lines;
+mod weighed;
 
 use crate::Updater;
 use bandit::{
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use store::{Change, Examined, ExperimentRecord, Health, Result, StoreError};
+use weighed::Weighed;
 
 /// Hours of decisions that one run looks at: after a long absence the next ones go on.
 const MOST_HOURS: i64 = 48;
@@ -39,6 +41,8 @@ struct State {
     day: Option<i64>,
     exposures: Exposures,
     guardrails: Vec<Watched>,
+    #[serde(default)]
+    weighed: Weighed,
 }
 
 impl Updater {
@@ -73,7 +77,15 @@ impl Updater {
             }
             state.done = Some((now, record.revision));
         }
-        let kept = Examined { format: FORMAT, lines, state: serde_json::to_value(state).map_err(damaged)? };
+        let enabled: Vec<bool> = record.definition.arms.iter().map(|a| a.enabled).collect();
+        let (gain, propensities) = (state.weighed.gain(&enabled), state.weighed.propensities());
+        let kept = Examined {
+            format: FORMAT,
+            lines,
+            gain,
+            propensities,
+            state: serde_json::to_value(state).map_err(damaged)?,
+        };
         let text = serde_json::to_string(&kept).map_err(damaged)?;
         self.stores.findings.keep_findings(id, self.clock.now(), &text).await
     }
@@ -94,6 +106,7 @@ impl Updater {
             calibration.observe(&dealt);
         }
         state.until = Some(to.max(from));
+        state.weighed.read(&self.stores, record, started, now).await?;
         let yesterday = now.div_euclid(24) - 1;
         if state.day != Some(yesterday + 1) {
             let hours = yesterday * 24..(yesterday + 1) * 24;

@@ -5,9 +5,10 @@ use crate::conformance::outcomes_days::overlapping;
 use crate::conformance::outcomes_model::{Model, decision, event};
 use crate::conformance::services::{Kind, Service};
 use crate::conformance::{PATIENCE, Place};
+use crate::sql::decisions::Effort;
 use crate::sql::tests::server::{OwnDatabase, create_database};
 use crate::sql::{Database, Either};
-use crate::{Change, Experiments, Ingest, Ingested, Leases, Outcomes, StoreError};
+use crate::{Change, Cursor, DecisionFilter, Experiments, Ingest, Ingested, Leases, Outcomes, StoreError};
 use bandit::{Experiment, UserEventKind};
 use jiff::{Timestamp, ToSpan};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -282,4 +283,27 @@ async fn a_role_that_may_make_no_tables_opens_what_is_there() {
     owner.execute(newer).await.unwrap();
     Database::postgres(&reader).await.unwrap().list(None, 1).await.unwrap();
     owner.execute("DROP OWNED BY reader; DROP ROLE reader").await.unwrap();
+}
+
+/// A search whose statement takes too long ends, and says where to go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_that_takes_too_long_gives_up() {
+    if !OwnDatabase::available() {
+        return;
+    }
+    let place = OwnDatabase::default();
+    let database = Database::postgres(place.url().await).await.unwrap();
+    let e = created(&database).await;
+    database.ingest(&batch(&e, 0..10)).await.unwrap();
+    let wanted = DecisionFilter::default();
+    let start = Cursor::at(moment(1));
+    let patience = Effort { milliseconds: 50, kilo_instructions: 0 };
+    // Who holds the table makes any statement on it too long.
+    let mut holder = server(&database).pool.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE decisions IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+    let found = database.search_within(patience, &wanted, start, 5).await.unwrap();
+    assert_eq!((found.decisions.len(), found.next, found.gave_up), (0, Some(start), true));
+    holder.rollback().await.unwrap();
+    let found = database.search_within(patience, &wanted, start, 5).await.unwrap();
+    assert_eq!((found.decisions.len(), found.gave_up), (5, false));
 }

@@ -11,6 +11,7 @@ impl File {
         // Whole tables are read, once a day: an index on moments would be written with every row.
         for (sql, before) in [
             ("DELETE FROM outcomes WHERE hour < $1 / 3600000", decisions),
+            ("DELETE FROM traffic WHERE hour < $1 / 3600000", decisions),
             ("DELETE FROM delays WHERE hour < $1 / 3600000", decisions),
             ("DELETE FROM newest_trials WHERE at < $1", decisions),
             ("DELETE FROM decisions WHERE at < $1", decisions),

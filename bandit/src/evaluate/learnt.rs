@@ -5,32 +5,23 @@
 //! in the end. What it learns from is what the log's policy dealt: had it dealt itself, it would know more of the arms it
 //! likes.
 
-use super::EvaluateError;
-use super::policy::Choices;
-use super::trials::Trials;
-use crate::import::Shown;
-use bandit::{
-    Arm, Evidence, Experiment, HourOutcome, PolicySpec, Prior, RewardKind, RewardSpec, Sticky, hour_of, recompute,
-};
+use super::{Choices, TargetError, Trials};
+use crate::experiment::{Arm, Experiment, Exposure, Prior, RewardKind, RewardSpec, Sticky};
+use crate::learn::{Evidence, HourOutcome, hour_of, recompute};
+use crate::policy::{PolicySpec, SegmentPolicy};
+use crate::{Beta, validate};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 
 /// Of rewards; those of a log are final, so that it does not matter.
 const WINDOW_HOURS: u32 = 24;
 
-pub(super) fn choices(spec: &PolicySpec, trials: &Trials) -> Result<Choices, EvaluateError> {
-    let unusable = |why: String| EvaluateError::Policy {
-        given: Shown::new(&serde_json::to_string(spec).unwrap_or_default()),
-        why,
-    };
+pub(super) fn choices(spec: &PolicySpec, trials: &Trials) -> Result<Choices, TargetError> {
     if trials.at.is_empty() {
-        return Err(unusable("learns by the hour: say which column is the time with --map at=COLUMN".into()));
+        return Err(TargetError::NoTimes);
     }
     let experiment = experiment(spec, trials);
-    if let Err(errors) = bandit::validate(&experiment) {
-        let why = errors.iter().map(|e| format!("{}: {}", e.field, e.why)).collect::<Vec<_>>().join("; ");
-        return Err(unusable(why));
-    }
+    validate(&experiment).map_err(TargetError::Rules)?;
     let mut lists = Vec::new();
     let mut of_row = vec![0; trials.len()];
     // What was learnt: trials and rewards by hour, segment and arm.
@@ -77,8 +68,8 @@ pub(super) fn choices(spec: &PolicySpec, trials: &Trials) -> Result<Choices, Eva
 
 /// What a segment is dealt of which nothing was seen yet.
 fn untaught(experiment: &Experiment) -> Vec<f64> {
-    let priors: Vec<_> = experiment.arms.iter().filter_map(|_| bandit::Beta::new(1.0, 1.0)).collect();
-    bandit::SegmentPolicy::new(experiment, &priors, None).propensities().to_vec()
+    let priors: Vec<_> = experiment.arms.iter().filter_map(|_| Beta::new(1.0, 1.0)).collect();
+    SegmentPolicy::new(experiment, &priors, None).propensities().to_vec()
 }
 
 /// An experiment with the log's arms and segments. Arms get ids of their own, since a log may call them anything.
@@ -103,7 +94,7 @@ fn experiment(spec: &PolicySpec, trials: &Trials) -> Experiment {
         guardrails: Vec::new(),
         traffic: 1.0,
         holdout: 0.0,
-        exposure: bandit::Exposure::Decide,
+        exposure: Exposure::Decide,
         stopping: None,
     }
 }

@@ -1,38 +1,79 @@
 //! A log in columns: what is known of each trial.
 
-use super::EvaluateError;
+use super::{ArmRates, Bootstrap, Choices, EvaluateError, Evaluation, Log, Predictions, Tuning, count, evaluate};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
-use store::DatabaseStores;
 
 /// Trials, one value of each column for each, in the order of the log.
-#[derive(Debug, Default)]
-pub(super) struct Trials {
+#[derive(Debug, Clone, Default)]
+pub struct Trials {
     /// Names of arms, of which `arm` has the places.
-    pub(super) arms: Vec<String>,
-    pub(super) arm: Vec<usize>,
-    pub(super) rewards: Vec<f64>,
-    pub(super) propensities: Vec<f64>,
+    pub arms: Vec<String>,
+    /// Index of the dealt arm.
+    pub arm: Vec<usize>,
+    /// What came of it.
+    pub rewards: Vec<f64>,
+    /// Probability with which the arm was dealt.
+    pub propensities: Vec<f64>,
     /// Names of segments, of which `segment` has the places.
-    pub(super) segments: Vec<String>,
-    pub(super) segment: Vec<usize>,
+    pub segments: Vec<String>,
+    /// Index of the segment.
+    pub segment: Vec<usize>,
     /// When each was dealt; empty if the log does not say.
-    pub(super) at: Vec<Timestamp>,
+    pub at: Vec<Timestamp>,
     /// Attributes that make segments, in the order of their names there.
-    pub(super) attributes: Vec<String>,
+    pub attributes: Vec<String>,
     /// Further columns that policies asked for.
-    pub(super) columns: BTreeMap<String, Vec<f64>>,
+    pub columns: BTreeMap<String, Vec<f64>>,
     /// Trials that were left out because their rewards may still come.
-    pub(super) open: u64,
+    pub open: u64,
 }
 
 impl Trials {
-    pub(super) fn len(&self) -> usize {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.arm.len()
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.arm.is_empty()
+    }
+
+    /// Mean reward of the policy that dealt them; 0 for none.
+    #[must_use]
+    pub fn mean_reward(&self) -> f64 {
+        self.rewards.iter().sum::<f64>() / count(self.len().max(1))
+    }
+
+    /// What they say of a policy that would have made `choices`, with `rates` as the model of rewards.
+    ///
+    /// # Errors
+    /// As [`evaluate`].
+    pub fn evaluate(
+        &self,
+        choices: &Choices,
+        rates: &ArmRates,
+        tuning: Tuning,
+        bootstrap: Option<Bootstrap>,
+    ) -> Result<Evaluation, EvaluateError> {
+        let evaluated = choices.of_logged(self);
+        let logged: Vec<f64> = self.arm.iter().enumerate().map(|(row, &arm)| rates.of_row(row)[arm]).collect();
+        let expected = choices.expected(self, rates);
+        let log = Log {
+            rewards: &self.rewards,
+            propensities: &self.propensities,
+            evaluated: &evaluated,
+            model: expected.as_ref().map(|expected| Predictions { logged: &logged, expected }),
+            unsupported: choices.unsupported(self),
+        };
+        evaluate(&log, tuning, bootstrap)
+    }
+
     /// Puts arms in their order, of numbers if they are numbers, else of the alphabet.
-    pub(super) fn sort_arms(&mut self) {
+    pub fn sort_arms(&mut self) {
         let mut order: Vec<usize> = (0..self.arms.len()).collect();
         if self.arms.iter().all(|a| a.parse::<u64>().is_ok()) {
             order.sort_by_key(|&i| self.arms[i].parse::<u64>().ok());
@@ -48,7 +89,7 @@ impl Trials {
     }
 
     /// Puts trials in the order of time, if the log says when they were.
-    pub(super) fn sort_by_time(&mut self) {
+    pub fn sort_by_time(&mut self) {
         if self.at.is_sorted() {
             return;
         }
@@ -66,7 +107,8 @@ impl Trials {
     }
 
     /// How often each arm was dealt in each segment.
-    pub(super) fn dealt(&self) -> Vec<Vec<u64>> {
+    #[must_use]
+    pub fn dealt(&self) -> Vec<Vec<u64>> {
         let mut counts = vec![vec![0; self.arms.len()]; self.segments.len()];
         for (&arm, &segment) in self.arm.iter().zip(&self.segment) {
             counts[segment][arm] += 1;
@@ -77,13 +119,15 @@ impl Trials {
 
 /// Names with their places, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub struct Names {
     places: HashMap<String, usize>,
-    pub(super) names: Vec<String>,
+    /// The names.
+    pub names: Vec<String>,
 }
 
 impl Names {
-    pub(super) fn place(&mut self, name: &str) -> usize {
+    /// The name's place, a new one if it is new.
+    pub fn place(&mut self, name: &str) -> usize {
         if let Some(&place) = self.places.get(name) {
             return place;
         }
@@ -91,36 +135,4 @@ impl Names {
         self.names.push(name.to_owned());
         self.names.len() - 1
     }
-}
-
-/// The trials of an experiment, whose windows are closed `now`.
-pub(super) async fn of_database(stores: &DatabaseStores, id: &str, now: Timestamp) -> Result<Trials, EvaluateError> {
-    let Some(record) = stores.experiments.get(id).await? else {
-        return Err(EvaluateError::NoExperiment(id.into()));
-    };
-    let experiment = record.definition;
-    let window = jiff::SignedDuration::from_hours(i64::from(experiment.reward.window_hours));
-    let mut segments = Names::default();
-    let mut trials = Trials {
-        arms: experiment.arms.iter().map(|a| a.id.clone()).collect(),
-        attributes: experiment.segment_by.clone(),
-        ..Trials::default()
-    };
-    for trial in stores.outcomes.trials(id).await? {
-        if trial.arm >= trials.arms.len() {
-            continue;
-        }
-        if now.duration_since(trial.at) < window {
-            trials.open += 1;
-            continue;
-        }
-        trials.arm.push(trial.arm);
-        trials.rewards.push(f64::from(u8::from(trial.rewarded)));
-        trials.propensities.push(trial.propensity);
-        trials.segment.push(segments.place(&trial.segment));
-        trials.at.push(trial.at);
-    }
-    trials.segments = segments.names;
-    trials.sort_by_time();
-    Ok(trials)
 }

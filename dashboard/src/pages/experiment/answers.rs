@@ -1,0 +1,101 @@
+//! What an analyst wants to know first.
+
+use crate::arms::leader;
+use crate::audit;
+use crate::format::Num;
+use crate::lang::{Lang, Phrase};
+use bandit::Status;
+use store::{ExperimentRecord, Results, Segments, VersionEntry};
+
+/// A question, its answer, and where it is looked into.
+pub(super) struct Answer {
+    pub(super) question: &'static str,
+    pub(super) answer: Phrase,
+    /// Whether somebody should look.
+    pub(super) look: bool,
+    pub(super) anchor: &'static str,
+}
+
+pub(super) fn answers(
+    lang: Lang,
+    record: &ExperimentRecord,
+    r: &Results,
+    segments: &Segments,
+    newest: Option<&VersionEntry>,
+) -> Vec<Answer> {
+    let mut all = vec![health(lang, record, r), ahead(lang, r), earned(lang, newest), stopping(lang, r, newest)];
+    all.extend(differs(lang, r, segments));
+    all
+}
+
+fn health(lang: Lang, record: &ExperimentRecord, r: &Results) -> Answer {
+    let question = lang.t("Is it healthy?");
+    let bad: Vec<String> = r.health.iter().filter(|h| !h.ok).map(|h| audit::check(lang, &h.check)).collect();
+    let checks = Num::count(r.health.len() as u64);
+    let answer = if record.status == Status::Draft || r.health.is_empty() {
+        lang.say("Nothing to check yet.", &[])
+    } else if bad.is_empty() {
+        lang.say("Yes: {n} checks find nothing.", &[("n", (&checks).into())])
+    } else {
+        lang.say("Look at: {checks}.", &[("checks", bad.join(", ").as_str().into())])
+    };
+    Answer { question, answer, look: !bad.is_empty(), anchor: "health" }
+}
+
+fn ahead(lang: Lang, r: &Results) -> Answer {
+    let question = lang.t("Who leads, and how sure is it?");
+    let answer = match leader(&r.arms) {
+        None => lang.say("Nobody yet.", &[]),
+        Some((_, arm)) => {
+            let p = Num::share(arm.p_best);
+            lang.say("{arm}: the best with probability {p}.", &[("arm", arm.id.as_str().into()), ("p", (&p).into())])
+        }
+    };
+    Answer { question, answer, look: false, anchor: "arms" }
+}
+
+fn earned(lang: Lang, newest: Option<&VersionEntry>) -> Answer {
+    let question = lang.t("What has it earned beyond an A/B test?");
+    let gain = newest.and_then(|v| v.gain);
+    let answer = match &gain {
+        None => lang.say("Not known before the first update with trials.", &[]),
+        Some(g) => {
+            let (total, [low, high]) = (Num::signed(g.total), g.interval.map(Num::signed));
+            lang.say(
+                "{total} rewards ({low} to {high}), by the log.",
+                &[("total", (&total).into()), ("low", (&low).into()), ("high", (&high).into())],
+            )
+        }
+    };
+    Answer { question, answer, look: gain.is_some_and(|g| g.interval[1] < 0.0), anchor: "gain" }
+}
+
+fn stopping(lang: Lang, r: &Results, newest: Option<&VersionEntry>) -> Answer {
+    let question = lang.t("What would stopping now cost?");
+    let answer = match (newest.and_then(|v| v.value_remaining), leader(&r.arms)) {
+        (Some(v), Some(_)) => {
+            let most = Num::rate(v.remaining);
+            lang.say("At most {share} of the leader’s rate, with 95% probability.", &[("share", (&most).into())])
+        }
+        (None, Some((_, arm))) => {
+            let loss = Num::points(arm.expected_loss);
+            lang.say("{loss} of rate per trial is expected to be lost.", &[("loss", (&loss).into())])
+        }
+        (_, None) => lang.say("All that there is to learn.", &[]),
+    };
+    Answer { question, answer, look: false, anchor: "remaining" }
+}
+
+/// None where there is one segment.
+fn differs(lang: Lang, r: &Results, segments: &Segments) -> Option<Answer> {
+    if segments.all < 2 {
+        return None;
+    }
+    let whole = leader(&r.arms).map(|(i, _)| i)?;
+    let most = |list: &[f64]| (0..list.len()).rev().max_by(|&a, &b| list[a].total_cmp(&list[b]));
+    let other = segments.largest.iter().filter(|s| s.trials() > 0 && most(&s.allocation) != Some(whole)).count();
+    let (other, shown) = (Num::count(other as u64), Num::count(segments.largest.len() as u64));
+    let things = [("n", (&other).into()), ("all", (&shown).into())];
+    let answer = lang.say("In {n} of the {all} largest segments another arm is dealt most.", &things);
+    Some(Answer { question: lang.t("Where does it differ?"), answer, look: false, anchor: "segments" })
+}

@@ -1,0 +1,64 @@
+//! The plots of one experiment, by name.
+
+use super::past::Past;
+use super::{Figure, bands, delay, densities, gain, propensities, segments, values};
+use crate::app::{App, Found};
+use crate::failure::Failure;
+use crate::frame::Frame;
+use crate::view::View;
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use store::{Detail, results, segment_counts};
+
+/// Versions that a plot over time shows: more than this many are thinned evenly.
+const VERSIONS: usize = 100;
+/// Changes that are marked.
+const CHANGES: usize = 12;
+
+/// `GET /dashboard/experiments/{id}/plots/{plot}?days=&version=`
+pub(crate) async fn plot(
+    State(app): State<App>,
+    Found(record): Found,
+    frame: Frame,
+    view: View,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Json<Figure>, Failure> {
+    let (e, stores, lang) = (&record.definition, &app.stores, frame.lang);
+    let Path((_, plot)) = path.map_err(|_| Failure::page())?;
+    Ok(Json(match plot.as_str() {
+        "densities" => {
+            let past = match view.version {
+                Some(version) => stores.history.version(&e.id, version).await?,
+                None => None,
+            };
+            let arms = match past {
+                Some(entry) => entry.rows(&stores.memory),
+                None => results(stores, &record, app.now(), Detail::Whole).await?.arms,
+            };
+            densities::figure(lang, e, &arms)
+        }
+        "delay" => {
+            let results = results(stores, &record, app.now(), Detail::Whole).await?;
+            delay::figure(lang, results.delay.as_ref(), e.reward.window_hours)
+        }
+        "segments" => segments::figure(lang, e, &segment_counts(stores, &record, segments::SEGMENTS).await?),
+        over_time => {
+            let draw = match over_time {
+                "best" => bands::best,
+                "allocation" => bands::allocation,
+                "rewards" => gain::rewards,
+                "gain" => gain::gained,
+                "holdout" => gain::holdout,
+                "remaining" => values::remaining,
+                "sample-ratio" => values::sample_ratio,
+                "propensities" => propensities::figure,
+                _ => return Err(Failure::page()),
+            };
+            let since = view.since(app.now());
+            let entries = stores.history.entries(&e.id, since, VERSIONS).await?;
+            let changes = stores.experiments.audit(Some(&e.id), None, CHANGES).await?;
+            draw(&Past { lang, definition: e, entries, changes, chosen: view.version })
+        }
+    }))
+}

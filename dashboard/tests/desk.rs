@@ -1,0 +1,443 @@
+//! What editors do: create, change, start, pause, stop, delete; and the list they find experiments in.
+#![allow(clippy::unwrap_used)]
+
+mod form;
+#[allow(dead_code)]
+mod house;
+
+use axum::http::StatusCode;
+use form::{fields, post, set, shown};
+use house::House;
+use serde_json::{Value, json};
+use store::{Change, manage};
+
+const NEW: &str = "/dashboard/experiments/new";
+
+fn why() -> Change {
+    Change { who: "rival".into(), why: "I was <b>faster</b>".into(), at: "2026-11-21T09:59:00Z".parse().unwrap() }
+}
+
+async fn definition(house: &House, id: &str) -> bandit::Experiment {
+    house.stores.experiments.get(id).await.unwrap().unwrap().definition
+}
+
+#[tokio::test]
+async fn the_form_creates_what_the_json_it_shows_would() {
+    let house = House::open().await;
+    let mut pairs = fields(&house.get(NEW).await.body);
+    for (name, text) in [
+        ("id", "checkout"),
+        ("name", "Checkout \"new\""),
+        ("arms[0].payload", "{\"layout\": \"a\"}"),
+        ("arms[1].prior.alpha", "2.5"),
+        ("reward.event", "purchase"),
+        ("reward.window_hours", "48"),
+        ("policy.kind", "top_two_thompson"),
+        ("policy.floor", ".01"),
+        ("policy.leader_share", "0.4"),
+        ("segment_by", "device\r\ncountry"),
+        ("traffic", "0.5"),
+        ("exposure", "event"),
+        ("sticky.time_zone", "Asia/Tokyo"),
+        ("stopping.confidence", "0.9"),
+        ("reason", "we 'must' know"),
+    ] {
+        set(&mut pairs, name, text);
+    }
+    for wish in ["add-guardrails", "add-arms", "add-arms", "remove-arms-2"] {
+        let reply = post(&house, NEW, &pairs, wish).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        pairs = fields(&reply.body);
+    }
+    for (name, text) in [("guardrails[0].event", "error"), ("guardrails[0].max_rate", "0.05"), ("arms[2].id", "c")] {
+        set(&mut pairs, name, text);
+    }
+    let preview = post(&house, NEW, &pairs, "preview").await;
+    assert!(
+        preview.body.contains("Nothing is wrong with it."),
+        "{}",
+        preview.body.split("id=\"problems\"").nth(1).unwrap_or_default()
+    );
+    assert_eq!(house.stores.experiments.list(None, 9).await.unwrap(), [], "a look changes nothing");
+    let curl = shown(&preview.body, "curl");
+    assert!(
+        curl.starts_with("curl -X POST 'http://shop.example:8080/v1/experiments?reason=we+%27must%27+know' \\\n"),
+        "{curl}"
+    );
+    assert!(curl.contains(&shown(&preview.body, "json").replace('\'', r"'\''")));
+
+    let created = post(&house, NEW, &pairs, "save").await;
+    assert_eq!(created.status, StatusCode::SEE_OTHER);
+    assert_eq!(created.headers["location"], "/dashboard/experiments/checkout?done=created");
+    assert!(house.get("/dashboard/experiments/checkout?done=created").await.body.contains("Created as a draft."));
+    let other = House::open().await;
+    let json = shown(&preview.body, "json");
+    manage::create(&*other.stores.experiments, json.as_bytes(), &why()).await.unwrap();
+    let made = definition(&house, "checkout").await;
+    assert_eq!(made, definition(&other, "checkout").await);
+    let expected: bandit::Experiment = serde_json::from_value(json!({
+        "id": "checkout", "name": "Checkout \"new\"", "arms": [
+            {"id": "control", "control": true, "payload": {"layout": "a"}}, {"id": "b", "prior": {"alpha": 2.5, "beta": 1}}, {"id": "c"}],
+        "reward": {"event": "purchase", "window_hours": 48}, "policy": {"kind": "top_two_thompson", "floor": 0.01, "leader_share": 0.4},
+        "segment_by": ["device", "country"], "traffic": 0.5, "exposure": "event", "sticky": {"time_zone": "Asia/Tokyo"},
+        "guardrails": [{"event": "error", "max_rate": 0.05}], "stopping": {"confidence": 0.9},
+    })).unwrap();
+    assert_eq!(made, expected);
+    let entry = house.stores.experiments.audit(Some("checkout"), None, 1).await.unwrap().remove(0);
+    assert_eq!((&*entry.who, &*entry.why, &*entry.action), ("this machine", "we 'must' know", "create"));
+}
+
+#[tokio::test]
+async fn every_mistake_that_the_api_finds_is_told_at_its_input() {
+    let house = House::open().await;
+    let mut pairs = fields(&house.get(NEW).await.body);
+    for group in ["arms", "features", "guardrails"] {
+        pairs = fields(&post(&house, NEW, &pairs, &format!("add-{group}")).await.body);
+    }
+    let bad = [
+        ("id", "Bad Id"),
+        ("name", "a\u{7}b"),
+        ("arms[0].id", ""),
+        ("arms[1].prior.alpha", "-1"),
+        ("arms[1].prior.beta", "1e10"),
+        ("arms[1].weight", "-0.5"),
+        ("arms[2].id", "b"),
+        ("reward.event", ""),
+        ("reward.window_hours", "0"),
+        ("policy.floor", "0.6"),
+        ("policy.epsilon", "2"),
+        ("policy.half_life_hours", "0"),
+        ("policy.window_hours", "0"),
+        ("policy.posterior_scale", "0"),
+        ("policy.pace_rewards", "-1"),
+        ("policy.leader_share", "3"),
+        ("segment_by", "device\ndevice"),
+        ("sticky.time_zone", "Mars"),
+        ("traffic", "1.5"),
+        ("holdout", "-0.1"),
+        ("guardrails[0].max_rate", "2"),
+        ("stopping.value_remaining", "0"),
+        ("stopping.confidence", "1"),
+        ("features[0].name", ""),
+    ];
+    for (name, text) in bad {
+        set(&mut pairs, name, text);
+    }
+    pairs.retain(|(name, _)| name != "sticky.by");
+    let reply = post(&house, NEW, &pairs, "save").await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    let e: bandit::Experiment = serde_json::from_str(&shown(&reply.body, "json")).unwrap();
+    let errors = bandit::validate(&e).unwrap_err();
+    assert!(errors.len() >= 24, "{errors:?}");
+    for error in &errors {
+        let place = if error.field == "segment_by[1]" { "segment_by" } else { &error.field };
+        let told = reply
+            .body
+            .split(&format!("id=\"{place}-error\""))
+            .nth(1)
+            .unwrap_or_else(|| panic!("{error:?} is told nowhere"));
+        assert!(form::text(told.split("</p>").next().unwrap()).contains(&error.why), "{error:?}");
+        assert!(reply.body.contains(&format!("href=\"#{place}\"")), "{place} is in the summary");
+        assert!(reply.body.contains(&format!("{place}-error\"")) && reply.body.contains("aria-describedby"));
+    }
+    for (name, text) in bad {
+        assert!(fields(&reply.body).contains(&(name.to_owned(), text.to_owned())), "{name} is kept as it was typed");
+    }
+    let first = reply.body.split(" autofocus").next().unwrap();
+    assert!(first.rsplit('<').next().unwrap().contains("id=\"id\"") && reply.body.matches(" autofocus").count() == 1);
+    assert_eq!(house.stores.experiments.list(None, 9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_no_number_and_no_json_is_told_too() {
+    let house = House::open().await;
+    let mut pairs = fields(&house.get(NEW).await.body);
+    for (name, text) in [
+        ("id", "e"),
+        ("reward.event", "x"),
+        ("traffic", "half"),
+        ("arms[1].payload", "{oops"),
+        ("reward.window_hours", "1.5"),
+    ] {
+        set(&mut pairs, name, text);
+    }
+    let reply = post(&house, NEW, &pairs, "save").await;
+    let at = |name: &str| {
+        form::text(reply.body.split(&format!("id=\"{name}-error\"")).nth(1).unwrap().split("</p>").next().unwrap())
+    };
+    assert!(
+        at("traffic").ends_with("must be a number") && at("arms[1].payload").contains("is not JSON"),
+        "{}",
+        at("traffic")
+    );
+    assert!(at("reward.window_hours").contains("expected u32"), "in the API's words");
+}
+
+#[tokio::test]
+async fn a_taken_id_is_told_at_the_id() {
+    let house = House::open().await;
+    house.shop().await;
+    let mut pairs = fields(&house.get(NEW).await.body);
+    set(&mut pairs, "id", "product-page");
+    set(&mut pairs, "reward.event", "x");
+    let reply = post(&house, NEW, &pairs, "save").await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    assert!(reply.body.split("id=\"id-error\"").nth(1).unwrap().contains("exists already"));
+}
+
+#[tokio::test]
+async fn a_copy_begins_as_its_original() {
+    let house = House::open().await;
+    let original = house.shop().await.definition;
+    let pairs = fields(&house.get(&format!("{NEW}?copy=product-page")).await.body);
+    assert_eq!(post(&house, NEW, &pairs, "save").await.status, StatusCode::SEE_OTHER);
+    let copy = definition(&house, "product-page-copy").await;
+    assert_eq!(bandit::Experiment { id: "product-page".into(), ..copy }, original);
+    assert_eq!(house.get(&format!("{NEW}?copy=nothing")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn recommended_settings_are_those_of_the_policy() {
+    let house = House::open().await;
+    let mut pairs = fields(&house.get(NEW).await.body);
+    set(&mut pairs, "id", "e");
+    set(&mut pairs, "reward.event", "x");
+    for contextual in [false, true] {
+        if contextual {
+            pairs = fields(&post(&house, NEW, &pairs, "add-features").await.body);
+            set(&mut pairs, "features[0].name", "age");
+        }
+        let body = post(&house, NEW, &pairs, "recommend").await.body;
+        let e: bandit::Experiment = serde_json::from_str(&shown(&body, "json")).unwrap();
+        assert_eq!(e.policy, bandit::PolicySpec::recommended(contextual));
+        bandit::validate(&e).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_edit_changes_what_was_typed_and_nothing_else() {
+    let house = House::open().await;
+    let before = house.shop().await;
+    let edit = "/dashboard/experiments/product-page/edit";
+    let mut pairs = fields(&house.get(edit).await.body);
+    assert_eq!(
+        post(&house, edit, &pairs, "save").await.headers["location"],
+        "/dashboard/experiments/product-page?done=changed"
+    );
+    assert_eq!(definition(&house, "product-page").await, before.definition);
+    pairs = fields(&house.get(edit).await.body);
+    set(&mut pairs, "traffic", "0.25");
+    pairs.retain(|(name, _)| name != "arms[2].enabled");
+    set(&mut pairs, "reason", "half is enough");
+    post(&house, edit, &pairs, "save").await;
+    let mut expected = before.definition;
+    expected.traffic = 0.25;
+    expected.arms[2].enabled = false;
+    assert_eq!(definition(&house, "product-page").await, expected);
+    let entry = house.stores.experiments.audit(Some("product-page"), None, 1).await.unwrap().remove(0);
+    assert_eq!((&*entry.who, &*entry.why, &*entry.action), ("this machine", "half is enough", "replace"));
+    // What a started experiment may not change, in the API's words at the API's fields.
+    pairs = fields(&house.get(edit).await.body);
+    set(&mut pairs, "reward.event", "click");
+    pairs = fields(&post(&house, edit, &pairs, "remove-arms-1").await.body);
+    let reply = post(&house, edit, &pairs, "save").await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    for place in ["reward", "arms[1].id"] {
+        assert!(reply.body.contains(&format!("id=\"{place}-error\"")), "{place}");
+    }
+    assert_eq!(definition(&house, "product-page").await, expected);
+}
+
+#[tokio::test]
+async fn who_was_faster_is_named_and_nothing_typed_is_lost() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let edit = "/dashboard/experiments/product-page/edit";
+    let mut pairs = fields(&house.get(edit).await.body);
+    set(&mut pairs, "traffic", "0.25");
+    let mut theirs = record.definition.clone();
+    (theirs.holdout, theirs.traffic) = (0.2, 0.75);
+    house.stores.experiments.replace(&theirs, record.revision, record.status, &why()).await.unwrap();
+    let reply = post(&house, edit, &pairs, "save").await;
+    assert_eq!(reply.status, StatusCode::CONFLICT);
+    for part in [
+        "Somebody changed it meanwhile",
+        "<bdi>rival</bdi>",
+        "I was &#60;b&#62;faster",
+        "<code>traffic</code></th><td><bdi>0.75</bdi></td><td><bdi>0.25</bdi>",
+    ] {
+        assert!(reply.body.contains(part), "{part}");
+    }
+    let again = fields(&reply.body);
+    assert!(again.contains(&("traffic".to_owned(), "0.25".to_owned())));
+    assert_eq!(post(&house, edit, &again, "save").await.status, StatusCode::CONFLICT, "not by pressing twice");
+    assert_eq!(definition(&house, "product-page").await, theirs);
+    assert_eq!(post(&house, edit, &again, "overwrite").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(definition(&house, "product-page").await, bandit::Experiment { traffic: 0.25, ..record.definition });
+}
+
+#[tokio::test]
+async fn started_paused_and_stopped_with_a_winner() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let page = "/dashboard/experiments/product-page";
+    let reason = |text: &str| vec![("reason".to_owned(), text.to_owned()), ("csrf".to_owned(), "unguarded".to_owned())];
+    for (button, done) in [("pause", "paused"), ("start", "resumed"), ("update", "update")] {
+        let reply = post(&house, &format!("{page}/{button}"), &reason(button), "").await;
+        assert_eq!(reply.headers["location"], format!("{page}?done={done}"), "{button}");
+        assert!(
+            house.get(&format!("{page}?done={done}")).await.body.contains("<p class=\"card fine\" role=\"status\">")
+        );
+    }
+    assert_eq!(house.stores.runs.latest_runs(1).await.unwrap()[0].status, store::RunStatus::Requested);
+    assert_eq!(post(&house, &format!("{page}/start"), &reason(""), "").await.status, StatusCode::CONFLICT);
+
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();
+    let confirm = house.get(&format!("{page}/stop")).await.body;
+    for arm in &results.arms {
+        let row = confirm.split("<tr>").find(|r| r.contains(&format!("value=\"{}\"", arm.id))).unwrap();
+        for number in [arm.p_best, arm.expected_loss] {
+            assert!(row.contains(&format!("<data value=\"{number}\">")), "{number} in {row}");
+        }
+        assert_eq!(row.contains(" checked"), arm.id == "b");
+    }
+    let stop = |winner: &str| [reason("b it is"), vec![("winner".to_owned(), winner.to_owned())]].concat();
+    assert_eq!(post(&house, &format!("{page}/stop"), &stop("nobody"), "").await.status, StatusCode::CONFLICT);
+    assert_eq!(
+        post(&house, &format!("{page}/stop"), &stop("b"), "").await.headers["location"],
+        format!("{page}?done=stopped")
+    );
+    let stopped = house.stores.experiments.get("product-page").await.unwrap().unwrap();
+    assert_eq!((stopped.status, stopped.winner.as_deref()), (bandit::Status::Stopped, Some("b")));
+    let audit = house.stores.experiments.audit(Some("product-page"), None, 3).await.unwrap();
+    let told: Vec<_> = audit.iter().map(|a| (&*a.who, &*a.why, &*a.action)).collect();
+    assert_eq!(
+        told,
+        [
+            ("this machine", "b it is", "stopped"),
+            ("this machine", "start", "running"),
+            ("this machine", "pause", "paused")
+        ]
+    );
+    for gone in ["stop", "edit"] {
+        assert_eq!(house.get(&format!("{page}/{gone}")).await.status, StatusCode::CONFLICT, "{gone}");
+    }
+    assert!(house.get(&format!("{page}/delete")).await.body.contains("Delete"));
+    assert_eq!(
+        post(&house, &format!("{page}/delete"), &reason("tidy"), "").await.headers["location"],
+        "/dashboard?done=deleted"
+    );
+    assert_eq!(house.get(page).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_done() {
+    let house = House::open().await;
+    house.shop().await;
+    for (path, pairs) in [
+        ("product-page/pause", vec![]),
+        ("product-page/stop", vec![("winner", "b")]),
+        ("product-page/delete", vec![]),
+        ("product-page/update", vec![]),
+        ("product-page/edit", vec![("id", "product-page")]),
+        ("new", vec![("id", "x")]),
+    ] {
+        for token in [None, Some("wrong")] {
+            let mut pairs: Vec<(String, String)> = pairs.iter().map(|(n, t)| ((*n).into(), (*t).into())).collect();
+            pairs.extend(token.map(|t| ("csrf".to_owned(), t.to_owned())));
+            assert_eq!(
+                post(&house, &format!("/dashboard/experiments/{path}"), &pairs, "save").await.status,
+                StatusCode::FORBIDDEN,
+                "{path}"
+            );
+        }
+    }
+    let record = house.stores.experiments.get("product-page").await.unwrap().unwrap();
+    assert_eq!((record.status, record.revision), (bandit::Status::Running, 1));
+}
+
+#[tokio::test]
+async fn hostile_texts_stay_texts_in_the_form() {
+    let house = House::open().await;
+    let script = "</textarea><script>alert('1')</script>\u{202e}\"";
+    let e = json!({"id": "e", "name": script, "arms": [{"id": "a", "payload": {"k": script}}, {"id": "b"}], "segment_by": [script],
+        "reward": {"event": script}, "guardrails": [{"event": script, "max_rate": 0.1}]});
+    manage::create(&*house.stores.experiments, e.to_string().as_bytes(), &why()).await.unwrap();
+    let edit = "/dashboard/experiments/e/edit";
+    let mut pairs = fields(&house.get(edit).await.body);
+    set(&mut pairs, "arms[1].id", "\"><script>");
+    set(&mut pairs, "rest", "<script>");
+    for wish in ["save", "preview", "add-arms"] {
+        let reply = post(&house, edit, &pairs, wish).await;
+        assert!(!reply.body.contains("<script>") && !reply.body.contains("</textarea><"), "{wish}");
+    }
+    set(&mut pairs, "arms[1].id", "b");
+    assert_eq!(post(&house, edit, &pairs, "save").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(definition(&house, "e").await, serde_json::from_value::<bandit::Experiment>(e).unwrap());
+}
+
+#[tokio::test]
+async fn the_list_is_searched_filtered_and_sorted_page_by_page() {
+    let house = House::open().await;
+    house.shop().await;
+    for n in 0..30 {
+        let arms = json!([{"id": "a"}, {"id": format!("variant-{n}")}]);
+        house.begin(json!({"id": format!("e{n:02}"), "name": format!("Test & {n}"), "arms": arms, "reward": {"event": "x"}})).await;
+    }
+    let ids = |html: &str| -> Vec<String> {
+        html.split("<code class=\"id\">").skip(1).map(|r| r.split('<').next().unwrap().to_owned()).collect()
+    };
+    let found = async |query: &str| ids(&house.get(&format!("/dashboard?{query}")).await.body);
+    assert_eq!(found("q=VARIANT-7").await, ["e07"]);
+    assert_eq!(found("q=Test+%26+2").await.len(), 11);
+    assert_eq!(found("q=%20product%20").await, ["product-page"]);
+    assert_eq!(found("status=draft").await, [""; 0]);
+    assert_eq!(found("sort=traffic").await[0], "product-page", "the only one with trials");
+    let first = house.get("/dashboard?q=e&status=running&sort=traffic").await.body;
+    assert!(first.contains("href=\"/dashboard?q=e&#38;status=running&#38;sort=traffic&#38;page=2\""), "filters stay");
+    let second = house.get("/dashboard?q=e&status=running&sort=traffic&page=2").await.body;
+    assert!(
+        second.contains("href=\"/dashboard?q=e&#38;status=running&#38;sort=traffic\"")
+            && !second.contains("rel=\"next\"")
+    );
+    let mut both = [ids(&first), ids(&second)].concat();
+    both.sort();
+    both.dedup();
+    assert_eq!(both.len(), 31);
+    let none = house.get("/dashboard?q=nowhere").await.body;
+    assert!(none.contains("No experiment is like that") && none.contains("value=\"nowhere\""));
+    let strange = house.get("/dashboard?q=%3Cscript%3E%00&status=odd&sort=odd&page=-3&health=odd").await;
+    assert!(strange.status == StatusCode::OK && !strange.body.contains("<script>"));
+    assert!(house.get("/dashboard?page=99999999999999999999").await.status == StatusCode::OK);
+}
+
+#[tokio::test]
+async fn worries_are_badges_and_a_filter() {
+    let house = House::open().await;
+    house.shop().await;
+    house.begin(json!({"id": "well", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "x"}})).await;
+    let findings = json!({"lines": [{"check": "sample_ratio", "ok": false, "detail": "d"}], "state": null}).to_string();
+    house.stores.findings.keep_findings("product-page", house.now, &findings).await.unwrap();
+    let body = house.get("/dashboard?health=look").await.body;
+    assert!(body.contains("product-page") && !body.contains(">well<"));
+    assert!(body.contains("<strong>Look</strong> sample ratio"));
+    assert!(house.get("/dashboard").await.body.contains("<strong>OK</strong>"));
+}
+
+#[tokio::test]
+async fn the_list_is_a_file_of_the_same_numbers() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();
+    let reply = house.get("/dashboard?q=product&table=experiments&as=json").await;
+    let rows: Value = serde_json::from_str(&reply.body).unwrap();
+    let b = results.arms.iter().find(|a| a.id == "b").unwrap();
+    assert_eq!((&rows[0]["leader"], rows[0]["p_best"].as_f64()), (&json!("b"), Some(b.p_best)));
+    assert_eq!((&rows[0]["trials"], &rows[0]["rewards"]), (&json!(1480), &json!(163)));
+    // Of every seventh trial the decision is two hours old.
+    let recent = [120_u64, 1300, 60].map(|n| n.div_ceil(7)).iter().sum::<u64>();
+    assert_eq!(rows[0]["trials_24_hours"], json!(recent));
+    let body = house.get("/dashboard").await.body;
+    assert!(body.contains(&format!("<data value=\"{recent}\">{recent}</data>")));
+    assert!(body.contains(&format!("0, {}, 0, {recent}</span>", 1480 - recent)), "the last days of the line");
+}

@@ -1,0 +1,9 @@
+//! The pages whose size and speed are watched, with their plots.
+
+/// Every page of the dashboard over the large experiment: whoever adds a page adds its path.
+pub(crate) const PAGES: &[&str] = &[
+    "/dashboard",
+    "/dashboard/experiments/large",
+    "/dashboard/experiments/large?version=7&days=30",
+    "/dashboard/experiments/large?segment=country%3Dland-003%2Cdevice%3Dtelephone",
+];

@@ -1,0 +1,2 @@
+ALTER TABLE findings DROP COLUMN worries;
+DROP TABLE traffic;

@@ -1,0 +1,2 @@
+DROP INDEX decisions_by_visitor;
+DROP INDEX decisions_by_experiment;
