@@ -1,7 +1,7 @@
 //! Settings: flags, then variables, then the file, then the defaults that are compiled in.
 
 use crate::cli::Failure;
-use crate::trusted::Trusted;
+use crate::trusted::{Trusted, TrustedArgs};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use store::{Durability, Locations};
 
-const DEFAULTS: &str = include_str!("config.default.toml");
+pub(crate) const DEFAULTS: &str = include_str!("config.default.toml");
 /// Read if it is there and no other is named.
 const FILE: &str = "croupier.toml";
 /// Settings whose defaults follow from `data`.
@@ -59,26 +59,16 @@ pub(crate) struct SettingArgs {
     /// Milliseconds a decision waits for its stores before it falls back to its draw [default: 1000]
     #[arg(long, global = true, env = "CROUPIER_DECIDE_TIMEOUT_MS", value_name = "MS")]
     decide_timeout_ms: Option<String>,
-    /// Proxies in front of the dashboard, as 10.0.0.7,10.1.0.0/16: they say where a request came from [default: none]
-    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_PROXIES", value_name = "ADDRESSES")]
-    dashboard_trusted_proxies: Option<String>,
-    /// Header in which those proxies name people, who need no password then [default: none]
-    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_HEADER", value_name = "HEADER")]
-    dashboard_trusted_header: Option<String>,
-    /// What people may do whom a proxy names: viewer or editor [default: viewer]
-    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_ROLE", value_name = "ROLE")]
-    dashboard_trusted_role: Option<String>,
-    /// Those of them who are editors [default: none]
-    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_EDITORS", value_name = "NAMES")]
-    dashboard_trusted_editors: Option<String>,
     /// What is logged: error, warn, info, debug or a filter [default: info]
     #[arg(long, global = true, env = "CROUPIER_LOG", value_name = "FILTER")]
     log: Option<String>,
+    #[command(flatten)]
+    trusted: TrustedArgs,
 }
 
 impl SettingArgs {
-    fn given(&self) -> [(&'static str, &Option<String>); 17] {
-        [
+    fn given(&self) -> impl Iterator<Item = (&'static str, &Option<String>)> {
+        let own = [
             ("data", &self.data),
             ("state", &self.state),
             ("events", &self.events),
@@ -91,12 +81,9 @@ impl SettingArgs {
             ("interval_minutes", &self.interval_minutes),
             ("cached_assignments", &self.cached_assignments),
             ("decide_timeout_ms", &self.decide_timeout_ms),
-            ("dashboard.trusted_proxies", &self.dashboard_trusted_proxies),
-            ("dashboard.trusted_header", &self.dashboard_trusted_header),
-            ("dashboard.trusted_role", &self.dashboard_trusted_role),
-            ("dashboard.trusted_editors", &self.dashboard_trusted_editors),
             ("log", &self.log),
-        ]
+        ];
+        own.into_iter().chain(self.trusted.given())
     }
 
     /// The same with everything in one directory, the one that is named or else `scratch`: the demo must not write into
@@ -158,7 +145,7 @@ impl Settings {
         Self::check(&values)
     }
 
-    fn check(values: &BTreeMap<String, String>) -> Result<Self, Failure> {
+    pub(crate) fn check(values: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let text = |name: &str| values.get(name).cloned().unwrap_or_default();
         let data = text("data");
         if data.is_empty() {
@@ -218,7 +205,7 @@ fn emulator(variable: &str) -> Option<String> {
 }
 
 /// A file's settings as text, whatever their type: those of a table with its name before them, lists with commas.
-fn table(text: &str, file: &str) -> Result<BTreeMap<String, String>, Failure> {
+pub(crate) fn table(text: &str, file: &str) -> Result<BTreeMap<String, String>, Failure> {
     let table: toml::Table = toml::from_str(text).map_err(|e| {
         let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].lines().count().max(1));
         Failure::unusable("config", file, &format!("line {line}: {}", e.message()))
@@ -274,22 +261,5 @@ mod tests {
             let line = Settings::check(&values).unwrap_err().to_string();
             assert!(line.starts_with(&format!("{name} = '{value}': must be ")) && !line.contains('\n'), "{line}");
         }
-    }
-
-    #[test]
-    fn a_header_is_trusted_from_named_proxies_alone() {
-        let of = |text: &str| {
-            let mut values = table(DEFAULTS, "defaults").unwrap();
-            values.extend(table(text, "test").unwrap());
-            Settings::check(&values).map(|s| s.trusted)
-        };
-        let without = of("dashboard.trusted_header = 'X-Email'").unwrap_err().to_string();
-        assert!(without.starts_with("dashboard.trusted_proxies = '': must be "), "{without}");
-        let trusted = of("[dashboard]\ntrusted_header = 'X-Email'\ntrusted_proxies = ['10.0.0.7', '10.1.0.0/16']\n\
-                          trusted_editors = 'a@b, c@d'");
-        let trusted = trusted.unwrap();
-        assert_eq!(trusted.header.unwrap(), "x-email");
-        assert_eq!(trusted.proxies, ["10.0.0.7/32".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
-        assert_eq!((trusted.editors.len(), trusted.others), (2, store::Role::Viewer));
     }
 }

@@ -3,11 +3,41 @@
 use crate::cli::Failure;
 use crate::settings::parse;
 use axum::http::HeaderName;
+use clap::Args;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::str::FromStr;
 use store::Role;
+
+/// Those settings as given on the command line or in variables.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct TrustedArgs {
+    /// Proxies in front of the dashboard, as 10.0.0.7,10.1.0.0/16: they say where a request came from [default: none]
+    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_PROXIES", value_name = "ADDRESSES")]
+    dashboard_trusted_proxies: Option<String>,
+    /// Header in which those proxies name people, who need no password then [default: none]
+    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_HEADER", value_name = "HEADER")]
+    dashboard_trusted_header: Option<String>,
+    /// What people may do whom a proxy names: viewer or editor [default: viewer]
+    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_ROLE", value_name = "ROLE")]
+    dashboard_trusted_role: Option<String>,
+    /// Those of them who are editors [default: none]
+    #[arg(long, global = true, env = "CROUPIER_DASHBOARD_TRUSTED_EDITORS", value_name = "NAMES")]
+    dashboard_trusted_editors: Option<String>,
+}
+
+impl TrustedArgs {
+    pub(crate) fn given(&self) -> [(&'static str, &Option<String>); 4] {
+        [
+            ("dashboard.trusted_proxies", &self.dashboard_trusted_proxies),
+            ("dashboard.trusted_header", &self.dashboard_trusted_header),
+            ("dashboard.trusted_role", &self.dashboard_trusted_role),
+            ("dashboard.trusted_editors", &self.dashboard_trusted_editors),
+        ]
+    }
+}
 
 /// Proxies, and how they name people.
 #[derive(Debug, Clone)]
@@ -57,5 +87,27 @@ impl Trusted {
             return Err(Failure::unusable(proxies, text(proxies), why));
         }
         Ok(trusted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::{DEFAULTS, Settings, table};
+
+    #[test]
+    fn a_header_is_trusted_from_named_proxies_alone() {
+        let of = |text: &str| {
+            let mut values = table(DEFAULTS, "defaults").unwrap();
+            values.extend(table(text, "test").unwrap());
+            Settings::check(&values).map(|s| s.trusted)
+        };
+        let without = of("dashboard.trusted_header = 'X-Email'").unwrap_err().to_string();
+        assert!(without.starts_with("dashboard.trusted_proxies = '': must be "), "{without}");
+        let trusted = of("[dashboard]\ntrusted_header = 'X-Email'\ntrusted_proxies = ['10.0.0.7', '10.1.0.0/16']\n\
+                          trusted_editors = 'a@b, c@d'");
+        let trusted = trusted.unwrap();
+        assert_eq!(trusted.header.unwrap(), "x-email");
+        assert_eq!(trusted.proxies, ["10.0.0.7/32".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
+        assert_eq!((trusted.editors.len(), trusted.others), (2, store::Role::Viewer));
     }
 }

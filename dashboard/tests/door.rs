@@ -326,6 +326,9 @@ async fn this_machine_is_let_in_until_somebody_is_added() {
         assert_eq!(browser.get(SIGN_IN).await.status, StatusCode::FORBIDDEN);
     }
     browser.host = "localhost:8080";
+    browser.headers = vec![("x-forwarded-for", "192.0.2.1")];
+    assert_eq!(browser.get("/dashboard").await.status, StatusCode::FORBIDDEN, "a proxy here has asked for somebody");
+    browser.headers.clear();
     let mut stranger = Browser::before(house.router_by(door(&hands, false)));
     assert_eq!(stranger.get("/dashboard").await.status, StatusCode::SEE_OTHER, "others reach this address");
     let form = stranger.get(SIGN_IN).await;

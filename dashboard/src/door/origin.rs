@@ -37,6 +37,11 @@ pub(super) fn local(headers: &HeaderMap) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Whether somebody else's machine may have asked a proxy on this one.
+pub(super) fn forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name))
+}
+
 /// The page of ours that `next` names, else the first one: a link must not lead through the sign-in to elsewhere.
 pub(crate) fn wanted(next: &str) -> &str {
     let plain = next.len() <= 4096 && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
