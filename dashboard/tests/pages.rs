@@ -108,7 +108,7 @@ async fn every_number_equals_the_results() {
     }
     for segment in &results.segments {
         let name: String = form(&segment.segment);
-        let link = format!("href=\"{PAGE}?segment={name}#segments\"");
+        let link = format!("href=\"{PAGE}?segment={name}#arms\"");
         assert!(reply.body.contains(&link), "{link}");
         let page = house.get(&format!("{PAGE}?segment={name}")).await;
         let caption = format!("<caption>Arms in segment <strong><bdi>{}</bdi>", segment.segment);
@@ -120,7 +120,8 @@ async fn every_number_equals_the_results() {
             }
         }
         let (trials, rewards) = segment.arms.iter().fold((0, 0), |(t, r), a| (t + a.trials, r + a.rewards));
-        let listed = row(reply.body.split("id=\"segments\"").nth(1).unwrap(), &segment.segment);
+        let listed =
+            row(reply.body.split("id=\"segments\"").nth(1).unwrap(), &format!("<bdi>{}</bdi>", segment.segment));
         assert!(listed.contains(&exact(trials)) && listed.contains(&exact(rewards)), "{listed}");
     }
     let holdout = results.holdout.unwrap();
@@ -226,7 +227,7 @@ async fn densities_cover_each_arms_mass() {
         let of = |axis: &str| trace[axis].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
         let (xs, ys) = (of("x"), of("y"));
         for (y, density) in ys.iter().zip(arm.posterior.density(&xs)) {
-            assert!((y - density).abs() <= 1e-5 * density, "{}: {y} {density}", arm.id);
+            assert!((y - density).abs() <= 1e-3 * density, "{}: {y} {density}", arm.id);
         }
         let mass: f64 = xs.windows(2).zip(ys.windows(2)).map(|(x, y)| (x[1] - x[0]) * (y[0] + y[1]) / 2.0).sum();
         assert!((mass - 1.0).abs() < 0.01, "{}: {mass}", arm.id);

@@ -38,7 +38,11 @@ pub(super) fn sample_ratio(past: &Past<'_>) -> Figure {
     });
     let limit = limit(past, lang.t("Alarm"), SAMPLE_RATIO_ALARM.exp());
     let template = "%{y:.3~g}<extra>%{fullData.name}</extra>";
-    let y = Axis::new().title(lang.t("Times as likely as under a sound log")).type_(AxisType::Log).tick_format("~g");
+    let y = Axis::new()
+        .title(lang.t("Times as likely as under a sound log"))
+        .type_(AxisType::Log)
+        .dtick(1.0)
+        .tick_format("~g");
     Figure::new([*line.hover_template(template), *limit.hover_template(template)], past.layout(y))
 }
 
