@@ -138,6 +138,9 @@ pub(crate) fn troubles(lang: Lang, p: &Pipeline) -> Vec<Phrase> {
         let id = Num::count(run.id.unsigned_abs());
         say(lang.say("Update {id} failed: its line below says why.", &[("id", (&id).into())]));
     }
+    if p.replicas.answer.as_ref().is_some_and(Vec::is_empty) {
+        say(lang.say("No process reports. One that has just started does within seconds; older versions do not.", &[]));
+    }
     for replica in p.replicas.answer.iter().flatten() {
         let name = replica.name.as_str();
         let fallbacks = Num::count(replica.report.last_minute.fallbacks);

@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// Microseconds that the runs of both policies may take together, as [`cost`] reckons.
 const BUDGET: f64 = 2_500_000.0;
 /// Fewest and most runs of each policy.
-const RUNS: [f64; 2] = [10.0, 100.0];
+const RUNS: [f64; 2] = [8.0, 100.0];
 /// Widest spread of delays: a standard deviation of their logarithm.
 const SIGMA: f64 = 0.8;
 
@@ -104,7 +104,15 @@ impl Asked {
             errors.push(("lift", lang.say("The better arm’s rate would be above 100%.", &[])));
         }
         let most = self.most_per_day();
-        if self.per_day > most {
+        if most == 0 {
+            errors.push((
+                "days",
+                lang.say(
+                    "So many days with so many arms take too long to simulate. Plan fewer days, or fewer arms.",
+                    &[],
+                ),
+            ));
+        } else if self.per_day > most {
             let most = crate::format::Num::count(most.into());
             errors.push((
                 "per_day",
@@ -122,10 +130,11 @@ impl Asked {
         errors.is_empty()
     }
 
+    /// 0 where even the least takes too long.
     fn most_per_day(&self) -> u32 {
         let fits = |per_day: &u32| cost(self, *per_day) * 2.0 * RUNS[0] <= BUDGET;
         let steps = (1..=4_000_u32).map(|n| n * 24);
-        steps.take_while(fits).last().unwrap_or(24)
+        steps.take_while(fits).last().unwrap_or(0)
     }
 
     /// Runs of each policy.
@@ -171,7 +180,7 @@ fn hourly(per_day: u32) -> u32 {
 
 /// Longer runs learn less often, or recomputing would take most of the time.
 fn update_hours(days: u32) -> u32 {
-    if days <= 28 { 4 } else { 12 }
+    if days <= 28 { 4 } else { 24 }
 }
 
 /// Microseconds of one run, as measured in a debug build: each trial draws from every arm, each update reads the hours whose
