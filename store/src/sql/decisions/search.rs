@@ -8,6 +8,7 @@ use crate::{Cursor, DecisionFilter, FoundDecisions, LoggedDecision, Result};
 use bandit::{DecisionId, Experiment};
 use sqlx::AssertSqlSafe;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// Width of the newest slice of time that is searched; each older one is [`GROWTH`] times as wide, so that one that takes too
@@ -132,10 +133,11 @@ async fn named(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<LoggedDecision>> {
     let mut decisions = Vec::with_capacity(rows.len());
     for row in rows {
         let num = row.experiment;
-        if !definitions.contains_key(&num) {
-            definitions.insert(num, definition(tx, num).await?.0);
-        }
-        decisions.extend(definitions.get(&num).map(|e| logged(row, e)).transpose()?);
+        let experiment = match definitions.entry(num) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(definition(tx, num).await?.0),
+        };
+        decisions.push(logged(row, experiment)?);
     }
     Ok(decisions)
 }
