@@ -35,7 +35,9 @@ impl Sought {
     pub(crate) async fn read(app: &App, uri: &Uri, lang: Lang) -> Result<Self, Failure> {
         let mut values: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in address::pairs(uri) {
-            let value = value.trim();
+            // Spaces are part of names.
+            let exact = matches!(name.as_str(), "user" | "item" | "segment");
+            let value = if exact { value.as_str() } else { value.trim() };
             if !value.is_empty() {
                 values.insert(name, value[..value.floor_char_boundary(LONGEST)].to_owned());
             }

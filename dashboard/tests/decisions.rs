@@ -264,7 +264,7 @@ async fn wrong_fields_say_what_they_may_be() {
         ("from=noon", "from", "Must be a moment"),
         ("from=2026-11-21T10:00&to=2026-11-21T10:00", "to", "Must be after the beginning"),
         ("arm=b", "arm", "An arm belongs to an experiment"),
-        ("experiment=shop&arm=z", "arm", "has no arm"),
+        ("experiment=shop&arm=z", "arm", "The experiment has no arm"),
         ("segment=x", "segment", "A segment belongs to an experiment"),
         ("source=chance", "source", "Is none of what it may be"),
         ("rewarded=maybe", "rewarded", "Is none of what it may be"),
@@ -363,7 +363,7 @@ async fn events_say_what_they_are_for_it() {
 #[tokio::test]
 async fn the_plot_marks_the_values_that_the_table_has() {
     let house = House::open().await;
-    let record = house.begin(definition("thompson", json!({}))).await;
+    let record = house.begin(definition("thompson", json!({"policy": {"kind": "thompson"}}))).await;
     house.publish(&record, 20).await;
     let all = deal(&house, &record, 20, 10).await;
     let d = all.iter().find(|d| d.source == Source::Policy).unwrap();

@@ -1,5 +1,7 @@
 //! Decisions as they come in, and the search for some of them.
 
+mod form;
+
 use super::html;
 use crate::address::host;
 use crate::app::{App, Found};
@@ -18,7 +20,6 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
-use bandit::Source;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{Cursor, DecisionFilter, FoundDecisions, LoggedDecision};
@@ -68,7 +69,7 @@ struct Row {
 impl Decisions {
     /// Filters that are set, each with the page without it.
     fn dropped(&self) -> Vec<(&'static str, &str, String)> {
-        let one = |field| (label(self.frame.lang, field), self.sought.value(field), self.with(field, ""));
+        let one = |field| (form::label(self.frame.lang, field), self.sought.value(field), self.with(field, ""));
         self.sought.set().into_iter().map(one).collect()
     }
 
@@ -77,67 +78,12 @@ impl Decisions {
         address::with(&self.uri, &[(field, value), ("before", "")])
     }
 
-    /// The fields that filter. An arm and a segment are an experiment's.
     fn fields(&self) -> Vec<FilterField<'_>> {
-        let lang = self.frame.lang;
-        let input = || Control::Input("text", "");
-        let any = || ("", lang.t("any"));
-        let mut fields = vec![
-            self.field("experiment", "", Control::Input("text", "experiments")),
-            self.field("user", "", input()),
-            self.field("item", "", input()),
-        ];
-        if let Some(e) = &self.sought.experiment {
-            let arms = e.definition.arms.iter().map(|a| (a.id.as_str(), a.id.as_str()));
-            fields.push(self.field("arm", "", Control::Select(std::iter::once(any()).chain(arms).collect())));
-            fields.push(self.field("segment", "", input()));
-        } else {
-            let wrong = |field: &&str| self.sought.error(field).is_some();
-            fields.extend(["arm", "segment"].into_iter().filter(wrong).map(|field| self.field(field, "", input())));
-        }
-        let sources = [Source::Policy, Source::Holdout, Source::NotEnrolled, Source::Paused, Source::Fallback];
-        let sources = sources.map(|s| (name(s), wording::source(lang, s)));
-        fields.push(self.field("source", "", Control::Select(std::iter::once(any()).chain(sources).collect())));
-        let answers = vec![any(), ("yes", lang.t("yes")), ("no", lang.t("no"))];
-        fields.push(self.field("rewarded", "", Control::Select(answers)));
-        fields.push(self.field("day", self.sought.zone().1, Control::Input("date", "")));
-        fields.push(self.field("from", "", Control::Input("datetime-local", "")));
-        fields.push(self.field("to", "", Control::Input("datetime-local", "")));
-        fields
+        form::fields(self.frame.lang, &self.sought)
     }
 
-    fn field<'a>(&'a self, name: &'static str, hint: &'a str, control: Control<'a>) -> FilterField<'a> {
-        let sought = &self.sought;
-        let label = label(self.frame.lang, name);
-        FilterField { name, label, value: sought.value(name), error: sought.error(name), hint, control }
-    }
-}
-
-/// What a filter is called.
-fn label(lang: Lang, field: &str) -> &'static str {
-    match field {
-        "experiment" => lang.t("Experiment"),
-        "user" => lang.t("User"),
-        "item" => lang.t("Item"),
-        "arm" => lang.t("Arm"),
-        "segment" => lang.t("Segment"),
-        "source" => lang.t("Source"),
-        "day" => lang.t("Day"),
-        "from" => lang.t("From (UTC)"),
-        "to" => lang.t("Before (UTC)"),
-        "id" => lang.t("Decision id"),
-        _ => lang.t("Rewarded"),
-    }
-}
-
-/// A source as the API names it.
-fn name(source: Source) -> &'static str {
-    match source {
-        Source::Policy => "policy",
-        Source::Holdout => "holdout",
-        Source::NotEnrolled => "not_enrolled",
-        Source::Paused => "paused",
-        Source::Fallback => "fallback",
+    fn id_field(&self) -> FilterField<'_> {
+        form::field(self.frame.lang, &self.sought, "id", "", Control::Input("text", ""))
     }
 }
 

@@ -75,7 +75,9 @@ fn figure(lang: Lang, e: &Experiment, replay: &Replay) -> Figure {
                 .show_legend(false)
                 .mode(Mode::LinesMarkers)
                 .line(Line::new().color(style.colour()).width(1.5))
-                .marker(Marker::new().color(style.colour()).symbol(symbol).size(if wins { 14 } else { 8 }))
+                .marker(
+                    Marker::new().color(style.colour()).symbol(symbol).size_array(vec![0, if wins { 14 } else { 8 }]),
+                )
                 .hover_template("%{x:.4g}<extra>%{fullData.name}</extra>");
             data.push(*point);
         }

@@ -306,4 +306,16 @@ async fn a_search_that_takes_too_long_gives_up() {
     holder.rollback().await.unwrap();
     let found = database.search_within(patience, &wanted, start, 5).await.unwrap();
     assert_eq!((found.decisions.len(), found.gave_up), (5, false));
+    // What was found before is shown.
+    let day = 86_400_000;
+    let old = Ingest { decisions: vec![decision(&e, 99, -day)], ..batch(&e, 0..0) };
+    database.ingest(&old).await.unwrap();
+    let mut holder = server(&database).pool.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE decisions_2026_11_20 IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+    let found = database.search_within(patience, &wanted, start, 50).await.unwrap();
+    assert_eq!((found.decisions.len(), found.gave_up), (10, true));
+    let next = found.next.unwrap();
+    assert!(next.at <= moment(0).as_millisecond() && next.at > moment(-day).as_millisecond(), "{next:?}");
+    holder.rollback().await.unwrap();
+    assert_eq!(database.search_within(patience, &wanted, next, 50).await.unwrap().decisions.len(), 1);
 }
