@@ -65,6 +65,7 @@
       if (old.data !== fresh.data) old.data = fresh.data;
       return;
     }
+    if (old.classList.contains("plot") !== fresh.classList.contains("plot")) return old.replaceWith(fresh);
     if (old.classList.contains("plot")) {
       const { plot, version } = fresh.dataset;
       if (old.dataset.plot === plot && old.dataset.version === version) return;

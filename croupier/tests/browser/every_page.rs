@@ -2,40 +2,72 @@
 
 use crate::browser::{Browser, Look, axe};
 use crate::support::{Server, five_arms};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 /// Every page, with something on it.
-const PAGES: &[&str] = &["/dashboard", "/dashboard/experiments/page", "/dashboard/experiments/nothing"];
+const PAGES: &[&str] = &[
+    "/dashboard",
+    "/dashboard?q=nothing-like-it",
+    "/dashboard/experiments/new",
+    "/dashboard/experiments/new?copy=page",
+    "/dashboard/experiments/draft",
+    "/dashboard/experiments/page",
+    "/dashboard/experiments/page?version=1&days=7",
+    "/dashboard/experiments/page?segment=device%3Dmobile",
+    "/dashboard/experiments/page/edit",
+    "/dashboard/experiments/page/stop",
+    "/dashboard/experiments/draft/delete",
+    "/dashboard/experiments/page/what-if",
+    "/dashboard/decisions",
+    "/dashboard/decisions?experiment=page&arm=a",
+    "/dashboard/decisions?experiment=unknown",
+    "/dashboard/planner",
+    "/dashboard/pipeline",
+    "/dashboard/experiments/nothing",
+];
+
+fn visit(n: u32) -> Value {
+    let device = if n.is_multiple_of(2) { "mobile" } else { "desktop" };
+    json!({"experiment": "page", "user": format!("u{n}"), "context": {"device": device}})
+}
 
 /// A server with a little past.
-async fn house(dir: &std::path::Path) -> Server {
+async fn house(dir: &std::path::Path) -> (Server, String) {
     let server = Server::start(dir, &[]);
-    server.run(&five_arms("page")).await;
+    server.expect(Method::POST, "/v1/experiments", Some(&five_arms("draft")), 201).await;
+    let mut definition = five_arms("page");
+    (definition["segment_by"], definition["holdout"]) = (json!(["device"]), json!(0.1));
+    definition["guardrails"] = json!([{"event": "error", "max_rate": 0.05}]);
+    server.run(&definition).await;
     for n in 0..60 {
-        let decision = server.post("/v1/decide", &json!({"experiment": "page", "user": format!("u{n}")})).await;
+        let decision = server.post("/v1/decide", &visit(n)).await;
         if n % 3 == 0 {
             let id = &decision["decision_id"];
             server.post("/v1/events", &json!({"type": "reward", "name": "buy", "decision_id": id})).await;
         }
     }
     server.update("page").await;
-    server
+    let first = server.post("/v1/decide", &visit(0)).await;
+    (server, first["decision_id"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_have_no_errors_and_no_barriers() {
     let Some(axe) = axe() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let server = house(dir.path()).await;
+    let (server, decision) = house(dir.path()).await;
     for look in [Look::DESK, Look::DESK.dark().japanese(), Look::PHONE.japanese(), Look::PHONE.dark()] {
         let Some(browser) = Browser::open(look).await else { return };
         let mut wrong = Vec::new();
-        for page in PAGES {
+        let one = format!("/dashboard/decisions/{decision}");
+        for page in PAGES.iter().copied().chain([one.as_str()]) {
             browser.goto(&format!("{}{page}", server.base)).await.unwrap();
             browser.until_drawn().await;
-            let missing = page.ends_with("/nothing");
-            // The browser itself reports the answer 404 of a page that is not there.
-            let complaints = browser.complaints().await.into_iter().filter(|c| !(missing && c.contains("404")));
+            // The browser itself reports the answer of a page that is not there, or not understood.
+            let refused = page.ends_with("/nothing") || page.ends_with("=unknown");
+            let complaints =
+                browser.complaints().await.into_iter().filter(|c| !(refused && c.contains("status of 40")));
             wrong.extend(complaints.map(|c| format!("{page}: console: {c}")));
             wrong.extend(browser.barriers(&axe).await.into_iter().map(|b| format!("{page}: {b}")));
             if browser.overflows().await {

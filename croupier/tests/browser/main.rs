@@ -7,3 +7,5 @@ mod browser;
 mod support;
 
 mod every_page;
+mod journey;
+mod sign_in;
