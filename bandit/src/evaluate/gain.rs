@@ -141,7 +141,7 @@ mod tests {
         let rows: Vec<(usize, f64, bool)> = (0..400)
             .map(|i: usize| {
                 let p = [0.7, 0.2, 0.1][i * i % 3];
-                (i * i % 3, p, (i * 7 + i / 3) % 5 == 0)
+                (i * i % 3, p, (i * 7 + i / 3).is_multiple_of(5))
             })
             .collect();
         let gain = gain_over_uniform(&sums(&rows, 3), &[true, true, true]).unwrap();

@@ -1,7 +1,8 @@
 //! The plots of one experiment, by name.
 
+use super::figure::Brief;
 use super::past::Past;
-use super::{Figure, bands, delay, densities, gain, propensities, segments, values};
+use super::{bands, delay, densities, gain, propensities, segments, values};
 use crate::app::{App, Found};
 use crate::failure::Failure;
 use crate::frame::Frame;
@@ -23,10 +24,10 @@ pub(crate) async fn plot(
     frame: Frame,
     view: View,
     path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<Json<Figure>, Failure> {
+) -> Result<Json<Brief>, Failure> {
     let (e, stores, lang) = (&record.definition, &app.stores, frame.lang);
     let Path((_, plot)) = path.map_err(|_| Failure::page())?;
-    Ok(Json(match plot.as_str() {
+    let figure = match plot.as_str() {
         "densities" => {
             let past = match view.version {
                 Some(version) => stores.history.version(&e.id, version).await?,
@@ -60,5 +61,6 @@ pub(crate) async fn plot(
             let changes = stores.experiments.audit(Some(&e.id), None, CHANGES).await?;
             draw(&Past { lang, definition: e, entries, changes, chosen: view.version })
         }
-    }))
+    };
+    Ok(Json(Brief(figure)))
 }

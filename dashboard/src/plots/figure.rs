@@ -33,7 +33,7 @@ impl Figure {
     }
 }
 
-/// Names are text: Plotly would read tags in them. Numbers have the digits that can be seen.
+/// Names are text: Plotly would read tags in them.
 impl Serialize for Figure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut data = serde_json::to_value(&self.data).map_err(S::Error::custom)?;
@@ -51,15 +51,34 @@ impl Serialize for Figure {
 fn inert(value: &mut Value) {
     match value {
         Value::String(text) if text.contains(['<', '>']) => *text = text.replace('<', "‹").replace('>', "›"),
+        Value::Array(list) => list.iter_mut().for_each(inert),
+        // Templates are ours, and their tags are meant.
+        Value::Object(fields) => fields.iter_mut().filter(|(k, _)| *k != "hovertemplate").for_each(|(_, v)| inert(v)),
+        _ => {}
+    }
+}
+
+/// A figure whose numbers have the digits that can be seen: the rest would be half of what is sent.
+pub(crate) struct Brief(pub(crate) Figure);
+
+impl Serialize for Brief {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut figure = serde_json::to_value(&self.0).map_err(S::Error::custom)?;
+        shorten(&mut figure);
+        figure.serialize(serializer)
+    }
+}
+
+fn shorten(value: &mut Value) {
+    match value {
         Value::Number(n) if n.is_f64() => {
             let short = n.as_f64().and_then(|x| format!("{x:.6e}").parse().ok());
             if let Some(short) = short.and_then(serde_json::Number::from_f64) {
                 *n = short;
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(inert),
-        // Templates are ours, and their tags are meant.
-        Value::Object(fields) => fields.iter_mut().filter(|(k, _)| *k != "hovertemplate").for_each(|(_, v)| inert(v)),
+        Value::Array(list) => list.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
         _ => {}
     }
 }

@@ -37,7 +37,7 @@ fn entry(version: u64, hours: i64) -> VersionEntry {
         version,
         revision: 1,
         as_of: moment(hours * HOUR),
-        made_up: version % 2 == 0,
+        made_up: version.is_multiple_of(2),
         control: 0,
         arms: ["a", "b", "c"].map(arm).into(),
         value_remaining: Some(Remaining { champion: 1, p_remaining: 0.25, remaining: 0.01 }),
