@@ -3,7 +3,6 @@
 
 #[path = "door/browser.rs"]
 mod browser;
-#[allow(dead_code)]
 mod house;
 
 use axum::http::{StatusCode, header};
