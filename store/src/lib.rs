@@ -46,7 +46,7 @@ pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes
 pub use posteriors::PosteriorSets;
 pub use results::{
     Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, results,
-    segment_counts,
+    results_and_segments, segment_counts,
 };
 pub use runs::{Run, RunReport, RunStatus, Runs, Trigger};
 
