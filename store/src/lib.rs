@@ -57,7 +57,7 @@ pub use posteriors::PosteriorSets;
 pub use replicas::{Replica, ReplicaReport, Replicas, Tally};
 pub use results::{
     Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, Updates, results,
-    segment_counts, updates,
+    results_and_segments, segment_counts, updates,
 };
 pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};

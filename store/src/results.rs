@@ -177,6 +177,20 @@ pub async fn results(
     now: Timestamp,
     detail: Detail<'_>,
 ) -> Result<Results> {
+    Ok(results_and_segments(stores, record, now, detail, 0).await?.0)
+}
+
+/// The same with the counts of the `most` largest segments, which are read at once.
+///
+/// # Errors
+/// When a store cannot be read.
+pub async fn results_and_segments(
+    stores: &Stores,
+    record: &ExperimentRecord,
+    now: Timestamp,
+    detail: Detail<'_>,
+    most: usize,
+) -> Result<(Results, Segments)> {
     let e = &record.definition;
     let open_since = hour_of(now) - i64::from(e.reward.window_hours);
     let totals = Evidence { ended: record.stopped_at, ..stores.outcomes.totals(&e.id, open_since).await? };
@@ -191,6 +205,7 @@ pub async fn results(
         health.append(&mut serde_json::from_str::<Examined>(&text).map_err(damaged)?.lines);
     }
     let version = set.as_ref().map_or(0, |s| s.version);
+    let largest = counted(e, set.as_ref(), &totals.outcomes, most);
     let pooled = pooled(stores, record, set, &totals).await?;
     let (experiment, memory) = (e.clone(), stores.memory.clone());
     let wanted = match detail {
@@ -209,7 +224,7 @@ pub async fn results(
     });
     let (arms, segments, holdout, delay) =
         computed.await.map_err(|e| crate::StoreError::Damaged(format!("results: {e}")))?;
-    Ok(Results {
+    let results = Results {
         experiment: e.id.clone(),
         status: record.status,
         winner: record.winner.clone(),
@@ -220,7 +235,8 @@ pub async fn results(
         holdout,
         delay,
         health,
-    })
+    };
+    Ok((results, largest))
 }
 
 /// The set that results are of, and the arms' evidence over all its segments, which for pooled ones is counted anew: from
@@ -296,11 +312,16 @@ pub struct Segments {
 pub async fn segment_counts(stores: &Stores, record: &ExperimentRecord, most: usize) -> Result<Segments> {
     let e = &record.definition;
     let totals = stores.outcomes.totals(&e.id, i64::MAX).await?;
-    let Some(set) = stores.posteriors.latest(&e.id).await? else {
-        return Ok(Segments { largest: Vec::new(), all: 0 });
+    let set = stores.posteriors.latest(&e.id).await?;
+    Ok(counted(e, set.as_ref(), &totals.outcomes, most))
+}
+
+fn counted(e: &Experiment, set: Option<&PosteriorSet>, outcomes: &[HourOutcome], most: usize) -> Segments {
+    let Some(set) = set.filter(|_| most > 0) else {
+        return Segments { largest: Vec::new(), all: set.map_or(0, |set| set.segments.len()) };
     };
     let mut counts: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
-    for o in &totals.outcomes {
+    for o in outcomes {
         let arms = counts.entry(&o.segment).or_insert_with(|| vec![(0, 0); e.arms.len()]);
         if let Some((trials, rewards)) = arms.get_mut(o.arm) {
             *trials += o.trials;
@@ -316,7 +337,7 @@ pub async fn segment_counts(stores: &Stores, record: &ExperimentRecord, most: us
     let all = largest.len();
     largest.sort_by_key(|s| std::cmp::Reverse(s.trials()));
     largest.truncate(most);
-    Ok(Segments { largest, all })
+    Segments { largest, all }
 }
 
 /// What stands before anything was published.

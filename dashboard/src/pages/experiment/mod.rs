@@ -28,7 +28,7 @@ use guardrails::Guardrail;
 use jiff::Timestamp;
 use segments::{Drilled, SegmentRow};
 use store::{AuditEntry, Detail, ExperimentRecord, Group, Results, Segments, VersionEntry};
-use store::{results, segment_counts};
+use store::{results_and_segments, segment_counts};
 use timeline::Timeline;
 use versions::Stepper;
 
@@ -141,7 +141,8 @@ pub(crate) async fn experiment(
 async fn read(app: &App, record: &ExperimentRecord, view: &View) -> Result<Read, Failure> {
     let (stores, id) = (&app.stores, &record.definition.id);
     let detail = view.segment.as_deref().map_or(Detail::Whole, Detail::Segment);
-    let results = results(stores, record, app.now(), detail).await?;
+    let most = if record.definition.segment_by.is_empty() { 0 } else { crate::plots::SEGMENTS };
+    let (results, segments) = results_and_segments(stores, record, app.now(), detail, most).await?;
     let ends = stores.history.entries(id, Timestamp::MIN, 2).await?;
     let asked = view.version.filter(|v| ends.last().is_none_or(|newest| *v < newest.version));
     let past = match asked {
@@ -149,11 +150,6 @@ async fn read(app: &App, record: &ExperimentRecord, view: &View) -> Result<Read,
         None => None,
     };
     let lost = asked.filter(|_| past.is_none());
-    let segments = if record.definition.segment_by.is_empty() {
-        Segments { largest: Vec::new(), all: 0 }
-    } else {
-        segment_counts(stores, record, crate::plots::SEGMENTS).await?
-    };
     let changes = stores.experiments.audit(Some(id), view.before, timeline::CHANGES + 1).await?;
     Ok(Read { results, segments, ends, past, lost, changes })
 }
