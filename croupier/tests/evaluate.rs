@@ -345,24 +345,12 @@ fn an_experiment_is_evaluated_from_the_database() {
     assert!(code == 1 && err.contains("experiment 'nothing' does not exist"), "{err}");
 }
 
-/// A clock that stands.
-struct At(Timestamp);
-
-impl bandit::Clock for At {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
 /// The estimates of the dashboard's page on the experiment.
 #[tokio::main(flavor = "current_thread")]
 async fn what_if(data: &Path, query: &str) -> Vec<Value> {
-    let stores = store::open(&store::Locations::in_dir(data)).await.unwrap();
-    let router = dashboard::router(stores, std::sync::Arc::new(At("2026-12-01T00:00:00Z".parse().unwrap())), None);
-    let uri = format!("/dashboard/experiments/page/what-if?table=estimates&as=json&{query}");
-    let request = axum::http::Request::get(uri).body(axum::body::Body::empty()).unwrap();
-    let body = tower::ServiceExt::oneshot(router, request).await.unwrap().into_body();
-    serde_json::from_slice(&axum::body::to_bytes(body, usize::MAX).await.unwrap()).unwrap()
+    let server = support::Server::start(data, &[]);
+    let page = format!("/dashboard/experiments/page/what-if?table=estimates&as=json&{query}");
+    serde_json::from_value(server.get(&page).await).unwrap()
 }
 
 #[test]

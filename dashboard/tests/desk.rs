@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod form;
-#[allow(dead_code)]
 mod house;
 
 use axum::http::StatusCode;

@@ -1,7 +1,6 @@
 //! The pipeline page, when all is well and when a store is away.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod house;
 
 use async_trait::async_trait;

@@ -1,7 +1,6 @@
 //! What if and the planner: their numbers are those of the statistics, their questions are bounded.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod house;
 
 use axum::Router;

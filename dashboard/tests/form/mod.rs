@@ -45,7 +45,7 @@ pub(crate) fn fields(html: &str) -> Vec<(String, String)> {
 }
 
 /// Types something.
-pub(crate) fn set(pairs: &mut Vec<(String, String)>, name: &str, value: &str) {
+pub(crate) fn set(pairs: &mut [(String, String)], name: &str, value: &str) {
     match pairs.iter_mut().find(|(known, _)| known == name) {
         Some(pair) => pair.1 = value.into(),
         None => panic!("there is no input {name}"),
