@@ -21,7 +21,7 @@ const PAGES: [(&str, &str); 7] = [
     ("/dashboard/pipeline", "pipeline"),
 ];
 /// Posterior versions that the demo makes before it is looked at.
-const VERSIONS: u64 = 40;
+const VERSIONS: u64 = 12;
 
 /// The demo; ends with this.
 struct Demo(Child);

@@ -4,7 +4,7 @@
 mod house;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use bandit::evaluate::{ArmRates, Estimator, ModelSettings, Target, Tuning};
 use bandit::simulate::{Delay, Drift, Environment, Phase, Rates};
@@ -13,17 +13,14 @@ use house::House;
 use jiff::Timestamp;
 use serde_json::Value;
 use store::{Span, logged_trials};
-use tower::ServiceExt;
 
 const WHAT_IF: &str = "/dashboard/experiments/product-page/what-if";
 /// Small enough to be simulated at once.
 const SMALL: &str = "arms=3&base=10&lift=100&per_day=96&delay_hours=1&policy=thompson&days=10";
 
 async fn get(router: &Router, uri: &str) -> (StatusCode, String) {
-    let response = router.clone().oneshot(Request::get(uri).body(Body::empty()).unwrap()).await.unwrap();
-    let status = response.status();
-    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    (status, String::from_utf8(bytes.to_vec()).unwrap())
+    let reply = house::send(router.clone(), Request::get(uri).body(Body::empty()).unwrap()).await;
+    (reply.status, reply.body)
 }
 
 async fn table(router: &Router, uri: &str, name: &str) -> Vec<Value> {

@@ -81,13 +81,8 @@ impl House {
         self.send(Request::get(uri).header("host", "shop.example:8080").body(Body::empty()).unwrap()).await
     }
 
-    /// Sends a request as `tester`, unless its header `x-person` names another; its forms carry `csrf=unguarded`.
-    pub(crate) async fn send(&self, mut request: Request<Body>) -> Reply {
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
-        let headers = request.headers_mut();
-        headers.append("cookie", HeaderValue::from_static("croupier_form=unguarded"));
-        headers.entry(PERSON).or_insert(HeaderValue::from_static("tester"));
-        answer(self.router(), request).await
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        send(self.router(), request).await
     }
 
     fn change(&self, why: &str) -> Change {
@@ -177,4 +172,13 @@ impl House {
         }
         record
     }
+}
+
+/// Sends a request as `tester`, unless its header `x-person` names another; its forms carry `csrf=unguarded`.
+pub(crate) async fn send(router: Router, mut request: Request<Body>) -> Reply {
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+    let headers = request.headers_mut();
+    headers.append("cookie", HeaderValue::from_static("croupier_form=unguarded"));
+    headers.entry(PERSON).or_insert(HeaderValue::from_static("tester"));
+    answer(router, request).await
 }
