@@ -59,7 +59,7 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, doo
         .route("/dashboard", get(pages::experiments))
         .route("/dashboard/", get(home))
         .route("/dashboard/experiments", get(home))
-        .route("/dashboard/experiments/new", get(pages::edit::new).post(pages::edit::create))
+        .route("/dashboard/new", get(pages::edit::new).post(pages::edit::create))
         .route("/dashboard/experiments/{id}", get(pages::experiment))
         .route("/dashboard/experiments/{id}/edit", get(pages::edit::edit).post(pages::edit::replace))
         .route("/dashboard/experiments/{id}/start", post(controls::start))

@@ -10,7 +10,7 @@ use house::House;
 use serde_json::{Value, json};
 use store::{Change, manage};
 
-const NEW: &str = "/dashboard/experiments/new";
+const NEW: &str = "/dashboard/new";
 
 fn why() -> Change {
     Change { who: "rival".into(), why: "I was <b>faster</b>".into(), at: "2026-11-21T09:59:00Z".parse().unwrap() }
@@ -193,6 +193,18 @@ async fn a_copy_begins_as_its_original() {
     let copy = definition(&house, "product-page-copy").await;
     assert_eq!(bandit::Experiment { id: "product-page".into(), ..copy }, original);
     assert_eq!(house.get(&format!("{NEW}?copy=nothing")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_plan_becomes_a_definition() {
+    let house = House::open().await;
+    let mut pairs = fields(&house.get(&format!("{NEW}?arms=4&policy=top_two_thompson")).await.body);
+    set(&mut pairs, "id", "planned");
+    set(&mut pairs, "reward.event", "x");
+    assert_eq!(post(&house, NEW, &pairs, "save").await.status, StatusCode::SEE_OTHER);
+    let e = definition(&house, "planned").await;
+    assert_eq!((e.arms.len(), e.control(), e.policy.kind), (4, 0, bandit::PolicyKind::TopTwoThompson));
+    assert_eq!(house.get(&format!("{NEW}?arms=9999999&policy=none")).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

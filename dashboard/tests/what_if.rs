@@ -215,7 +215,7 @@ async fn a_plan_equals_a_direct_simulation_and_is_the_same_each_time() {
     table(&router, &uri, "plan").await;
     let (_, page) = get(&router, &uri).await;
     assert!(page.contains(&format!("<data value=\"{}\">", found[1].regret().mean)), "{page}");
-    assert!(page.contains("href=\"/dashboard/experiments/new?arms=3&#38;policy=thompson\""));
+    assert!(page.contains("href=\"/dashboard/new?arms=3&#38;policy=thompson\""));
     for (plot, last) in [("regret", found[1].regret().mean), ("decided", found[1].decided_by(10))] {
         let (_, json) = get(&router, &format!("/dashboard/planner/plots/{plot}?{SMALL}")).await;
         let figure: Value = serde_json::from_str(&json).unwrap();

@@ -1,6 +1,7 @@
 //! What was computed from posteriors, remembered: quadrature over fifty arms takes as long as everything else of a page.
 
-use bandit::{Beta, Evidence, Judgement, judge};
+use crate::{PosteriorSets, Result};
+use bandit::{Beta, Evidence, Judgement, PosteriorSet, judge};
 use quick_cache::sync::Cache;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -9,11 +10,16 @@ use std::sync::Arc;
 const COMPARISONS: usize = 2_000;
 /// Sums over pooled segments remembered.
 const SUMS: usize = 500;
+/// Posterior sets remembered: one of fifty arms in two hundred segments takes a quarter of a megabyte, and longer to read than a
+/// page may take.
+const SETS: usize = 64;
 
 /// Comparisons and sums by what they are functions of, so that what is remembered is never out of date.
 pub struct Memory {
     judged: Cache<Compared, Arc<Vec<Judgement>>>,
     overall: Cache<(String, u64, u64, u64), Arc<Vec<Beta>>>,
+    /// By experiment and version: nobody changes a set that was published.
+    sets: Cache<(String, u64), Arc<PosteriorSet>>,
 }
 
 /// What a comparison depends on: parameters by their bits, arms that are dealt, the control.
@@ -26,7 +32,7 @@ struct Compared {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { judged: Cache::new(COMPARISONS), overall: Cache::new(SUMS) }
+        Self { judged: Cache::new(COMPARISONS), overall: Cache::new(SUMS), sets: Cache::new(SETS) }
     }
 }
 
@@ -42,6 +48,19 @@ impl Memory {
         let fresh = Arc::new(judge(betas, enabled, control));
         self.judged.insert(key, fresh.clone());
         fresh
+    }
+
+    /// The newest posterior set of an experiment; none before the first.
+    pub(crate) async fn newest_set(&self, sets: &dyn PosteriorSets, id: &str) -> Result<Option<Arc<PosteriorSet>>> {
+        let key = (id.to_owned(), sets.latest_version(id).await?);
+        if let Some(known) = self.sets.get(&key) {
+            return Ok(Some(known));
+        }
+        let newest = sets.latest(id).await?.map(Arc::new);
+        if let Some(set) = &newest {
+            self.sets.insert((key.0, set.version), set.clone());
+        }
+        Ok(newest)
     }
 
     pub(crate) fn sums(&self, key: &(String, u64, u64, u64)) -> Option<Arc<Vec<Beta>>> {

@@ -194,18 +194,18 @@ pub async fn results_and_segments(
     let e = &record.definition;
     let open_since = hour_of(now) - i64::from(e.reward.window_hours);
     let totals = Evidence { ended: record.stopped_at, ..stores.outcomes.totals(&e.id, open_since).await? };
-    let set = stores.posteriors.latest(&e.id).await?;
+    let set = stores.memory.newest_set(&*stores.posteriors, &e.id).await?;
     let runs = stores.runs.latest_runs(None, RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = updates_of(&runs).succeeded_at;
     let mut health: Vec<Health> =
-        [freshness(record, &runs, backlog), context(e, set.as_ref())].into_iter().flatten().collect();
+        [freshness(record, &runs, backlog), context(e, set.as_deref())].into_iter().flatten().collect();
     if let Some(text) = stores.findings.findings(&e.id).await? {
         let damaged = |error| StoreError::Damaged(format!("findings of '{}': {error}", e.id));
         health.append(&mut serde_json::from_str::<Examined>(&text).map_err(damaged)?.lines);
     }
     let version = set.as_ref().map_or(0, |s| s.version);
-    let largest = counted(e, set.as_ref(), &totals.outcomes, most);
+    let largest = counted(e, set.as_deref(), &totals.outcomes, most);
     let pooled = pooled(stores, record, set, &totals).await?;
     let (experiment, memory) = (e.clone(), stores.memory.clone());
     let wanted = match detail {
@@ -244,14 +244,14 @@ pub async fn results_and_segments(
 async fn pooled(
     stores: &Stores,
     record: &ExperimentRecord,
-    set: Option<PosteriorSet>,
+    set: Option<Arc<PosteriorSet>>,
     totals: &Evidence,
-) -> Result<(PosteriorSet, Arc<Vec<Beta>>)> {
+) -> Result<(Arc<PosteriorSet>, Arc<Vec<Beta>>)> {
     let (e, revision) = (&record.definition, record.revision);
     let current = set.as_ref().is_none_or(|s| s.revision == revision);
     let key = |s: &PosteriorSet| (e.id.clone(), revision, s.version, fingerprint(totals));
     if current {
-        let set = set.unwrap_or_else(|| prior(e, revision));
+        let set = set.unwrap_or_else(|| Arc::new(prior(e, revision)));
         if set.shared.is_none() {
             let sums = Arc::new(added_up(e, &set));
             return Ok((set, sums));
@@ -270,9 +270,9 @@ async fn pooled(
     }
     let experiment = e.clone();
     let computed = tokio::task::spawn_blocking(move || {
-        let set = aligned(&experiment, revision, set, &evidence);
+        let set = aligned(&experiment, revision, set.as_deref(), &evidence);
         let sums = sums(&experiment, &set, &evidence);
-        (set, Arc::new(sums))
+        (Arc::new(set), Arc::new(sums))
     });
     computed.await.map_err(|e| crate::StoreError::Damaged(format!("results: {e}")))
 }
@@ -312,8 +312,8 @@ pub struct Segments {
 pub async fn segment_counts(stores: &Stores, record: &ExperimentRecord, most: usize) -> Result<Segments> {
     let e = &record.definition;
     let totals = stores.outcomes.totals(&e.id, i64::MAX).await?;
-    let set = stores.posteriors.latest(&e.id).await?;
-    Ok(counted(e, set.as_ref(), &totals.outcomes, most))
+    let set = stores.memory.newest_set(&*stores.posteriors, &e.id).await?;
+    Ok(counted(e, set.as_deref(), &totals.outcomes, most))
 }
 
 fn counted(e: &Experiment, set: Option<&PosteriorSet>, outcomes: &[HourOutcome], most: usize) -> Segments {
@@ -347,9 +347,9 @@ fn prior(e: &Experiment, revision: u64) -> PosteriorSet {
 
 /// The published set; the prior before anything was published; and after a change of the definition, what the next
 /// update will publish, as far as it goes by the same moment.
-fn aligned(e: &Experiment, revision: u64, set: Option<PosteriorSet>, evidence: &Evidence) -> PosteriorSet {
+fn aligned(e: &Experiment, revision: u64, set: Option<&PosteriorSet>, evidence: &Evidence) -> PosteriorSet {
     match set {
-        Some(set) if set.revision == revision => set,
+        Some(set) if set.revision == revision => set.clone(),
         Some(set) => recompute(e, revision, set.version, evidence, set.as_of),
         None => prior(e, revision),
     }

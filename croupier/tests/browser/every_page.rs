@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 const PAGES: &[&str] = &[
     "/dashboard",
     "/dashboard?q=nothing-like-it",
-    "/dashboard/experiments/new",
-    "/dashboard/experiments/new?copy=page",
+    "/dashboard/new",
+    "/dashboard/new?copy=page",
     "/dashboard/experiments/draft",
     "/dashboard/experiments/page",
     "/dashboard/experiments/page?version=1&days=7",

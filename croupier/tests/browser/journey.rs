@@ -49,7 +49,7 @@ async fn from_the_form_to_the_winner() {
     let server = Server::start(dir.path(), &[]);
 
     // Created in the form, whose first try is refused where it is wrong.
-    browser.goto(&format!("{}/dashboard/experiments/new", server.base)).await.unwrap();
+    browser.goto(&format!("{}/dashboard/new", server.base)).await.unwrap();
     browser.fill("[name='id']", "Banner!").await;
     browser.fill("[name='name']", "Banner on the front page").await;
     browser.fill("[name='arms[0].id']", "plain").await;

@@ -12,7 +12,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use bandit::{Experiment, FieldError, Status};
+use bandit::{Experiment, FieldError, MAX_ARMS, PolicySpec, Status};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::manage::{self, Refusal};
@@ -54,17 +54,34 @@ struct Made {
     at: Moment,
 }
 
-/// What a new experiment begins with.
+/// What a new experiment begins with: another's definition, or a plan's arms and policy.
 #[derive(Deserialize)]
 pub(crate) struct From {
     copy: Option<String>,
+    arms: Option<usize>,
+    policy: Option<String>,
+}
+
+/// A definition with the arms and the policy of a plan.
+fn planned(arms: usize, policy: Option<&str>) -> Map<String, Value> {
+    let others =
+        (1..arms.clamp(2, MAX_ARMS)).map(|n| json!({"id": if arms > 2 { format!("arm-{n}") } else { "b".into() }}));
+    let all: Vec<Value> = std::iter::once(json!({"id": "control", "control": true})).chain(others).collect();
+    let mut definition = Map::new();
+    definition.insert("arms".into(), all.into());
+    definition.insert("sticky".into(), json!({"by": ["user", "item", "day"], "time_zone": "UTC"}));
+    // A policy that is none was typed into the address: the form begins without it.
+    if let Some(policy) = policy.and_then(|given| PolicySpec::named(given).ok().flatten()) {
+        definition.insert("policy".into(), json!(policy));
+    }
+    definition
 }
 
 fn fields(definition: &Experiment) -> Map<String, Value> {
     serde_json::to_value(definition).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default()
 }
 
-/// `GET /dashboard/experiments/new?copy=`
+/// `GET /dashboard/new?copy=&arms=&policy=`
 pub(crate) async fn new(
     State(app): State<App>,
     _: Editor,
@@ -79,12 +96,7 @@ pub(crate) async fn new(
             copy.insert("id".into(), format!("{}-copy", &id[..id.floor_char_boundary(ID_BYTES - 5)]).into());
             copy
         }
-        None => [
-            ("arms".to_owned(), json!([{"id": "control", "control": true}, {"id": "b"}])),
-            ("sticky".to_owned(), json!({"by": ["user", "item", "day"], "time_zone": "UTC"})),
-        ]
-        .into_iter()
-        .collect(),
+        None => planned(from.arms.unwrap_or(2), from.policy.as_deref()),
     };
     show(frame, Form::of(definition), None, &headers, None, false)
 }
@@ -107,7 +119,7 @@ pub(crate) async fn edit(
     show(frame, form, Some(&record), &headers, None, false)
 }
 
-/// `POST /dashboard/experiments/new`
+/// `POST /dashboard/new`
 pub(crate) async fn create(
     State(app): State<App>,
     frame: Frame,

@@ -149,7 +149,7 @@ fn shown(lang: Lang, plan: &Plan) -> Shown {
         rows: [side(lang.t("Fixed A/B test"), &plan.test), side(lang.t("Your policy"), &plan.chosen)],
         difference: Num::amount(difference.mean),
         difference_interval: interval(difference).map(|ends| ends.map(Num::amount)),
-        create: format!("/dashboard/experiments/new?{}", query.finish()),
+        create: format!("/dashboard/new?{}", query.finish()),
         version: format!("{asked:?}"),
     }
 }
