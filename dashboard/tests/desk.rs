@@ -339,18 +339,18 @@ async fn without_a_token_nothing_is_done() {
     let house = House::open().await;
     house.shop().await;
     for (path, pairs) in [
-        ("product-page/pause", vec![]),
-        ("product-page/stop", vec![("winner", "b")]),
-        ("product-page/delete", vec![]),
-        ("product-page/update", vec![]),
-        ("product-page/edit", vec![("id", "product-page")]),
+        ("experiments/product-page/pause", vec![]),
+        ("experiments/product-page/stop", vec![("winner", "b")]),
+        ("experiments/product-page/delete", vec![]),
+        ("experiments/product-page/update", vec![]),
+        ("experiments/product-page/edit", vec![("id", "product-page")]),
         ("new", vec![("id", "x")]),
     ] {
         for token in [None, Some("wrong")] {
             let mut pairs: Vec<(String, String)> = pairs.iter().map(|(n, t)| ((*n).into(), (*t).into())).collect();
             pairs.extend(token.map(|t| ("csrf".to_owned(), t.to_owned())));
             assert_eq!(
-                post(&house, &format!("/dashboard/experiments/{path}"), &pairs, "save").await.status,
+                post(&house, &format!("/dashboard/{path}"), &pairs, "save").await.status,
                 StatusCode::FORBIDDEN,
                 "{path}"
             );
@@ -459,10 +459,10 @@ async fn who_may_only_look_sees_no_controls_and_has_none() {
     for uri in [page, "/dashboard"] {
         let body = seen("GET", uri).await.body;
         assert!(
-            body.contains("product-page") && !body.contains("formaction") && !body.contains("experiments/new"),
+            body.contains("product-page") && !body.contains("formaction") && !body.contains("dashboard/new"),
             "{uri}"
         );
-        assert!(house.get(uri).await.body.contains("experiments/new"), "an editor does");
+        assert!(house.get(uri).await.body.contains("dashboard/new"), "an editor does");
     }
     for part in ["edit", "stop", "delete"] {
         assert_eq!(seen("GET", &format!("{page}/{part}")).await.status, StatusCode::FORBIDDEN, "{part}");
