@@ -4,7 +4,7 @@ CARGO ?= cargo
 TOOLS := $(CURDIR)/target/tools
 DENY  := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
-.PHONY: run test lint bench soak fuzz audit
+.PHONY: run test lint bench pictures soak fuzz audit
 
 ## Everything on a temporary store, with simulated visitors.
 run:
@@ -28,6 +28,11 @@ $(TOOLS)/bin/cargo-deny:
 ## Known vulnerabilities; needs the advisory database on GitHub.
 audit: $(DENY)
 	$(DENY) check advisories
+
+## The pictures in the README, from the demo.
+pictures:
+	$(CARGO) build -p croupier --bin croupier --example screenshots
+	target/debug/examples/screenshots
 
 ## One table of ratios, each measured beside its peer or limit.
 bench:

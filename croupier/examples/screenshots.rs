@@ -1,25 +1,23 @@
-//! The pictures in the README: `screenshots [DIR]` lets the demo run for a while and photographs its pages.
+//! The pictures in the README: `screenshots` lets the demo run for two minutes and photographs its pages, from the
+//! repository's root.
 
 #[path = "../tests/support/browser.rs"]
 mod browser;
 
 use browser::{Browser, Look};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Pages, and what their pictures are called.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 3] = [
     ("/dashboard", "experiments"),
     ("/dashboard/experiments/product-page", "experiment"),
-    ("/dashboard/experiments/product-page/what-if", "what-if"),
-    ("/dashboard/experiments/product-page/edit", "edit"),
-    ("/dashboard/decisions", "decisions"),
     ("/dashboard/planner", "planner"),
-    ("/dashboard/pipeline", "pipeline"),
 ];
+const PICTURES: &str = "dashboard/pictures";
 /// Posterior versions that the demo makes before it is looked at.
 const VERSIONS: u64 = 12;
 
@@ -35,8 +33,6 @@ impl Drop for Demo {
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
-    let dir = std::env::args().nth(1).map_or_else(|| Path::new("dashboard/pictures").to_owned(), PathBuf::from);
-    std::fs::create_dir_all(&dir)?;
     // Beside this example, made by the same build.
     let program = std::env::current_exe()?.parent().and_then(Path::parent).map(|p| p.join("croupier"));
     let mut command = Command::new(program.ok_or("no directory of programs")?);
@@ -57,15 +53,13 @@ async fn main() -> Outcome<()> {
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
-    let looks = [(Look::DESK, ""), (Look::DESK.dark(), "-dark"), (Look::PHONE.japanese(), "-phone-ja")];
-    for (look, ending) in looks {
-        let browser = Browser::open(look).await.ok_or("there is no browser")?;
-        for (page, name) in PAGES {
-            browser.goto(&format!("{base}{page}")).await?;
-            browser.until("return !document.querySelector('[data-refresh-seconds=\"1\"]')", Vec::new()).await;
-            browser.until_drawn().await;
-            browser.picture(&dir.join(format!("{name}{ending}.png"))).await;
-        }
+    let browser = Browser::open(Look::DESK).await.ok_or("there is no browser")?;
+    for (page, name) in PAGES {
+        browser.goto(&format!("{base}{page}")).await?;
+        // A page that waits for something looks again each second.
+        browser.until("return !document.querySelector('[data-refresh-seconds=\"1\"]')", Vec::new()).await;
+        browser.until_drawn().await;
+        browser.picture(&Path::new(PICTURES).join(format!("{name}.png"))).await;
     }
     Ok(())
 }

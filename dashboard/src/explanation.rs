@@ -84,7 +84,7 @@ fn paused(lang: Lang, status: Option<&AuditEntry>, now: Timestamp) -> Phrase {
             &[],
         );
     };
-    let at = Moment::full(entry.at, now);
+    let at = Moment::full(lang, entry.at, now);
     let things = [("who", entry.who.as_str().into()), ("moment", (&at).into())];
     match entry.action.as_str() {
         "create" => lang.say("The experiment had not been started: {who} created it {moment}.", &things),
@@ -106,7 +106,7 @@ pub(crate) fn outcome(lang: Lang, story: &DecisionStory, end: Option<Timestamp>,
         }
         (true, Exposure::Decide, _) => lang.say("It is a trial: here a decision counts as seen.", &[]),
         (true, Exposure::Event, Some(event)) => {
-            let at = Moment::full(event.at, now);
+            let at = Moment::full(lang, event.at, now);
             lang.say(
                 "It is a trial, since an exposure event says that the arm was seen: {moment}.",
                 &[("moment", (&at).into())],
@@ -119,7 +119,7 @@ pub(crate) fn outcome(lang: Lang, story: &DecisionStory, end: Option<Timestamp>,
         return said;
     }
     let (event, hours) = (e.reward.event.as_str(), Num::count(e.reward.window_hours.into()));
-    let at = end.map(|end| Moment::full(end, now));
+    let at = end.map(|end| Moment::full(lang, end, now));
     match (d.rewarded, d.delay_ms, &at) {
         (true, Some(ms), _) => said.push(lang.say(
             "It was rewarded: the first {event} came after {time}, inside the window of {hours} h. More of them count for nothing more.",

@@ -1,5 +1,6 @@
 //! Moments as people read them: how long ago.
 
+use crate::lang::Lang;
 use askama::filters::HtmlSafe;
 use jiff::{SignedDuration, Timestamp};
 use std::fmt::{Display, Formatter, Result};
@@ -14,13 +15,13 @@ pub(crate) struct Moment {
 
 impl Moment {
     /// Shown as its age.
-    pub(crate) fn ago(at: Timestamp, now: Timestamp) -> Self {
-        Self { at, ago: age(now.duration_since(at)), full: false }
+    pub(crate) fn ago(lang: Lang, at: Timestamp, now: Timestamp) -> Self {
+        Self { at, ago: age(lang, now.duration_since(at)), full: false }
     }
 
     /// Shown as date and time and age.
-    pub(crate) fn full(at: Timestamp, now: Timestamp) -> Self {
-        Self { full: true, ..Self::ago(at, now) }
+    pub(crate) fn full(lang: Lang, at: Timestamp, now: Timestamp) -> Self {
+        Self { full: true, ..Self::ago(lang, at, now) }
     }
 }
 
@@ -38,16 +39,16 @@ impl Display for Moment {
     }
 }
 
-fn age(age: SignedDuration) -> String {
+fn age(lang: Lang, age: SignedDuration) -> String {
     let seconds = age.as_secs();
-    let (n, unit) = match seconds {
-        ..1 => return "just now".into(),
-        1..60 => (seconds, "s"),
-        60..3600 => (seconds / 60, "min"),
-        3600..172_800 => (seconds / 3600, "h"),
-        _ => (seconds / 86_400, "days"),
+    let (n, text) = match seconds {
+        ..1 => (0, lang.t("just now")),
+        1..60 => (seconds, lang.t("{n} s ago")),
+        60..3600 => (seconds / 60, lang.t("{n} min ago")),
+        3600..172_800 => (seconds / 3600, lang.t("{n} h ago")),
+        _ => (seconds / 86_400, lang.t("{n} days ago")),
     };
-    format!("{n} {unit} ago")
+    text.replace("{n}", &n.to_string())
 }
 
 #[cfg(test)]
@@ -56,8 +57,9 @@ mod tests {
 
     #[test]
     fn ages_use_the_unit_that_fits() {
-        let of = |s| age(SignedDuration::from_secs(s));
+        let of = |s| age(Lang::English, SignedDuration::from_secs(s));
         assert_eq!((of(-5), of(59), of(60)), ("just now".into(), "59 s ago".into(), "1 min ago".into()));
         assert_eq!((of(7200), of(172_800)), ("2 h ago".into(), "2 days ago".into()));
+        assert_eq!(age(Lang::Japanese, SignedDuration::from_secs(60)), "1 分前");
     }
 }

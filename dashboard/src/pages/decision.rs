@@ -109,7 +109,7 @@ fn page(frame: Frame, story: DecisionStory, past: Past, now: Timestamp) -> Decis
         (name.clone(), text)
     });
     let events = story.events.iter().map(|event| EventRow {
-        at: Moment::full(event.at, now),
+        at: Moment::full(lang, event.at, now),
         kind: event.kind.clone(),
         name: event.name.clone(),
         value: Num::number(event.value),
@@ -119,7 +119,7 @@ fn page(frame: Frame, story: DecisionStory, past: Past, now: Timestamp) -> Decis
     Decision {
         verdict: explanation::verdict(lang, record),
         style: Style::of(story.decision.arm),
-        at: Moment::full(record.at, now),
+        at: Moment::full(lang, record.at, now),
         zone: story.definition.sticky.time_zone.clone(),
         source: wording::source(lang, record.source),
         means: explanation::source(lang, e, record, replay, past.status.as_ref(), now),

@@ -124,10 +124,10 @@ pub(crate) async fn decisions(
         uri,
         host: host(&headers),
         experiments: experiments.into_iter().map(|e| e.definition.id).collect(),
-        newest: newest.first().map(|d| Moment::ago(d.record.at, now)),
+        newest: newest.first().map(|d| Moment::ago(frame.lang, d.record.at, now)),
         backlog: app.stores.events.backlog().await?.map(Num::count),
         next: found.next.map(|next| frame.with("before", &place(next))),
-        ended: found.next.filter(|_| found.gave_up).and_then(|next| moment(next.at, now)),
+        ended: found.next.filter(|_| found.gave_up).and_then(|next| moment(frame.lang, next.at, now)),
         rows: rows(frame.lang, found.decisions, now),
         frame: frame.live(first && !paused && usable),
         sought,
@@ -138,8 +138,8 @@ pub(crate) async fn decisions(
     Ok((status, html(&page)?).into_response())
 }
 
-fn moment(ms: i64, now: Timestamp) -> Option<Moment> {
-    Timestamp::from_millisecond(ms).ok().map(|at| Moment::full(at, now))
+fn moment(lang: Lang, ms: i64, now: Timestamp) -> Option<Moment> {
+    Timestamp::from_millisecond(ms).ok().map(|at| Moment::full(lang, at, now))
 }
 
 fn rows(lang: Lang, found: Vec<LoggedDecision>, now: Timestamp) -> Vec<Row> {
@@ -147,7 +147,7 @@ fn rows(lang: Lang, found: Vec<LoggedDecision>, now: Timestamp) -> Vec<Row> {
         let r = d.record;
         Row {
             id: r.decision_id.to_string(),
-            at: Moment::full(r.at, now),
+            at: Moment::full(lang, r.at, now),
             experiment: r.experiment,
             user: r.user,
             item: r.item,

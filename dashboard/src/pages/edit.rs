@@ -6,6 +6,7 @@ use crate::app::{App, Found};
 use crate::failure::Failure;
 use crate::form::{Difference, Form, curl, differences, pretty};
 use crate::frame::Frame;
+use crate::lang::Lang;
 use crate::moment::Moment;
 use crate::person::{Editor, Posted};
 use askama::Template;
@@ -180,7 +181,7 @@ pub(crate) async fn replace(
         Ok(true) => return Ok(done(id, "changed")),
         Ok(false) => form.refuse(Vec::new()),
         Err(Refusal::Fields(errors)) => form.refuse(errors),
-        Err(Refusal::Conflict(why)) => conflict = Some(meanwhile(&app, id, &form, document, why).await?),
+        Err(Refusal::Conflict(why)) => conflict = Some(meanwhile(&app, frame.lang, id, &form, document, why).await?),
         Err(other) => return Err(other.into()),
     }
     show(frame, form, Some(&record), &headers, conflict, true)
@@ -202,6 +203,7 @@ fn change(app: &App, who: &str, form: &Form) -> Change {
 /// What happened since the form was opened.
 async fn meanwhile(
     app: &App,
+    lang: Lang,
     id: &str,
     form: &Form,
     mut ours: Map<String, Value>,
@@ -223,7 +225,7 @@ async fn meanwhile(
         why,
         changes: shown
             .into_iter()
-            .map(|c| Made { who: c.who.clone(), why: c.why.clone(), at: Moment::full(c.at, app.now()) })
+            .map(|c| Made { who: c.who.clone(), why: c.why.clone(), at: Moment::full(lang, c.at, app.now()) })
             .collect(),
         differences: differences(&fields(&record.definition).into(), &fields(&ours).into()),
         revision: (record.status != Status::Stopped).then_some(record.revision),

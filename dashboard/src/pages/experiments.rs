@@ -7,6 +7,7 @@ use crate::export::{Sheet, Wanted};
 use crate::failure::Failure;
 use crate::format::Num;
 use crate::frame::Frame;
+use crate::lang::Lang;
 use crate::moment::Moment;
 use crate::plots::Style;
 use crate::spark::Spark;
@@ -139,10 +140,11 @@ pub(crate) async fn experiments(
     if let Some(file) = wanted.file("experiments", vec![sheet(&listed, &summaries)])? {
         return Ok(file);
     }
+    let lang = frame.lang;
     let rows = listed
         .iter()
         .zip(summaries)
-        .map(|(l, summary)| row(l, summary, days.get(l.record.definition.id.as_str()).map_or(&[], Vec::as_slice), now));
+        .map(|(l, summary)| row(lang, l, summary, days.get(l.record.definition.id.as_str()).map_or(&[], Vec::as_slice), now));
     let page = asked.page();
     let more = (page * PAGE) as u64 <= found.total.saturating_sub(1);
     let live = listed.iter().any(|l| l.record.status == Status::Running);
@@ -159,7 +161,7 @@ pub(crate) async fn experiments(
     .map(IntoResponse::into_response)
 }
 
-fn row(listed: &Listed, summary: Option<Summary>, traffic: &[&DayTraffic], now: Timestamp) -> Row {
+fn row(lang: Lang, listed: &Listed, summary: Option<Summary>, traffic: &[&DayTraffic], now: Timestamp) -> Row {
     let Listed { record, recent, .. } = listed;
     let e = &record.definition;
     let today = hour_of(now).div_euclid(24);
@@ -182,7 +184,7 @@ fn row(listed: &Listed, summary: Option<Summary>, traffic: &[&DayTraffic], now: 
             p_best: s.p_best.map_or_else(Num::none, Num::share),
             trials: Num::count(s.trials),
             rewards: Num::count(s.rewards),
-            updated: s.updated.map(|at| Moment::ago(at, now)),
+            updated: s.updated.map(|at| Moment::ago(lang, at, now)),
             worries: s.worries,
         }),
     }

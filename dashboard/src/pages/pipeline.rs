@@ -7,7 +7,7 @@ use crate::export::Wanted;
 use crate::failure::Failure;
 use crate::format::Num;
 use crate::frame::Frame;
-use crate::lang::Phrase;
+use crate::lang::{Lang, Phrase};
 use crate::moment::Moment;
 use crate::pipeline::{Pipeline, sheets, troubles};
 use crate::probe::Health;
@@ -148,9 +148,9 @@ fn page(frame: Frame, found: &Pipeline, now: Timestamp, before: Option<i64>, let
         older_runs: found.older_runs().map(|id| frame.with("before", &id.to_string())),
         newest_runs: before.is_none(),
         replicas: found.replicas.answer.as_ref().map(|all| {
-            all.iter().map(|r| replica(r, found.behind(r), held.as_deref() == Some(&r.name), now)).collect()
+            all.iter().map(|r| replica(frame.lang, r, found.behind(r), held.as_deref() == Some(&r.name), now)).collect()
         }),
-        letters: found.letters.answer.as_ref().map(|all| all.iter().map(|l| letter(l, now)).collect()),
+        letters: found.letters.answer.as_ref().map(|all| all.iter().map(|l| letter(frame.lang, l, now)).collect()),
         older_letters: found.older_letters().map(|id| frame.with("letters", &id.to_string())),
         newest_letters: letters.is_none(),
         holder,
@@ -169,7 +169,7 @@ fn run(frame: &Frame, r: &Run, now: Timestamp) -> RunRow {
     let step = |s: &RunStep| (s.name.clone(), Num::count(s.duration_ms), s.detail.clone());
     RunRow {
         id: r.id,
-        started: Moment::full(r.started_at, now),
+        started: Moment::full(lang, r.started_at, now),
         trigger: match r.trigger {
             Trigger::Schedule => lang.t("the clock"),
             Trigger::Request => lang.t("a request"),
@@ -192,7 +192,7 @@ fn run(frame: &Frame, r: &Run, now: Timestamp) -> RunRow {
     }
 }
 
-fn replica(r: &Replica, behind: Option<u64>, holds: bool, now: Timestamp) -> ReplicaRow {
+fn replica(lang: Lang, r: &Replica, behind: Option<u64>, holds: bool, now: Timestamp) -> ReplicaRow {
     let (minute, total) = (r.report.last_minute, r.report.total);
     let both = |of: fn(store::Tally) -> u64| [Num::count(of(minute)), Num::count(of(total))];
     ReplicaRow {
@@ -200,14 +200,14 @@ fn replica(r: &Replica, behind: Option<u64>, holds: bool, now: Timestamp) -> Rep
         roles: r.report.roles.join(", "),
         holds,
         silent: Num::count(r.silent.as_secs()),
-        fresh: r.report.fresh_at.map(|at| Moment::ago(at, now)),
+        fresh: r.report.fresh_at.map(|at| Moment::ago(lang, at, now)),
         behind: behind.map(Num::count),
         counts: [both(|t| t.decides), both(|t| t.fallbacks), both(|t| t.refused), both(|t| t.rejected)],
         spooled: r.report.spooled.map(Num::count),
     }
 }
 
-fn letter(l: &DeadLetter, now: Timestamp) -> Letter {
+fn letter(lang: Lang, l: &DeadLetter, now: Timestamp) -> Letter {
     let body: String = l.body.chars().take(SHOWN).collect();
-    Letter { id: l.id, at: Moment::full(l.at, now), reason: l.reason.clone(), cut: body.len() < l.body.len(), body }
+    Letter { id: l.id, at: Moment::full(lang, l.at, now), reason: l.reason.clone(), cut: body.len() < l.body.len(), body }
 }

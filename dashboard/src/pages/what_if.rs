@@ -257,7 +257,7 @@ fn facts(lang: Lang, app: &App, found: &Estimates) -> Vec<Phrase> {
         );
     }
     if let Some(cut) = found.cut {
-        let cut = Moment::full(cut, app.now());
+        let cut = Moment::full(lang, cut, app.now());
         all.push(lang.say(
             "Only the newest of {asked} trials were read, those since {cut}; choose days to look at others, or run croupier evaluate for all.",
             &[("asked", (&asked).into()), ("cut", (&cut).into())],

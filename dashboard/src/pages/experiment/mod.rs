@@ -15,7 +15,7 @@ use crate::export::Wanted;
 use crate::failure::Failure;
 use crate::format::Num;
 use crate::frame::Frame;
-use crate::lang::Phrase;
+use crate::lang::{Lang, Phrase};
 use crate::moment::Moment;
 use crate::verdict::verdict;
 use crate::view::View;
@@ -170,12 +170,12 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
         status: record.status,
         status_name: audit::status(lang, record.status),
         winner: record.winner.clone(),
-        frozen: record.frozen_at.map(|at| Moment::full(at, now)),
+        frozen: record.frozen_at.map(|at| Moment::full(lang, at, now)),
         verdict: verdict(lang, record, r),
         answers: answers::answers(lang, record, r, &segments, newest),
-        facts: facts(record, r, now),
+        facts: facts(lang, record, r, now),
         stamp: format!("{}/{}/{}", r.posterior_version, record.revision, record.status),
-        stepper: Stepper::new(&ends, past.as_ref(), lost, now),
+        stepper: Stepper::new(lang, &ends, past.as_ref(), lost, now),
         arms: ArmsTable::new(lang, None, e, &r.arms),
         tried: r.arms.iter().any(|a| a.trials > 0),
         contextual: !e.features.is_empty(),
@@ -213,9 +213,9 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
     }
 }
 
-fn facts(record: &ExperimentRecord, r: &Results, now: Timestamp) -> Facts {
+fn facts(lang: Lang, record: &ExperimentRecord, r: &Results, now: Timestamp) -> Facts {
     let e = &record.definition;
-    let moment = |at: Option<Timestamp>| at.map(|at| Moment::full(at, now));
+    let moment = |at: Option<Timestamp>| at.map(|at| Moment::full(lang, at, now));
     let kind = serde_json::to_value(e.policy.kind).ok();
     Facts {
         version: Num::count(r.posterior_version),

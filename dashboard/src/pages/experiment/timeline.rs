@@ -31,7 +31,7 @@ impl Timeline {
         let more = entries.len() > CHANGES;
         let older = entries.get(CHANGES - 1).filter(|_| more).map(|last| frame.with("before", &last.id.to_string()));
         let change = |(i, entry): (usize, &AuditEntry)| Change {
-            at: Moment::full(entry.at, now),
+            at: Moment::full(frame.lang, entry.at, now),
             who: entry.who.clone(),
             action: audit::action(frame.lang, &entry.action).into(),
             detail: detail(entry, &entries[i + 1..]),

@@ -1,6 +1,7 @@
 //! Stepping through published versions.
 
 use crate::format::Num;
+use crate::lang::Lang;
 use crate::moment::Moment;
 use jiff::Timestamp;
 use store::VersionEntry;
@@ -23,6 +24,7 @@ pub(super) struct Stepper {
 impl Stepper {
     /// None before two versions are kept.
     pub(super) fn new(
+        lang: Lang,
         ends: &[VersionEntry],
         past: Option<&VersionEntry>,
         lost: Option<u64>,
@@ -34,7 +36,7 @@ impl Stepper {
             first: first.version,
             last: last.version,
             shown: shown.version,
-            at: Moment::full(shown.as_of, now),
+            at: Moment::full(lang, shown.as_of, now),
             number: Num::count(shown.version),
             past: past.is_some(),
             made_up: shown.made_up,
