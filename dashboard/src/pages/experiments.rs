@@ -141,10 +141,9 @@ pub(crate) async fn experiments(
         return Ok(file);
     }
     let lang = frame.lang;
-    let rows = listed
-        .iter()
-        .zip(summaries)
-        .map(|(l, summary)| row(lang, l, summary, days.get(l.record.definition.id.as_str()).map_or(&[], Vec::as_slice), now));
+    let rows = listed.iter().zip(summaries).map(|(l, summary)| {
+        row(lang, l, summary, days.get(l.record.definition.id.as_str()).map_or(&[], Vec::as_slice), now)
+    });
     let page = asked.page();
     let more = (page * PAGE) as u64 <= found.total.saturating_sub(1);
     let live = listed.iter().any(|l| l.record.status == Status::Running);

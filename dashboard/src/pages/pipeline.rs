@@ -209,5 +209,11 @@ fn replica(lang: Lang, r: &Replica, behind: Option<u64>, holds: bool, now: Times
 
 fn letter(lang: Lang, l: &DeadLetter, now: Timestamp) -> Letter {
     let body: String = l.body.chars().take(SHOWN).collect();
-    Letter { id: l.id, at: Moment::full(lang, l.at, now), reason: l.reason.clone(), cut: body.len() < l.body.len(), body }
+    Letter {
+        id: l.id,
+        at: Moment::full(lang, l.at, now),
+        reason: l.reason.clone(),
+        cut: body.len() < l.body.len(),
+        body,
+    }
 }
