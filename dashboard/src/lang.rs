@@ -218,9 +218,11 @@ mod tests {
         assert!(used.len() > 10, "{used:?}");
         assert_eq!(used.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "not translated");
         assert_eq!(known.difference(&used).collect::<Vec<_>>(), Vec::<&String>::new(), "used nowhere");
+        let mut once = BTreeSet::new();
         for file in JAPANESE {
             for (english, japanese) in toml::from_str::<HashMap<String, String>>(file).unwrap() {
                 assert_eq!(holes(&english), holes(&japanese), "{english}");
+                assert!(once.insert(english.clone()), "two translations: {english}");
             }
         }
     }

@@ -197,10 +197,15 @@ impl Browser {
         found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
     }
 
-    /// Whether something is wider than the window, so that the page scrolls sideways.
-    pub async fn overflows(&self) -> bool {
-        let script = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
-        self.client.execute(script, Vec::new()).await.unwrap() == json!(true)
+    /// What is wider than the window, so that the page scrolls sideways: nothing, or elements' beginnings.
+    pub async fn overflowing(&self) -> Vec<String> {
+        let script = "const root = document.documentElement;
+            if (root.scrollWidth <= root.clientWidth) return [];
+            return [...document.body.querySelectorAll('*')]
+                .filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.scroll *, svg *'))
+                .map(e => `${Math.round(e.getBoundingClientRect().right)} px: ${e.outerHTML.slice(0, 120)}`)";
+        let found = self.client.execute(script, Vec::new()).await.unwrap();
+        found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
     }
 
     /// The whole page as a picture.
