@@ -10,13 +10,19 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM croupier_api, croupier_dashboard;
 
 -- The API changes experiments and says who did, asks for updates, and checks keys. It never sees decisions or events:
 -- those go through Pub/Sub, so that somebody who breaks into it cannot read visitors' histories here.
-GRANT SELECT ON experiments, audit, segments, outcomes, imports, update_runs, keys, _sqlx_migrations TO croupier_api;
+GRANT SELECT ON experiments, audit, segments, outcomes, delays, newest_trials, findings, imports, update_runs, keys, replicas,
+    _sqlx_migrations TO croupier_api;
 GRANT INSERT ON experiments, audit, update_runs TO croupier_api;
+GRANT INSERT, UPDATE, DELETE ON replicas TO croupier_api;
 GRANT UPDATE, DELETE ON experiments TO croupier_api;
 
--- The dashboard looks, and lets people in.
-GRANT SELECT ON experiments, audit, segments, outcomes, update_runs, keys, _sqlx_migrations
+-- The dashboard looks, at single decisions too, does what editors ask, and lets people in.
+GRANT SELECT ON experiments, audit, segments, outcomes, delays, newest_trials, traffic, findings, history, decisions,
+    decision_keys, claims, events, dead_letters, imports, update_runs, leases, keys, replicas, _sqlx_migrations
     TO croupier_dashboard;
+GRANT INSERT ON experiments, audit, update_runs TO croupier_dashboard;
+GRANT UPDATE, DELETE ON experiments TO croupier_dashboard;
+GRANT INSERT, UPDATE, DELETE ON replicas TO croupier_dashboard;
 GRANT SELECT ON people TO croupier_dashboard;
 GRANT SELECT, INSERT, UPDATE, DELETE ON sessions TO croupier_dashboard;
 

@@ -122,6 +122,13 @@ fn same_machine(headers: &HeaderMap) -> Result<(), Problem> {
         let why = format!("without keys, admin requests must be addressed to localhost, not '{}'", host.escape_debug());
         return Err(Problem::new(StatusCode::FORBIDDEN, why));
     }
+    if ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+    {
+        let why = "without keys, admin requests that a proxy forwards are refused: they may be anybody's";
+        return Err(Problem::new(StatusCode::FORBIDDEN, why));
+    }
     match text(ORIGIN) {
         Some(origin) if origin.split_once("://").is_none_or(|(_, from)| from != host) => {
             Err(Problem::new(StatusCode::FORBIDDEN, "without keys, admin requests of other origins are refused"))

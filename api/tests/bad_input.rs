@@ -268,6 +268,12 @@ async fn without_keys_other_sites_cannot_administer() {
         let status = api.send(request.body(Body::from(valid().to_string())).unwrap()).await.0;
         assert_eq!(status.as_u16(), expected, "{host} {origin:?}");
     }
+    // A proxy on this machine speaks for others.
+    for name in ["x-forwarded-for", "forwarded", "x-real-ip"] {
+        let request = Request::post("/v1/experiments").header("host", "localhost:8080").header(name, "203.0.113.9");
+        let status = api.send(request.body(Body::from(valid().to_string())).unwrap()).await.0;
+        assert_eq!(status.as_u16(), 403, "{name}");
+    }
 }
 
 /// JSON near the truth: real field names with any values, and any bytes.

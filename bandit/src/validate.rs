@@ -100,6 +100,7 @@ fn arms(e: &Experiment, f: &mut Findings) {
             f.check((1e-3..=1e9).contains(&value), at(part), "must be 0.001 to 1e9");
         }
         f.check((0.0..=1e6).contains(&arm.weight), at("weight"), "must be 0 to 1e6");
+        f.check(!holds_nul(&arm.payload), at("payload"), "must not hold the character U+0000");
         let bytes = arm.payload.to_string().len();
         f.check(
             bytes <= MAX_PAYLOAD_BYTES,
@@ -263,6 +264,17 @@ pub fn validate_change(old: &Experiment, new: &Experiment) -> Result<(), Vec<Fie
     f.done()
 }
 
+/// Whether a text within holds U+0000, which PostgreSQL's JSON cannot.
+fn holds_nul(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(all) => all.iter().any(holds_nul),
+        Value::Object(all) => all.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,6 +354,20 @@ mod tests {
         assert_eq!(kinds.map(|k| takes(k, r#""epsilon":0.5"#)), [false, false, true, false, false]);
         assert_eq!(kinds.map(|k| takes(k, r#""floor":0.5"#)), [true; 5]);
         assert!(!takes("thompson", r#""posterior_scale":0.0"#) && !takes("top_two_thompson", r#""leader_share":1.5"#));
+    }
+
+    #[test]
+    fn a_payload_holds_no_nul() {
+        let mut e = example();
+        for (payload, fine) in [
+            (serde_json::json!({"a": [{"b\0": 1}]}), false),
+            (serde_json::json!(["\0"]), false),
+            (serde_json::json!("\\u0000"), true),
+        ] {
+            e.arms[1].payload = payload;
+            let said = validate(&e).err().unwrap_or_default();
+            assert_eq!(said.is_empty(), fine, "{said:?}");
+        }
     }
 
     #[test]

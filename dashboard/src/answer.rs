@@ -23,12 +23,16 @@ const HEADERS: [(HeaderName, &str); 3] = [
 ];
 
 /// Pages that name users: nobody keeps a copy.
-const PERSONAL: &str = "/dashboard/decisions";
+const PERSONAL: [&str; 2] = ["/dashboard/decisions", "/dashboard/pipeline"];
 
 /// Gives a failure its page and every answer its headers.
 pub(crate) async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let kept = if parts.uri.path().starts_with(PERSONAL) { "no-store" } else { "private, no-cache" };
+    let kept = if PERSONAL.iter().any(|personal| parts.uri.path().starts_with(personal)) {
+        "no-store"
+    } else {
+        "private, no-cache"
+    };
     let Ok(frame) = Frame::from_request_parts(&mut parts, &app).await;
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {

@@ -115,7 +115,7 @@ pub(crate) fn outcome(lang: Lang, story: &DecisionStory, end: Option<Timestamp>,
         (true, Exposure::Event, None) => lang.say("It is a trial.", &[]),
         (false, ..) => lang.say("It is no trial yet: no exposure event says that the arm was seen.", &[]),
     });
-    if !d.record.source.is_trial() {
+    if !d.trial {
         return said;
     }
     let (event, hours) = (e.reward.event.as_str(), Num::count(e.reward.window_hours.into()));

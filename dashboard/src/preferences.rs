@@ -38,6 +38,10 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 /// of what is shown. `theme=auto` leaves it to the browser again.
 pub(crate) async fn choose(request: Request, next: Next) -> Response {
     let uri = request.uri();
+    // `//elsewhere` would be another site's address.
+    if !uri.path().starts_with("/dashboard") {
+        return next.run(request).await;
+    }
     let mut cookies = Vec::new();
     for (name, value) in address::pairs(uri) {
         let kept = match name.as_str() {

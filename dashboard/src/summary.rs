@@ -48,7 +48,7 @@ pub(crate) async fn summaries(
 fn says_all(entry: &VersionEntry, version: u64, record: &ExperimentRecord) -> bool {
     let e = &record.definition;
     let current = (entry.version, entry.revision) == (version, record.revision);
-    current && !e.policy.pools_segments() && e.features.is_empty() && entry.arms.len() == e.arms.len()
+    current && !e.policy.shares_segments() && e.features.is_empty() && entry.arms.len() == e.arms.len()
 }
 
 fn kept(listed: &Listed, entry: &VersionEntry, traffic: &[&DayTraffic], updates: Updates) -> Summary {

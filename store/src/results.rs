@@ -205,8 +205,9 @@ pub async fn results_and_segments(
         health.append(&mut serde_json::from_str::<Examined>(&text).map_err(damaged)?.lines);
     }
     let version = set.as_ref().map_or(0, |s| s.version);
-    let largest = counted(e, set.as_deref(), &totals.outcomes, most);
+    let published = set.is_some();
     let pooled = pooled(stores, record, set, &totals).await?;
+    let largest = counted(e, Some(&*pooled.0).filter(|_| published), &totals.outcomes, most);
     let (experiment, memory) = (e.clone(), stores.memory.clone());
     let wanted = match detail {
         Detail::Whole => None,
@@ -249,7 +250,9 @@ async fn pooled(
 ) -> Result<(Arc<PosteriorSet>, Arc<Vec<Beta>>)> {
     let (e, revision) = (&record.definition, record.revision);
     let current = set.as_ref().is_none_or(|s| s.revision == revision);
-    let key = |s: &PosteriorSet| (e.id.clone(), revision, s.version, fingerprint(totals));
+    // An id may be used again once a draft is deleted.
+    let made = record.created_at.as_nanosecond().to_string();
+    let key = |s: &PosteriorSet| (format!("{} {made}", e.id), revision, s.version, fingerprint(totals));
     if current {
         let set = set.unwrap_or_else(|| Arc::new(prior(e, revision)));
         if set.shared.is_none() {
@@ -313,7 +316,9 @@ pub async fn segment_counts(stores: &Stores, record: &ExperimentRecord, most: us
     let e = &record.definition;
     let totals = stores.outcomes.totals(&e.id, i64::MAX).await?;
     let set = stores.memory.newest_set(&*stores.posteriors, &e.id).await?;
-    Ok(counted(e, set.as_deref(), &totals.outcomes, most))
+    let published = set.is_some();
+    let (set, _) = pooled(stores, record, set, &totals).await?;
+    Ok(counted(e, Some(&*set).filter(|_| published), &totals.outcomes, most))
 }
 
 fn counted(e: &Experiment, set: Option<&PosteriorSet>, outcomes: &[HourOutcome], most: usize) -> Segments {

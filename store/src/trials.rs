@@ -44,13 +44,6 @@ pub async fn logged_trials(
     now: Timestamp,
 ) -> Result<Logged> {
     let e = &record.definition;
-    let (cut, asked) = match span.most {
-        None => (None, None),
-        Some(most) => {
-            let (cut, asked) = bounded(&outcomes.evidence(&e.id).await?, span, most);
-            (cut, Some(asked))
-        }
-    };
     let window = SignedDuration::from_hours(i64::from(e.reward.window_hours));
     let mut segments = Names::default();
     let mut trials = Trials {
@@ -58,6 +51,18 @@ pub async fn logged_trials(
         attributes: e.segment_by.clone(),
         ..Trials::default()
     };
+    let (mut span, mut cut, mut asked) = (span, None, None);
+    if let Some(most) = span.most {
+        let evidence = outcomes.evidence(&e.id).await?;
+        let (mut from, all) = bounded(&evidence, span, most);
+        if all > most {
+            // The newest hours would all be open where a window sees more trials than are read.
+            span.until = span.until.min(now.saturating_sub(window).unwrap_or(now));
+            let (closed_from, closed) = bounded(&evidence, span, most);
+            (from, trials.open) = (closed_from, all - closed);
+        }
+        (cut, asked) = (from, Some(all));
+    }
     for trial in outcomes.trials(&e.id, cut.unwrap_or(span.from), span.until).await? {
         if trial.arm >= trials.arms.len() {
             continue;

@@ -39,7 +39,9 @@ pub(super) fn local(headers: &HeaderMap) -> bool {
 
 /// Whether somebody else's machine may have asked a proxy on this one.
 pub(super) fn forwarded(headers: &HeaderMap) -> bool {
-    ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name))
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }
 
 /// The page of ours that `next` names, else the first one: a link must not lead through the sign-in to elsewhere.

@@ -120,6 +120,8 @@ impl Database {
         drop(patience);
         if gave_up {
             // PostgreSQL answers nothing more in a transaction of which a statement failed.
+            // One connection at a time: searches that wait for each other's would wait for good.
+            drop(tx);
             tx = self.snapshot().await?;
         }
         let decisions = named(&mut tx, rows).await?;
