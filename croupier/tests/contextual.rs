@@ -53,7 +53,7 @@ async fn an_arm_that_is_rewarded_in_one_context_is_dealt_there() {
     let e: Experiment = serde_json::from_value(definition()).unwrap();
 
     // Nothing is known: equal shares. On mobiles arm b is rewarded, elsewhere arm a.
-    for n in 0..240 {
+    for n in 0..480 {
         let device = if n % 2 == 0 { "mobile" } else { "desktop" };
         let decision =
             decide(&server, &format!("u{n}"), &json!({"device": device, "age": n % 50, "secret": "x"})).await;
