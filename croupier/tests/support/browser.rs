@@ -34,6 +34,9 @@ impl Drop for Driver {
     }
 }
 
+/// Drivers start one after the other.
+static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// How a reader's browser is.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
@@ -76,13 +79,22 @@ impl Browser {
     /// Starts one, or says that there is none.
     pub async fn open(look: Look) -> Option<Self> {
         let (chromium, chromedriver) = (program("chromium")?, program("chromedriver")?);
+        // Each takes a free port of one protocol and then the same of the other, which two at once may snatch.
+        let starting = STARTING.lock().await;
         let driver = Command::new(chromedriver).arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
         let mut driver = Driver(driver);
         let mut lines = BufReader::new(driver.0.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let started = "started successfully on port ";
-        let port =
-            lines.find_map(|line| line.split_once(started).map(|(_, port)| port.trim_end_matches('.').to_owned()));
-        let port: u16 = port.unwrap().parse().unwrap();
+        let (mut said, mut port) = (String::new(), None);
+        for line in lines.by_ref() {
+            port =
+                line.split_once("started successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned());
+            if port.is_some() {
+                break;
+            }
+            said = said + &line + "\n";
+        }
+        drop(starting);
+        let port: u16 = port.unwrap_or_else(|| panic!("chromedriver did not start:\n{said}")).parse().unwrap();
         // It goes on talking, and must not meet a closed pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let profile = tempfile::tempdir().unwrap();
@@ -201,9 +213,13 @@ impl Browser {
     pub async fn overflowing(&self) -> Vec<String> {
         let script = "const root = document.documentElement;
             if (root.scrollWidth <= root.clientWidth) return [];
-            return [...document.body.querySelectorAll('*')]
-                .filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.scroll *, svg *'))
-                .map(e => `${Math.round(e.getBoundingClientRect().right)} px: ${e.outerHTML.slice(0, 120)}`)";
+            const wide = [...document.body.querySelectorAll('*')]
+                .filter(e => e.getBoundingClientRect().right > root.clientWidth + 1);
+            // What is within a box that scrolls by itself is rarely to blame.
+            const free = wide.filter(e => !e.closest('.scroll *, svg *'));
+            const told = (free.length ? free : wide)
+                .map(e => `${Math.round(e.getBoundingClientRect().right)} px: ${e.outerHTML.slice(0, 120)}`);
+            return [`${root.scrollWidth} px`, ...told.slice(0, 8)]";
         let found = self.client.execute(script, Vec::new()).await.unwrap();
         found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
     }
