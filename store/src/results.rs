@@ -1,132 +1,25 @@
 //! An experiment's results, as the API answers and the dashboard shows them: one computation for both.
 
+mod report;
+mod standing;
+
+pub use report::{Delay, Examined, Group, Health, Holdout, Results, SegmentResult};
+pub use standing::{Updates, updates};
+
 use crate::memory::{Memory, fingerprint};
-use crate::{ExperimentRecord, Result, Run, RunStatus, StoreError, Stores};
-use bandit::evaluate::Gain;
+use crate::{ExperimentRecord, Result, StoreError, Stores};
 use bandit::{
-    ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, PosteriorSet, RateDifference, Status,
-    hour_of, most_context_outcomes, overall, rate_difference, recompute, segment_weights, summarise, summarise_judged,
+    ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, PosteriorSet, hour_of,
+    most_context_outcomes, overall, rate_difference, recompute, segment_weights, summarise, summarise_judged,
     trials_by_segment,
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use standing::{RECENT_RUNS, context, freshness, updates_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use utoipa::ToSchema;
 
 /// Rows reported for segments, segments times arms: each takes about a millisecond of quadrature.
 const MOST_ROWS: usize = 400;
-/// Runs looked at to find the last that succeeded.
-const RECENT_RUNS: usize = 50;
-
-/// What an owner asks of an experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Results {
-    /// The experiment.
-    pub experiment: String,
-    /// Where it is in its life.
-    pub status: Status,
-    /// The arm it was stopped with.
-    pub winner: Option<String>,
-    /// Version of the posteriors that are dealt from; 0 is the prior.
-    pub posterior_version: u64,
-    /// When the last update ended; none before the first.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub updated_at: Option<Timestamp>,
-    /// The arms over all segments.
-    pub arms: Vec<ArmResult>,
-    /// The arms in each segment, those with most trials first; at most 400 rows in all.
-    pub segments: Vec<SegmentResult>,
-    /// The uniform holdout beside the policy; none unless the experiment has one.
-    pub holdout: Option<Holdout>,
-    /// How long rewards take; none before there are any whose trials have waited.
-    pub delay: Option<Delay>,
-    /// What to know before trusting the numbers.
-    pub health: Vec<Health>,
-}
-
-/// One segment's arms.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct SegmentResult {
-    /// The segment.
-    pub segment: String,
-    /// Its arms.
-    pub arms: Vec<ArmResult>,
-}
-
-/// Uniform allocation beside the policy's, at the same time on the same traffic.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Holdout {
-    /// Who was dealt uniformly.
-    pub holdout: Group,
-    /// Who was dealt by the policy.
-    pub policy: Group,
-    /// The policy's rate less the holdout's; none while one of them has no trial.
-    pub difference: Option<RateDifference>,
-}
-
-/// A group of trials.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Group {
-    /// Exposed assignments.
-    pub trials: u64,
-    /// Those with a reward in their window.
-    pub rewards: u64,
-    /// `rewards / trials`; none without trials.
-    pub rate: Option<f64>,
-    /// 95 % credible interval of the rate under a uniform prior.
-    #[schema(value_type = Vec<f64>)]
-    pub interval: [f64; 2],
-}
-
-/// How long rewards take after their decisions, of those that come within the window. Trials whose reward may still come
-/// count as failures to the extent that it would have come by now.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Delay {
-    /// Hours within which half of them come.
-    pub median_hours: f64,
-    /// Hours within which 95 % come.
-    pub p95_hours: f64,
-    /// Rewards behind these numbers.
-    pub rewards: u64,
-    /// Hours up to which trials have waited; what comes later is drawn with caution.
-    pub known_hours: f64,
-    /// Hours and the share that comes within them, from (0, 0) to the window's end and 1.
-    #[schema(value_type = Vec<Vec<f64>>)]
-    pub points: Vec<[f64; 2]>,
-}
-
-/// One check.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Health {
-    /// What is checked.
-    pub check: String,
-    /// Whether all is well.
-    pub ok: bool,
-    /// What was found.
-    pub detail: String,
-    /// The numbers behind it.
-    #[serde(flatten)]
-    pub numbers: serde_json::Map<String, serde_json::Value>,
-}
-
-/// What the updater keeps of its checks: what readers are told, and what it needs to go on.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Examined {
-    /// Version of `state`.
-    #[serde(default)]
-    pub format: u32,
-    /// One line for each check.
-    pub lines: Vec<Health>,
-    /// Rewards beyond those of an even split, by the log up to the last full hour.
-    #[serde(default)]
-    pub gain: Option<Gain>,
-    /// Trials by propensity, in the bins of [`bandit::evaluate::PROPENSITY_EDGES`].
-    #[serde(default)]
-    pub propensities: Vec<u64>,
-    /// Of the updater alone.
-    pub state: serde_json::Value,
-}
 
 /// How far results go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,34 +30,6 @@ pub enum Detail<'a> {
     Segments,
     /// The whole and one segment, if there is one of that name.
     Segment(&'a str),
-}
-
-/// How updates go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Updates {
-    /// When the last one that succeeded ended.
-    pub succeeded_at: Option<Timestamp>,
-    /// Whether the last one that ended failed: a worry about every experiment that has been started.
-    pub failing: bool,
-}
-
-/// How updates go, as results have it.
-///
-/// # Errors
-/// When runs cannot be read.
-pub async fn updates(stores: &Stores) -> Result<Updates> {
-    Ok(updates_of(&stores.runs.latest_runs(None, RECENT_RUNS).await?))
-}
-
-fn updates_of(runs: &[Run]) -> Updates {
-    Updates {
-        succeeded_at: runs.iter().find(|r| r.status == RunStatus::Done).and_then(|r| r.finished_at),
-        failing: last_ended(runs).is_some_and(|r| r.report.error.is_some()),
-    }
-}
-
-fn last_ended(runs: &[Run]) -> Option<&Run> {
-    runs.iter().find(|r| matches!(r.status, RunStatus::Done | RunStatus::Failed))
 }
 
 /// Computes the results of `record` as of `now`: counts as they are now, posteriors as last published.
@@ -464,48 +329,5 @@ fn delay(e: &Experiment, evidence: &Evidence, now: Timestamp) -> Option<Delay> {
         rewards: curve.rewards(),
         known_hours: curve.known_hours(),
         points: curve.points().map(|(hours, share)| [hours, share]).collect(),
-    })
-}
-
-/// Whether the last update worked and the log is being read.
-fn freshness(record: &ExperimentRecord, runs: &[Run], backlog: Option<u64>) -> Option<Health> {
-    if record.status == Status::Draft {
-        return None;
-    }
-    let last = last_ended(runs);
-    let (ok, detail) = match last {
-        None => (true, "no update has ended yet".to_owned()),
-        Some(run) => match &run.report.error {
-            Some(error) => (false, format!("the last update failed: {error}")),
-            None => (
-                true,
-                backlog.map_or_else(|| "events are read".into(), |n| format!("events that wait to be read: {n}")),
-            ),
-        },
-    };
-    Some(Health { check: "update".into(), ok, detail, numbers: serde_json::Map::new() })
-}
-
-/// Says what a contextual policy learns from, and how to read its arms' rows.
-fn context(e: &Experiment, set: Option<&PosteriorSet>) -> Option<Health> {
-    if e.features.is_empty() {
-        return None;
-    }
-    let model = set.and_then(|s| s.model.as_ref());
-    let columns = model.map_or(0, |m| m.features.columns() - 1);
-    Some(Health {
-        check: "context".into(),
-        ok: model.is_none() || columns > 0,
-        detail: match model {
-            None => "arms are dealt evenly until the first update".into(),
-            Some(_) if columns == 0 => {
-                "no decision brought a declared feature: arms are dealt as without context".into()
-            }
-            Some(_) => format!(
-                "{columns} columns are learnt from the declared features; arms' rates are over all contexts, \
-                 allocation is the mean over the latest ones"
-            ),
-        },
-        numbers: serde_json::Map::new(),
     })
 }
