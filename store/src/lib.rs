@@ -7,6 +7,7 @@ pub mod admin;
 mod assignments;
 #[cfg(feature = "cloud")]
 mod bigtable;
+mod catalogs;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod decisions;
@@ -36,8 +37,10 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod trials;
+mod views;
 
 pub use assignments::{Assignments, Durable, Put};
+pub use catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular};
 pub use decisions::{
     ClaimStanding, ClaimingEvent, Cursor, DecisionFilter, DecisionStory, Decisions, FoundDecisions, LoggedDecision,
 };
@@ -62,6 +65,7 @@ pub use results::{
 pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
 pub use trials::{Logged, Span, logged_trials};
+pub use views::{Seen, VIEWS_KEPT, View, Views};
 
 /// Tells the recorder what each metric of the stores means.
 pub fn describe_metrics() {

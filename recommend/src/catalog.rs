@@ -1,0 +1,91 @@
+//! What a catalog is: the space that its items' vectors are in, and how lists are made from it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Longest vector.
+pub const MAX_DIMENSION: usize = 4_096;
+
+/// Most views of a visitor that a list is made from.
+pub const MAX_HISTORY: usize = 200;
+
+/// What nearness means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// The cosine of the angle between two vectors, from -1 to 1; a vector of zeros has none.
+    #[default]
+    Cosine,
+    /// Their inner product.
+    InnerProduct,
+}
+
+/// Where vectors come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Embedder {
+    /// Items bring them.
+    #[default]
+    None,
+}
+
+/// A catalog as its owner defines it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogDefinition {
+    /// Numbers in each vector, 1 to [`MAX_DIMENSION`]. Fixed while there are items.
+    pub dimension: usize,
+    /// What nearness means. Fixed while there are items.
+    #[serde(default)]
+    pub metric: Metric,
+    /// Where vectors come from.
+    #[serde(default)]
+    pub embedder: Embedder,
+    /// Views of a visitor that lists are made from, newest first, 1 to [`MAX_HISTORY`].
+    #[serde(default = "history_length")]
+    pub history_length: usize,
+    /// Variety of lists where a request does not say: 0 takes the nearest, 1 those most unlike each other.
+    #[serde(default = "diversity")]
+    pub diversity: f64,
+    /// Items of one tag that a list has before further ones lose ground, where a request does not say; none: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_tag: Option<usize>,
+}
+
+fn history_length() -> usize {
+    50
+}
+
+fn diversity() -> f64 {
+    0.3
+}
+
+/// Why a catalog cannot be.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{field}: {why}")]
+pub struct CatalogError {
+    /// The field at fault.
+    pub field: &'static str,
+    /// What it may be.
+    pub why: String,
+}
+
+impl CatalogDefinition {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    /// Every field that is out of its range.
+    pub fn check(&self) -> Result<(), Vec<CatalogError>> {
+        let mut wrong = Vec::new();
+        let mut need = |right: bool, field, why: String| {
+            if !right {
+                wrong.push(CatalogError { field, why });
+            }
+        };
+        need((1..=MAX_DIMENSION).contains(&self.dimension), "dimension", format!("must be 1 to {MAX_DIMENSION}"));
+        need((1..=MAX_HISTORY).contains(&self.history_length), "history_length", format!("must be 1 to {MAX_HISTORY}"));
+        need((0.0..=1.0).contains(&self.diversity), "diversity", "must be 0 to 1".into());
+        need(self.max_per_tag != Some(0), "max_per_tag", "must be 1 or more".into());
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}

@@ -1,0 +1,8 @@
+//! Pure: catalogs and their items, the vector index, a visitor's vector, diversity, what is popular.
+
+mod catalog;
+pub mod index;
+mod item;
+
+pub use catalog::{CatalogDefinition, CatalogError, Embedder, MAX_DIMENSION, MAX_HISTORY, Metric};
+pub use item::{Item, ItemError, MAX_TAGS, check_vector};

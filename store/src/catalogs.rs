@@ -1,0 +1,101 @@
+//! What can be recommended: catalogs, their items, and in which order both changed.
+
+use crate::Result;
+use async_trait::async_trait;
+use recommend::{CatalogDefinition, Item};
+use std::sync::Arc;
+
+/// Most catalogs.
+pub const MAX_CATALOGS: usize = 100;
+
+/// Catalogs and items by id, and a log of their changes that replicas follow.
+///
+/// A change is noted after it is made. So whoever reads a change and then what it is about sees that change or a later
+/// one, and once all changes are read, what was made last.
+#[async_trait]
+pub trait Catalogs: Send + Sync {
+    /// All catalogs, in order of id.
+    async fn catalogs(&self) -> Result<Vec<Catalog>>;
+
+    /// Makes or replaces a catalog's definition; its items stay. Safe when it returns, with the number of the change.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Conflict`] when there are [`MAX_CATALOGS`] others, or when dimension or metric would change
+    /// while it has items.
+    async fn put_catalog(&self, catalog: &Catalog) -> Result<u64>;
+
+    /// Removes a catalog, its items and what is popular in it; the number of the change, none if there was no such
+    /// catalog. A removal that was cut off is completed by the next.
+    async fn remove_catalog(&self, id: &str) -> Result<Option<u64>>;
+
+    /// Keeps items, each in place of that of its id; all are safe when it returns, with the number of the change. Ids are
+    /// distinct. If it fails, some may be kept.
+    async fn put_items(&self, catalog: &str, items: &[Item]) -> Result<u64>;
+
+    /// Removes items; those that are not there change nothing. Safe when it returns, with the number of the change.
+    async fn remove_items(&self, catalog: &str, ids: &[String]) -> Result<u64>;
+
+    /// Items by id, in the order asked; none for those that are not there.
+    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Item>>>;
+
+    /// Items after one id, in the store's own order, at most `limit`: pages of all. Items that are put or removed
+    /// meanwhile may be missed or seen; their changes say so.
+    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>>;
+
+    /// Number of the last change; 0 before the first.
+    async fn last_change(&self) -> Result<u64>;
+
+    /// Changes after number `after`, oldest first, at most `limit`. None if changes after `after` were let go of already:
+    /// everything is to be read anew.
+    async fn changes_since(&self, after: u64, limit: usize) -> Result<Option<Vec<CatalogChange>>>;
+
+    /// Resolves when a change after `after` may have been noted, at the latest after about a second; where the store
+    /// cannot tell, after a short while.
+    async fn changed(&self, after: u64);
+
+    /// Keeps what is popular in a catalog, in place of what was, and notes the change. Best first.
+    async fn put_popular(&self, catalog: &str, popular: &[Popular]) -> Result<u64>;
+
+    /// What is popular in a catalog, as last kept.
+    async fn popular(&self, catalog: &str) -> Result<Vec<Popular>>;
+}
+
+/// A catalog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Catalog {
+    /// Its name.
+    pub id: String,
+    /// What it is.
+    pub definition: CatalogDefinition,
+}
+
+/// One item of a list of what is popular.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Popular {
+    /// The item's id.
+    pub id: String,
+    /// Views, older ones counting less.
+    pub score: f64,
+}
+
+/// A change, by its number: 1, 2, 3 and so on without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogChange {
+    /// Its number.
+    pub number: u64,
+    /// The catalog.
+    pub catalog: Arc<str>,
+    /// What changed.
+    pub what: Changed,
+}
+
+/// What changed in a catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// Its definition, or that there is one.
+    Definition,
+    /// Items with these ids were put or removed.
+    Items(Vec<String>),
+    /// What is popular.
+    Popular,
+}
