@@ -27,6 +27,14 @@ pub struct Item {
     pub payload: Option<Box<RawValue>>,
 }
 
+impl Item {
+    /// Whether it has expired.
+    #[must_use]
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
 impl PartialEq for Item {
     fn eq(&self, other: &Self) -> bool {
         let text = |item: &Self| item.payload.as_ref().map(|p| p.get().to_owned());

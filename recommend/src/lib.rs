@@ -1,8 +1,10 @@
 //! Pure: catalogs and their items, the vector index, a visitor's vector, diversity, what is popular.
 
+mod candidates;
 mod catalog;
 pub mod index;
 mod item;
 
+pub use candidates::{Candidate, Candidates, List, Source, Wanted};
 pub use catalog::{CatalogDefinition, CatalogError, Embedder, MAX_DIMENSION, MAX_HISTORY, Metric};
 pub use item::{Item, ItemError, MAX_TAGS, check_vector};

@@ -64,6 +64,12 @@ impl Index {
         self.rows.get(&slot).map(Vec::as_slice)
     }
 
+    /// Bytes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.rows.values().map(|row| row.len() * 4).sum()
+    }
+
     /// The best `k` among those that `accept` takes, best first, equal ones by slot. `accept` is asked for those alone
     /// that would be among the best.
     pub fn search(&self, query: &[f32], k: usize, accept: impl Fn(u32) -> bool) -> Vec<Hit> {

@@ -1,0 +1,184 @@
+//! Lists: what is near, filtered, varied.
+
+use super::{Candidates, State};
+use crate::Metric;
+use crate::index::{Hit, unit};
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Candidates that a list is chosen from, for each of its places.
+const POOL_PER_PLACE: usize = 4;
+/// And at least.
+const POOL_AT_LEAST: usize = 200;
+/// Up to so many holders of the tags asked for, each is scored; beyond, the index is searched. Scoring one costs about
+/// what the scan of ten does.
+const FEW_HOLDERS: usize = 10_000;
+
+/// What a list may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// How many items, at most.
+    pub k: usize,
+    /// Variety from 0 to 1; as the catalog defines it where absent.
+    pub diversity: Option<f64>,
+    /// Items of a tag before further ones lose ground; as the catalog defines it where absent.
+    pub max_per_tag: Option<usize>,
+    /// Items have one of these tags; any item, where there are none.
+    pub tags: &'a [String],
+    /// Ids of items that are not to be shown.
+    pub exclude: &'a [String],
+    /// When.
+    pub now: Timestamp,
+}
+
+/// An item of a list.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Its id.
+    pub id: Arc<str>,
+    /// How near it is; in a list of what is popular, its views.
+    pub score: f64,
+    /// What its owner sent with it.
+    pub payload: Option<Arc<RawValue>>,
+}
+
+/// Where a list comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// What the visitor looked at.
+    History,
+    /// What everybody looks at; what came last, where that does not suffice.
+    Popular,
+}
+
+/// A list for a visitor.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// Best first.
+    pub items: Vec<Candidate>,
+    /// Where it comes from.
+    pub source: Source,
+    /// Views that it was made from.
+    pub history: usize,
+}
+
+impl Candidates {
+    /// What is near a vector that passed [`crate::check_vector`].
+    pub fn near(&self, vector: &[f32], wanted: &Wanted<'_>) -> Vec<Candidate> {
+        let state = self.read();
+        let hidden = state.slots_of(wanted.exclude.iter().map(String::as_str));
+        self.list(&state, vector, wanted, &hidden)
+    }
+
+    /// What is near an item, itself left out; none if it is not there, and did not end lately either.
+    pub fn related(&self, id: &str, wanted: &Wanted<'_>) -> Option<Vec<Candidate>> {
+        let state = self.read();
+        let vector = state.vector_of(id)?;
+        let hidden = state.slots_of(wanted.exclude.iter().map(String::as_str).chain([id]));
+        Some(self.list(&state, vector, wanted, &hidden))
+    }
+
+    /// A list for somebody who looked at `seen`, newest first, each with the seconds since then. Of these the newest that
+    /// are known here count, as many as the catalog's history is long; none of `seen` is shown.
+    pub fn for_visitor(&self, seen: &[(&str, f64)], wanted: &Wanted<'_>) -> List {
+        let state = self.read();
+        let ids = wanted.exclude.iter().map(String::as_str).chain(seen.iter().map(|(id, _)| *id));
+        let hidden = state.slots_of(ids);
+        let views: Vec<(&[f32], f64)> = seen
+            .iter()
+            .filter_map(|(id, age)| Some((state.vector_of(id)?, *age)))
+            .take(self.definition.history_length)
+            .collect();
+        match profile(&views) {
+            Some(vector) => {
+                let items = self.list(&state, &vector, wanted, &hidden);
+                List { items, source: Source::History, history: views.len() }
+            }
+            None => List { items: state.popular(wanted, &hidden), source: Source::Popular, history: views.len() },
+        }
+    }
+
+    fn list(&self, state: &State, vector: &[f32], wanted: &Wanted<'_>, hidden: &HashSet<u32>) -> Vec<Candidate> {
+        let most = POOL_AT_LEAST.max(wanted.k.saturating_mul(POOL_PER_PLACE));
+        let tags = state.wanted_tags(wanted);
+        let may = |slot: u32| state.may_show(slot, wanted, tags.as_deref(), hidden);
+        let pool = match tags.as_deref().map(|tags| (tags, state.holders(tags))) {
+            Some((_, holders)) if holders <= FEW_HOLDERS => {
+                let holders = tags.iter().flatten().flat_map(|tag| state.entries.holders(*tag));
+                let slots: HashSet<u32> = holders.copied().filter(|slot| may(*slot)).collect();
+                best(state.index.score(vector, slots), most)
+            }
+            _ => state.index.search(vector, most, may),
+        };
+        let diversity = wanted.diversity.unwrap_or(self.definition.diversity);
+        let chosen = self.varied(state, &pool, wanted, diversity);
+        chosen.into_iter().filter_map(|i| state.candidate(pool[i].slot, f64::from(pool[i].score))).collect()
+    }
+
+    fn varied(&self, state: &State, pool: &[Hit], wanted: &Wanted<'_>, diversity: f64) -> Vec<usize> {
+        let _ = (state, diversity, Metric::Cosine, unit(&[]), wanted.max_per_tag.or(self.definition.max_per_tag));
+        (0..pool.len().min(wanted.k)).collect()
+    }
+}
+
+fn best(mut hits: Vec<Hit>, most: usize) -> Vec<Hit> {
+    hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+    hits.truncate(most);
+    hits
+}
+
+fn profile(views: &[(&[f32], f64)]) -> Option<Vec<f32>> {
+    let mut sum = vec![0.0; views.first()?.0.len()];
+    for (vector, _) in views {
+        sum.iter_mut().zip(*vector).for_each(|(s, v)| *s += v);
+    }
+    unit(&sum)
+}
+
+impl State {
+    /// Numbers of the tags asked for that items have; none if any tag will do.
+    fn wanted_tags(&self, wanted: &Wanted<'_>) -> Option<Vec<u32>> {
+        (!wanted.tags.is_empty()).then(|| wanted.tags.iter().filter_map(|name| self.entries.tag(name)).collect())
+    }
+
+    fn holders(&self, tags: &[u32]) -> usize {
+        tags.iter().map(|tag| self.entries.holders(*tag).len()).sum()
+    }
+
+    fn may_show(&self, slot: u32, wanted: &Wanted<'_>, tags: Option<&[u32]>, hidden: &HashSet<u32>) -> bool {
+        let Some(entry) = self.entries.get(slot) else { return false };
+        entry.expires_at.is_none_or(|at| at > wanted.now)
+            && !hidden.contains(&slot)
+            && tags.is_none_or(|tags| entry.tags.iter().any(|tag| tags.contains(tag)))
+    }
+
+    fn vector_of(&self, id: &str) -> Option<&[f32]> {
+        let live = self.entries.slot(id).and_then(|slot| self.index.vector(slot));
+        live.or_else(|| self.ended.vector(id))
+    }
+
+    fn slots_of<'a>(&self, ids: impl Iterator<Item = &'a str>) -> HashSet<u32> {
+        ids.filter_map(|id| self.entries.slot(id)).collect()
+    }
+
+    /// The most popular that may be shown, then the newest: everybody is shown something.
+    fn popular(&self, wanted: &Wanted<'_>, hidden: &HashSet<u32>) -> Vec<Candidate> {
+        let tags = self.wanted_tags(wanted);
+        let viewed = self.popular.iter().filter_map(|(id, views)| Some((self.entries.slot(id)?, *views)));
+        let newest = self.entries.newest().map(|slot| (slot, 0.0));
+        let mut shown = HashSet::new();
+        viewed
+            .chain(newest)
+            .filter(|(slot, _)| self.may_show(*slot, wanted, tags.as_deref(), hidden) && shown.insert(*slot))
+            .take(wanted.k)
+            .filter_map(|(slot, score)| self.candidate(slot, score))
+            .collect()
+    }
+
+    fn candidate(&self, slot: u32, score: f64) -> Option<Candidate> {
+        let entry = self.entries.get(slot)?;
+        Some(Candidate { id: entry.id.clone(), score, payload: entry.payload.clone() })
+    }
+}

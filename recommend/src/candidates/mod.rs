@@ -1,0 +1,129 @@
+//! The live items of one catalog, as a replica serves them.
+//!
+//! Searches share a read lock from the first look to the last, so that what they return was all there at one moment;
+//! a put or removal takes the write lock for one item, microseconds. Whether an item has expired is asked when a list
+//! is made, of every item in it: nothing that was prepared earlier can show one that ended.
+
+mod ended;
+mod entries;
+mod lists;
+#[cfg(test)]
+mod tests;
+
+use crate::index::Index;
+use crate::{CatalogDefinition, Item};
+use ended::Ended;
+use entries::Entries;
+use jiff::Timestamp;
+pub use lists::{Candidate, List, Source, Wanted};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Expired items that one sweep takes out while it holds the lock.
+const SWEPT_AT_ONCE: usize = 64;
+
+/// Live items of a catalog.
+#[derive(Debug)]
+pub struct Candidates {
+    definition: CatalogDefinition,
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    index: Index,
+    entries: Entries,
+    ended: Ended,
+    /// What is popular, best first.
+    popular: Vec<(Arc<str>, f64)>,
+}
+
+impl Candidates {
+    /// None yet.
+    #[must_use]
+    pub fn new(definition: CatalogDefinition) -> Self {
+        let index = Index::new(definition.dimension, definition.metric);
+        let (entries, ended) = (Entries::default(), Ended::default());
+        Self { definition, state: RwLock::new(State { index, entries, ended, popular: Vec::new() }) }
+    }
+
+    /// What the catalog is.
+    pub fn definition(&self) -> &CatalogDefinition {
+        &self.definition
+    }
+
+    /// How many there are, expired ones that were not swept yet included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.read().entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes in memory, about: of the index to the byte, of names, tags and payloads by their lengths.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let state = self.read();
+        state.index.bytes() + state.entries.bytes() + state.ended.bytes()
+    }
+
+    /// Puts an item, in place of the one of its id; one that expired by `now` only takes that one's place away. Its
+    /// vector passed [`crate::check_vector`]: one of another length, as after a mistake in the store, is left out.
+    pub fn put(&self, item: &Item, now: Timestamp) {
+        if item.vector.len() != self.definition.dimension || item.has_ended(now) {
+            self.remove(&item.id);
+            return;
+        }
+        let mut state = self.write();
+        let slot = state.entries.put(item);
+        state.index.insert(slot, &item.vector);
+        state.ended.forget(&item.id);
+    }
+
+    /// Takes an item out; false if it is not there.
+    pub fn remove(&self, id: &str) -> bool {
+        self.write().remove(id)
+    }
+
+    /// Takes out what expired by `now`. Lists show none of it anyway; this gives its memory back.
+    pub fn sweep(&self, now: Timestamp) -> usize {
+        let mut swept = 0;
+        loop {
+            let mut state = self.write();
+            let due = state.entries.expired(now, SWEPT_AT_ONCE);
+            for id in &due {
+                state.remove(id);
+            }
+            swept += due.len();
+            if due.len() < SWEPT_AT_ONCE {
+                return swept;
+            }
+        }
+    }
+
+    /// Sets what is popular, best first.
+    pub fn set_popular(&self, popular: Vec<(Arc<str>, f64)>) {
+        self.write().popular = popular;
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remove(&mut self, id: &str) -> bool {
+        let Some(slot) = self.entries.remove(id) else { return false };
+        if let Some(vector) = self.index.vector(slot) {
+            self.ended.remember(id, vector, self.entries.len());
+        }
+        self.index.remove(slot)
+    }
+}
