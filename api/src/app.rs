@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use crate::auth::Access;
+use crate::catalogs::Shelf;
 use crate::measure::Metrics;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use store::{ReplicaReport, Result, StoreError, Stores};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 /// How often replicas look for changes of experiments, posteriors and keys.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -22,6 +23,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a start waits for the first look; then the server is there, says that it is not ready, and looks on.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
+
+/// Bulk requests read at a time: each may hold a few times its 32 MiB.
+const BULK: usize = 4;
 
 /// Experiments whose versions are told.
 const MOST_VERSIONS: usize = 200;
@@ -33,6 +37,8 @@ pub struct Config {
     pub cached_assignments: usize,
     /// How long a decision waits for its stores before it falls back to its draw.
     pub store_timeout: Duration,
+    /// Bytes that the items of all catalogs may take in memory.
+    pub catalog_bytes: usize,
     /// Who may do what.
     pub access: Access,
 }
@@ -48,6 +54,9 @@ pub struct App {
     /// Draws that were told while they could not be kept: whoever asks again is dealt the same, though the posteriors
     /// have moved.
     pub(crate) told: Cache<DecisionId, Arc<Assignment>>,
+    /// The catalogs that it serves.
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) bulk: Semaphore,
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
     /// Whether the last look at experiments and keys, and at posteriors and assignments, succeeded.
@@ -76,6 +85,8 @@ impl App {
             assignments: Cache::new(config.cached_assignments),
             told: Cache::new(config.cached_assignments / 10),
             metrics: Metrics::new(),
+            shelf: Arc::default(),
+            bulk: Semaphore::new(BULK),
             snapshot: ArcSwap::default(),
             refreshing: Mutex::new(()),
             database: AtomicBool::new(true),
@@ -88,7 +99,15 @@ impl App {
             config,
             recorder,
         };
-        match tokio::time::timeout(FIRST_LOOK, app.refresh()).await {
+        let (shelf, catalogs, clock) = (app.shelf.clone(), app.stores.catalogs.clone(), app.clock.clone());
+        // A large catalog is read on, whether or not the start waits for it.
+        let reading = tokio::spawn(async move { shelf.catch_up(&*catalogs, &*clock).await });
+        let (looked, read) =
+            tokio::join!(tokio::time::timeout(FIRST_LOOK, app.refresh()), tokio::time::timeout(FIRST_LOOK, reading));
+        if let Ok(Ok(Err(e))) = read {
+            tracing::error!("catalogs cannot be read yet: {e}");
+        }
+        match looked {
             Ok(Err(e)) if !app.database.load(Ordering::Relaxed) => return Err(e),
             Ok(Err(e)) => tracing::error!("not ready to decide yet: {e}"),
             Err(_) => {
@@ -175,8 +194,12 @@ impl App {
         }
     }
 
-    /// Looks for changes until the future is dropped.
+    /// Follows changes until the future is dropped.
     pub async fn keep_fresh(self: Arc<Self>) {
+        futures::future::join(self.keep_snapshot(), self.shelf.follow(&*self.stores.catalogs, &*self.clock)).await;
+    }
+
+    async fn keep_snapshot(&self) {
         let mut ticks = tokio::time::interval(REFRESH);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut well = true;

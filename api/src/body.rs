@@ -1,18 +1,63 @@
 //! Reading what comes from outside, so that mistakes are named.
 
 use crate::problem::{Problem, Result};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Query;
 use axum::http::Uri;
 use bandit::document;
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+/// Longest body.
+pub(crate) const MAX_BODY: usize = 1 << 20;
+
+/// Longest body of a bulk route.
+pub(crate) const MAX_BULK: usize = 32 << 20;
+
+/// Reads a body of at most `limit` bytes.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes> {
+    to_bytes(body, limit).await.map_err(|e| {
+        let too_large = std::error::Error::source(&e).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
+        if too_large { Problem::too_large(limit) } else { Problem::bad("the body was cut off") }
+    })
+}
 
 /// Reads a JSON body.
 pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     document::read(bytes).map_err(Problem::from)
 }
 
+/// Takes a body apart into things, each by itself right or wrong: one, an array of them, or a line each.
+pub(crate) fn split<T: DeserializeOwned>(body: &[u8], thing: &str) -> Result<Vec<std::result::Result<T, String>>> {
+    let one = |text: &[u8]| json::<T>(text).map_err(|problem| problem.detail);
+    let text = body.trim_ascii();
+    if text.starts_with(b"[") {
+        let values: Vec<&RawValue> = match serde_json::from_slice(text) {
+            Ok(values) => values,
+            Err(e) => return Err(Problem::bad(format!("the body is not a JSON array: {e}"))),
+        };
+        return Ok(values.into_iter().map(|v| one(v.get().as_bytes())).collect());
+    }
+    // One thing may take several lines; several take one each.
+    if serde_json::from_slice::<&RawValue>(text).is_ok() {
+        return Ok(vec![one(text)]);
+    }
+    let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|l| !l.is_empty()).collect();
+    match lines[..] {
+        [] => Err(Problem::bad(format!("the body is empty: it must be {thing}, an array of them, or a line each"))),
+        [line] => json::<T>(line).map(|thing| vec![Ok(thing)]),
+        _ => Ok(lines.into_iter().map(one).collect()),
+    }
+}
+
 /// Reads a query's pairs in order; a name may come once.
 pub(crate) fn query(uri: &Uri) -> Result<Vec<(String, String)>> {
+    query_with(uri, &[])
+}
+
+/// Reads a query's pairs in order; a name may come once, one of `several` again.
+pub(crate) fn query_with(uri: &Uri, several: &[&str]) -> Result<Vec<(String, String)>> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|e| Problem::bad(format!("the query cannot be read: {e}")))?;
     // Decoding replaces what is not UTF-8; what was not there before is such a replacement.
@@ -22,7 +67,7 @@ pub(crate) fn query(uri: &Uri) -> Result<Vec<(String, String)>> {
         if replaced(name) || replaced(value) {
             return Err(Problem::field(&name.escape_debug().to_string(), "is not UTF-8"));
         }
-        if pairs[..i].iter().any(|(earlier, _)| earlier == name) {
+        if !several.contains(&name.as_str()) && pairs[..i].iter().any(|(earlier, _)| earlier == name) {
             return Err(Problem::field(&name.escape_debug().to_string(), "is given twice"));
         }
     }

@@ -143,7 +143,7 @@ pub(crate) async fn batch(app: &App, body: &[u8]) -> Result<Response> {
 }
 
 /// An answer of this moment: browsers and proxies must not keep it.
-fn respond(answer: &impl Serialize) -> Result<Response> {
+pub(crate) fn respond(answer: &impl Serialize) -> Result<Response> {
     let body = serde_json::to_vec(answer).map_err(|e| {
         tracing::error!("an answer cannot be written as JSON: {e}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")

@@ -1,15 +1,15 @@
 //! Events: one, an array, or a line each.
 
 use crate::app::App;
-use crate::body::json;
+use crate::body::split;
 use crate::problem::{Problem, Result};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use bandit::{Event, NewEvent};
+use bandit::{Event, NewEvent, UserEvent, UserEventKind};
 use rand::TryRng;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use store::View;
 use utoipa::ToSchema;
 
 /// What became of the events.
@@ -38,7 +38,7 @@ pub(crate) struct Rejection {
 pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     let now = app.clock.now();
     let (mut events, mut rejected) = (Vec::new(), Vec::new());
-    for (index, parsed) in split(body)?.into_iter().enumerate() {
+    for (index, parsed) in split::<NewEvent>(body, "an event")?.into_iter().enumerate() {
         let checked = parsed.and_then(|event| {
             let unknown = event.experiment.as_ref().filter(|id| app.snapshot().get(id).is_none());
             match unknown {
@@ -51,10 +51,15 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
             Err(detail) => rejected.push(Rejection { index, detail }),
         }
     }
-    app.stores.events.append(&events).await.map_err(|e| {
+    let views: Vec<View> = events.iter().filter_map(view).collect();
+    // Views go to the visitor's history as well, which the next list is made from. Both are on their way before either is
+    // waited for; if one fails all are sent again, which changes nothing of those that were kept.
+    let seen = async { if views.is_empty() { Ok(()) } else { app.stores.views.append(&views).await } };
+    let (logged, seen) = futures::future::join(app.stores.events.append(&events), seen).await;
+    logged.and(seen).map_err(|e| {
         app.metrics.shed.increment(1);
         if !matches!(e, store::StoreError::Busy) {
-            tracing::error!("events cannot be logged: {e}");
+            tracing::error!("events cannot be kept: {e}");
         }
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the events were not kept: send them again in a second")
     })?;
@@ -63,26 +68,12 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     Ok((StatusCode::ACCEPTED, Json(Receipt { accepted: events.len(), rejected })).into_response())
 }
 
-/// Takes a body apart into events, each by itself right or wrong.
-pub(crate) fn split(body: &[u8]) -> Result<Vec<std::result::Result<NewEvent, String>>> {
-    let one = |text: &[u8]| json::<NewEvent>(text).map_err(|problem| problem.detail);
-    let text = body.trim_ascii();
-    if text.starts_with(b"[") {
-        let values: Vec<&RawValue> = match serde_json::from_slice(text) {
-            Ok(values) => values,
-            Err(e) => return Err(Problem::bad(format!("the body is not a JSON array: {e}"))),
-        };
-        return Ok(values.into_iter().map(|v| one(v.get().as_bytes())).collect());
-    }
-    // One event may take several lines; several take one each.
-    if serde_json::from_slice::<&RawValue>(text).is_ok() {
-        return Ok(vec![one(text)]);
-    }
-    let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|l| !l.is_empty()).collect();
-    match lines[..] {
-        [] => Err(Problem::bad("the body is empty: it must be an event, an array of events, or a line each")),
-        [line] => json::<NewEvent>(line).map(|event| vec![Ok(event)]),
-        _ => Ok(lines.into_iter().map(one).collect()),
+fn view(event: &Event) -> Option<View> {
+    match event {
+        Event::User(UserEvent { kind: UserEventKind::View, user: Some(user), item: Some(item), at, .. }) => {
+            Some(View { user: user.clone(), item: item.clone(), at: *at })
+        }
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod app;
 mod auth;
 mod body;
+mod catalogs;
 mod decide;
 mod events;
 mod experiments;
@@ -21,12 +22,10 @@ pub use measure::describe as describe_metrics;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
+use catalogs::{definitions, items};
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
-
-/// Longest body.
-const MAX_BODY: usize = 1 << 20;
 
 /// Every route of the API.
 pub fn router(app: Arc<App>) -> Router {
@@ -39,6 +38,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/experiments/{id}/update", post(reports::update))
         .route("/v1/experiments/{id}/results", get(reports::results))
         .route("/v1/experiments/{id}/posteriors", get(reports::posteriors))
+        .route("/v1/catalogs", get(definitions::list))
+        .route("/v1/catalogs/{catalog}", get(definitions::get).put(definitions::put).delete(definitions::delete))
+        .route("/v1/catalogs/{catalog}/items", put(items::put))
+        .route("/v1/catalogs/{catalog}/items/{id}", get(items::get).delete(items::delete))
         .route("/metrics", get(operations::metrics))
         .layer(from_fn_with_state(app.clone(), auth::admin));
     admin
@@ -47,7 +50,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(openapi::get))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(body::MAX_BODY))
         .layer(map_response(problem::dress))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .merge(pages::router())

@@ -36,6 +36,8 @@ pub(crate) struct Metrics {
     pub(crate) events: Counted,
     pub(crate) events_rejected: Counted,
     pub(crate) shed: Counted,
+    pub(crate) lists: Counted,
+    pub(crate) lists_without_history: Counted,
     pub(crate) experiments: Gauge,
     pub(crate) backlog: Gauge,
 }
@@ -52,6 +54,11 @@ pub fn describe() {
     describe_counter!("croupier_events_total", "Events accepted.");
     describe_counter!("croupier_events_rejected_total", "Events refused, each with a reason to its sender.");
     describe_counter!("croupier_shed_total", "Requests answered 503 because too much was waiting.");
+    describe_counter!("croupier_lists_total", "Lists of recommended items served.");
+    describe_counter!(
+        "croupier_lists_without_history_total",
+        "Lists made without the visitor's history, since it could not be read in time."
+    );
     describe_gauge!("croupier_experiments", "Experiments that decisions are served for.");
     describe_gauge!("croupier_log_backlog", "Events of the log that the updater has not consumed.");
 }
@@ -73,6 +80,8 @@ impl Metrics {
             events: Counted::new(counter!("croupier_events_total")),
             events_rejected: Counted::new(counter!("croupier_events_rejected_total")),
             shed: Counted::new(counter!("croupier_shed_total")),
+            lists: Counted::new(counter!("croupier_lists_total")),
+            lists_without_history: Counted::new(counter!("croupier_lists_without_history_total")),
             experiments: gauge!("croupier_experiments"),
             backlog: gauge!("croupier_log_backlog"),
         }

@@ -1,5 +1,6 @@
 //! The OpenAPI document, made from the code.
 
+use crate::catalogs::{definitions, items, lists};
 use crate::{decide, events, experiments, operations, reports};
 use axum::Json;
 use axum::http::StatusCode;
@@ -29,6 +30,16 @@ use utoipa::OpenApi;
         reports::results,
         reports::posteriors,
         reports::update,
+        definitions::list,
+        definitions::get,
+        definitions::put,
+        definitions::delete,
+        items::put,
+        items::get,
+        items::delete,
+        lists::recommendations,
+        lists::related,
+        lists::search,
         operations::healthz,
         operations::readyz,
         operations::metrics,
@@ -56,7 +67,9 @@ fn complete(document: &mut Value) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for (path, methods) in paths {
         for operation in methods.as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
-            let page = path.starts_with("/v1/decide") || path == "/v1/events";
+            let page = path.starts_with("/v1/decide")
+                || path == "/v1/events"
+                || ["/recommendations", "/related", "/search"].iter().any(|end| path.ends_with(end));
             let open = path == "/healthz" || path == "/readyz";
             let problem =
                 json!({"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});

@@ -51,6 +51,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Rea
     let part = |name, ok, wrong| Part { name, ok, detail: if ok { "ok" } else { wrong } };
     let log = app.stores.events.check().await.is_ok();
     let complete = app.has_read_all();
+    let catalogs = app.shelf.is_loaded();
     let wrong = if complete {
         "cannot be read, assignments fall back; see the log"
     } else {
@@ -64,9 +65,10 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Rea
     let parts = vec![
         part("database", app.reads_database(), "experiments or keys cannot be read, those known stay; see the log"),
         part("state", app.reads_state(), wrong),
+        part("catalogs", catalogs, "are still being read; see the log if that lasts"),
         part("events", log && app.stores.events.trouble().is_none(), wrong_events),
     ];
-    let ready = complete && log;
+    let ready = complete && log && catalogs;
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(Ready { ready, parts }))
 }
 

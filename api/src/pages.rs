@@ -3,11 +3,13 @@
 //! panics are seen to here, in one function.
 
 use crate::app::App;
-use crate::problem::{self, Problem, Result};
-use crate::{MAX_BODY, decide, events};
+use crate::body::{MAX_BODY, read};
+use crate::catalogs::lists;
+use crate::problem::{self, Result};
+use crate::{decide, events};
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
 };
@@ -15,17 +17,19 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::FutureExt;
-use http_body_util::LengthLimitError;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use store::Scope;
 
-/// Decide and events.
+/// Decide, events and lists.
 pub(crate) fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/decide", get(decide_by_get).post(decide_by_post).options(preflight))
         .route("/v1/decide/batch", post(decide_batch).options(preflight))
         .route("/v1/events", post(send_events).options(preflight))
+        .route("/v1/catalogs/{catalog}/recommendations", get(recommend).options(preflight))
+        .route("/v1/catalogs/{catalog}/items/{id}/related", get(related).options(preflight))
+        .route("/v1/catalogs/{catalog}/search", post(search).options(preflight))
         .method_not_allowed_fallback(problem::method_not_allowed)
 }
 
@@ -45,6 +49,18 @@ async fn send_events(State(app): State<Arc<App>>, request: Request) -> Response 
     serve(&app, request, async |_, body| events::post(&app, &body).await).await
 }
 
+async fn recommend(State(app): State<Arc<App>>, Path(catalog): Path<String>, request: Request) -> Response {
+    serve(&app, request, async |uri, _| lists::recommendations(&app, &catalog, &uri).await).await
+}
+
+async fn related(State(app): State<Arc<App>>, Path(place): Path<(String, String)>, request: Request) -> Response {
+    serve(&app, request, async |uri, _| lists::related(&app, &place.0, &place.1, &uri)).await
+}
+
+async fn search(State(app): State<Arc<App>>, Path(catalog): Path<String>, request: Request) -> Response {
+    serve(&app, request, async |_, body| lists::search(&app, &catalog, &body)).await
+}
+
 /// Pages of any origin may ask: their keys can do nothing else. No cookies are looked at, so that a visitor's browser
 /// lends a page no rights.
 const CORS: [(HeaderName, &str); 4] = [
@@ -62,7 +78,7 @@ async fn serve(app: &App, request: Request, handle: impl AsyncFnOnce(Uri, Bytes)
     let (parts, body) = request.into_parts();
     let work = async {
         app.config.access.admit(&parts.headers, &parts.uri, Scope::Decide)?;
-        let body = read(body).await?;
+        let body = read(body, MAX_BODY).await?;
         handle(parts.uri, body).await
     };
     let mut response = match AssertUnwindSafe(work).catch_unwind().await {
@@ -71,11 +87,4 @@ async fn serve(app: &App, request: Request, handle: impl AsyncFnOnce(Uri, Bytes)
     };
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
-}
-
-async fn read(body: Body) -> Result<Bytes> {
-    to_bytes(body, MAX_BODY).await.map_err(|e| {
-        let too_large = std::error::Error::source(&e).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
-        if too_large { Problem::too_large() } else { Problem::bad("the body was cut off") }
-    })
 }

@@ -74,8 +74,8 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting: try again in a second")
     }
 
-    pub(crate) fn too_large() -> Self {
-        let detail = format!("the body is larger than {} bytes", crate::MAX_BODY);
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let detail = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
@@ -149,7 +149,7 @@ pub(crate) async fn dress(response: Response) -> Response {
     let plain = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/plain"));
     if (status.is_client_error() || status.is_server_error()) && plain {
         let detail = match status {
-            StatusCode::PAYLOAD_TOO_LARGE => return Problem::too_large().into_response(),
+            StatusCode::PAYLOAD_TOO_LARGE => return Problem::too_large(crate::body::MAX_BODY).into_response(),
             other => other.canonical_reason().unwrap_or("the request cannot be taken").to_lowercase(),
         };
         return Problem::new(status, detail).into_response();

@@ -86,6 +86,7 @@ impl Server {
         if roles.api {
             let config = Config {
                 cached_assignments: settings.cached_assignments,
+                catalog_bytes: settings.catalog_bytes,
                 store_timeout: settings.decide_timeout,
                 access,
             };

@@ -56,6 +56,9 @@ pub(crate) struct SettingArgs {
     /// Assignments kept in memory, about 250 bytes each [default: 500000]
     #[arg(long, global = true, env = "CROUPIER_CACHED_ASSIGNMENTS", value_name = "COUNT")]
     cached_assignments: Option<String>,
+    /// Megabytes that the items of all catalogs may take in memory [default: 4096]
+    #[arg(long, global = true, env = "CROUPIER_CATALOGS_MB", value_name = "MB")]
+    catalogs_mb: Option<String>,
     /// Milliseconds a decision waits for its stores before it falls back to its draw [default: 1000]
     #[arg(long, global = true, env = "CROUPIER_DECIDE_TIMEOUT_MS", value_name = "MS")]
     decide_timeout_ms: Option<String>,
@@ -80,6 +83,7 @@ impl SettingArgs {
             ("listen", &self.listen),
             ("interval_minutes", &self.interval_minutes),
             ("cached_assignments", &self.cached_assignments),
+            ("catalogs_mb", &self.catalogs_mb),
             ("decide_timeout_ms", &self.decide_timeout_ms),
             ("log", &self.log),
         ];
@@ -109,6 +113,7 @@ pub(crate) struct Settings {
     /// Days after which decisions and events are let go of; 0 keeps them.
     pub(crate) retention_days: u32,
     pub(crate) cached_assignments: usize,
+    pub(crate) catalog_bytes: usize,
     pub(crate) decide_timeout: Duration,
     pub(crate) trusted: Trusted,
     pub(crate) log: String,
@@ -183,6 +188,9 @@ impl Settings {
                 "must be 1000 to 100000000",
                 |n| (1_000..=100_000_000).contains(n),
             )?,
+            catalog_bytes: parse("catalogs_mb", &text("catalogs_mb"), "must be 1 to 1000000", |n: &usize| {
+                (1..=1_000_000).contains(n)
+            })? << 20,
             decide_timeout: Duration::from_millis(parse(
                 "decide_timeout_ms",
                 &text("decide_timeout_ms"),
@@ -247,6 +255,7 @@ mod tests {
             ("interval_minutes", "1.5"),
             ("durability", "maybe"),
             ("cached_assignments", "-1"),
+            ("catalogs_mb", "0"),
             ("decide_timeout_ms", ""),
             ("spool_mb", "0"),
             ("retention_days", "1"),

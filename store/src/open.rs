@@ -16,6 +16,10 @@ pub struct Stores {
     pub assignments: Arc<dyn Assignments>,
     /// Published posteriors.
     pub posteriors: Arc<dyn PosteriorSets>,
+    /// What can be recommended.
+    pub catalogs: Arc<dyn crate::Catalogs>,
+    /// What visitors looked at.
+    pub views: Arc<dyn crate::Views>,
     /// What happened.
     pub events: Arc<dyn EventLog>,
     /// What is tested.
@@ -68,6 +72,8 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
     Ok(Stores {
         assignments,
         posteriors,
+        catalogs: todo!(),
+        views: todo!(),
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),

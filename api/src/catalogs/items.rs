@@ -1,0 +1,206 @@
+//! Items: put in bulk, each by itself right or wrong; read; removed.
+
+use super::{candidates, take_in};
+use crate::app::App;
+use crate::body::{MAX_BULK, read, split};
+use crate::problem::{Problem, Result};
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use bandit::check_id;
+use jiff::Timestamp;
+use recommend::{CatalogDefinition, Item, MAX_TAGS, check_vector};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Items written at a time.
+const BATCH: usize = 1_000;
+/// Longest payload, in bytes.
+const MAX_PAYLOAD: usize = 64 << 10;
+/// What an item takes in memory beside its vector and payload, for the bound on all.
+const ITEM_BYTES: usize = 512;
+
+/// An item as its owner sends it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub(crate) struct NewItem {
+    /// Its name in the catalog.
+    id: String,
+    /// As many numbers as the catalog has dimensions.
+    vector: Option<Vec<f32>>,
+    /// In place of a vector, where the catalog has an embedder.
+    text: Option<String>,
+    /// At most 64: what lists are filtered by, and kept varied by.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// From when on no list shows it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// What lists bring with it.
+    #[schema(value_type = Option<serde_json::Value>)]
+    payload: Option<Box<RawValue>>,
+}
+
+/// What became of the items.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ItemsReceipt)]
+pub(crate) struct Receipt {
+    /// How many are kept; they are safe, and in this replica's lists.
+    accepted: usize,
+    /// Which are not, and why.
+    rejected: Vec<Rejection>,
+}
+
+/// An item that was not taken.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ItemRejection)]
+pub(crate) struct Rejection {
+    /// Its place among the items sent, from 0.
+    index: usize,
+    /// Why.
+    detail: String,
+}
+
+/// An item that is there.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StoredItem {
+    id: String,
+    vector: Vec<f32>,
+    tags: Vec<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    payload: Option<Box<RawValue>>,
+}
+
+impl NewItem {
+    fn check(self, catalog: &CatalogDefinition) -> std::result::Result<Item, String> {
+        check_id(&self.id).map_err(|e| format!("id: {e}"))?;
+        let vector = match (self.vector, self.text) {
+            (Some(vector), None) => vector,
+            (None, None) => return Err("vector: is required".into()),
+            (Some(_), Some(_)) => return Err("text: comes in place of a vector, not beside one".into()),
+            (None, Some(_)) => return Err("text: the catalog has no embedder, send a vector".into()),
+        };
+        check_vector(catalog, &vector).map_err(|e| format!("vector: {e}"))?;
+        if self.tags.len() > MAX_TAGS {
+            return Err(format!("tags: must be at most {MAX_TAGS}, are {}", self.tags.len()));
+        }
+        for tag in &self.tags {
+            check_id(tag).map_err(|e| format!("tags: {e}"))?;
+        }
+        if self.payload.as_ref().is_some_and(|p| p.get().len() > MAX_PAYLOAD) {
+            return Err(format!("payload: must be at most {MAX_PAYLOAD} bytes"));
+        }
+        // An explicit null is none.
+        let payload = self.payload.filter(|p| p.get() != "null");
+        Ok(Item { id: self.id, vector, tags: self.tags, expires_at: self.expires_at, payload })
+    }
+}
+
+/// Put items, each in place of that of its id: an array, or a line each. What is accepted is safe, and in this replica's
+/// lists; in those of others a moment later. Send it again if no answer came.
+#[utoipa::path(put, path = "/v1/catalogs/{catalog}/items", operation_id = "put_items", tag = "recommendations",
+    params(("catalog" = String, Path)),
+    request_body(content((Vec<NewItem> = "application/json"), (String = "application/x-ndjson"))),
+    responses((status = 200, body = Receipt), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 413, body = Problem), (status = 503, body = Problem), (status = 507, body = Problem)))]
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    Path(catalog): Path<String>,
+    request: Request,
+) -> Result<Json<Receipt>> {
+    let candidates = candidates(&app, &catalog)?;
+    let _turn = app.bulk.try_acquire().map_err(|_| Problem::overloaded())?;
+    let body = read(request.into_body(), MAX_BULK).await?;
+    let definition = candidates.definition().clone();
+    // Megabytes of numbers take a while: not on a thread that answers others.
+    let parsed = tokio::task::spawn_blocking(move || check(&body, &definition)).await;
+    let (items, rejected) = parsed.map_err(|e| {
+        tracing::error!("reading items broke off: {e}");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the items could not be read")
+    })??;
+    within_bounds(&app, &items)?;
+    for batch in items.chunks(BATCH) {
+        app.stores.catalogs.put_items(&catalog, batch).await?;
+        take_in(&app).await;
+    }
+    Ok(Json(Receipt { accepted: items.len(), rejected }))
+}
+
+fn check(body: &[u8], catalog: &CatalogDefinition) -> Result<(Vec<Item>, Vec<Rejection>)> {
+    let (mut items, mut rejected) = (Vec::new(), Vec::new());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (index, parsed) in split::<NewItem>(body, "an item")?.into_iter().enumerate() {
+        match parsed.and_then(|item| item.check(catalog)) {
+            Ok(item) => match places.get(&item.id) {
+                Some(first) => {
+                    let detail = format!("id: '{}' is at place {first} already", item.id.escape_debug());
+                    rejected.push(Rejection { index, detail });
+                }
+                None => {
+                    places.insert(item.id.clone(), index);
+                    items.push(item);
+                }
+            },
+            Err(detail) => rejected.push(Rejection { index, detail }),
+        }
+    }
+    Ok((items, rejected))
+}
+
+/// All items are in memory: what would not fit is refused before any of it is kept.
+fn within_bounds(app: &App, items: &[Item]) -> Result<()> {
+    let bytes = |item: &Item| item.vector.len() * 5 + item.payload.as_ref().map_or(0, |p| p.get().len()) + ITEM_BYTES;
+    let (has, more) = (app.shelf.bytes(), items.iter().map(bytes).sum::<usize>());
+    if has + more <= app.config.catalog_bytes {
+        return Ok(());
+    }
+    let detail = format!(
+        "the catalogs have {has} bytes and these items would add up to {more}, beyond the {} that the setting 'catalogs_mb' \
+         allows: remove items, or allow more on every replica",
+        app.config.catalog_bytes
+    );
+    Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail))
+}
+
+/// One item, as it was sent.
+#[utoipa::path(get, path = "/v1/catalogs/{catalog}/items/{id}", operation_id = "get_item", tag = "recommendations",
+    params(("catalog" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = StoredItem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Path((catalog, id)): Path<(String, String)>,
+) -> Result<Json<StoredItem>> {
+    candidates(&app, &catalog)?;
+    let found = app.stores.catalogs.items(&catalog, std::slice::from_ref(&id)).await?.pop().flatten();
+    let Item { id, vector, tags, expires_at, payload } = found.ok_or_else(|| no_item(&catalog, &id))?;
+    Ok(Json(StoredItem { id, vector, tags, expires_at, payload }))
+}
+
+/// Remove an item: no list of this replica shows it from now on, those of others a moment later.
+#[utoipa::path(delete, path = "/v1/catalogs/{catalog}/items/{id}", operation_id = "delete_item", tag = "recommendations",
+    params(("catalog" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Path((catalog, id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    candidates(&app, &catalog)?;
+    let ids = [id];
+    let there = app.stores.catalogs.items(&catalog, &ids).await?.pop().flatten();
+    if there.is_none() {
+        return Err(no_item(&catalog, &ids[0]));
+    }
+    app.stores.catalogs.remove_items(&catalog, &ids).await?;
+    take_in(&app).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) fn no_item(catalog: &str, id: &str) -> Problem {
+    let detail = format!("catalog '{}' has no item '{}'", catalog.escape_debug(), id.escape_debug());
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}

@@ -1,0 +1,288 @@
+//! Catalogs and lists over HTTP, on the real embedded store.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Api, start};
+
+struct Shop(Api);
+
+impl std::ops::Deref for Shop {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.0
+    }
+}
+
+/// An API with a catalog of two dimensions, "shop", with lists that take the nearest.
+async fn shop() -> Shop {
+    let api = start().await;
+    let definition = json!({"dimension": 2, "diversity": 0, "history_length": 3});
+    assert_eq!(api.call("PUT", "/v1/catalogs/shop", definition.to_string()).await.0, 201);
+    Shop(api)
+}
+
+fn item(id: &str, vector: [f32; 2], more: &Value) -> Value {
+    let mut item = json!({"id": id, "vector": vector});
+    item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    item
+}
+
+impl Shop {
+    async fn put(&self, items: &[Value]) -> Value {
+        let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
+        let (status, answer) = self.call("PUT", "/v1/catalogs/shop/items", lines).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    async fn list(&self, query: &str) -> Vec<String> {
+        let (status, answer) = self.call("GET", &format!("/v1/catalogs/shop/{query}"), "").await;
+        assert_eq!(status, 200, "{answer}");
+        ids(&answer)
+    }
+
+    async fn view(&self, user: &str, item: &str, at: &str) {
+        let event = json!({"type": "view", "user": user, "item": item, "at": at});
+        assert_eq!(self.post("/v1/events", &event).await.1, json!({"accepted": 1, "rejected": []}));
+    }
+}
+
+fn ids(answer: &Value) -> Vec<String> {
+    answer["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn filled() -> Shop {
+    let api = shop().await;
+    let answer = api
+        .put(&[
+            item("red", [1.0, 0.0], &json!({"tags": ["warm"], "payload": {"price": 1.50}})),
+            item("orange", [0.9, 0.3], &json!({"tags": ["warm", "a,b"]})),
+            item("green", [0.3, 0.9], &json!({"tags": ["cold"]})),
+            item("blue", [0.0, 2.0], &json!({"tags": ["cold"], "expires_at": "2026-11-21T10:00:10Z"})),
+        ])
+        .await;
+    assert_eq!(answer, json!({"accepted": 4, "rejected": []}));
+    api
+}
+
+#[tokio::test]
+async fn the_next_page_shows_what_fits_what_was_just_looked_at() {
+    let api = filled().await;
+    let (status, answer) = api.call("GET", "/v1/catalogs/shop/recommendations?user=u1", "").await;
+    assert_eq!((status, &answer["source"], &answer["history"]), (200, &json!("popular"), &json!(0)));
+    assert_eq!(ids(&answer).len(), 4, "everybody is shown something");
+    api.view("u1", "red", "2026-11-21T09:59:58Z").await;
+    let answer = api.call("GET", "/v1/catalogs/shop/recommendations?user=u1&k=2", "").await.1;
+    assert_eq!(
+        (ids(&answer), &answer["source"], &answer["history"]),
+        (vec!["orange".into(), "green".into()], &json!("history"), &json!(1))
+    );
+    assert_eq!(answer["items"][0]["payload"], Value::Null);
+    // What was put ten seconds ago is there, what was looked at is not, what was removed is gone.
+    api.put(&[item("pink", [1.0, 0.1], &json!({"payload": {"price": 2.50}}))]).await;
+    let answer = api.call("GET", "/v1/catalogs/shop/recommendations?user=u1&k=2", "").await.1;
+    assert_eq!((ids(&answer)[0].as_str(), &answer["items"][0]["payload"]), ("pink", &json!({"price": 2.50})));
+    assert_eq!(api.call("DELETE", "/v1/catalogs/shop/items/pink", "").await.0, 204);
+    assert_eq!(api.list("recommendations?user=u1&k=2").await, ["orange", "green"]);
+    // Somebody else is somebody else.
+    api.view("u2", "blue", "2026-11-21T09:59:58Z").await;
+    assert_eq!(api.list("recommendations?user=u2&k=1").await, ["green"]);
+}
+
+#[tokio::test]
+async fn the_newest_views_count_as_many_as_the_catalog_says() {
+    let api = filled().await;
+    for (n, item) in ["blue", "nowhere", "red", "orange", "green", "unknown"].iter().enumerate() {
+        api.view("u", item, &format!("2026-11-21T09:00:0{n}Z")).await;
+    }
+    let answer = api.call("GET", "/v1/catalogs/shop/recommendations?user=u", "").await.1;
+    assert_eq!((&answer["history"], ids(&answer)), (&json!(3), vec![]), "all were looked at: {answer}");
+}
+
+#[tokio::test]
+async fn an_ended_item_is_on_no_list_from_its_moment_on() {
+    let api = filled().await;
+    let everywhere = async || {
+        let search = api.post("/v1/catalogs/shop/search", &json!({"vector": [0, 1]})).await.1;
+        [api.list("recommendations?user=new").await, api.list("items/red/related").await, ids(&search)].concat()
+    };
+    api.clock.set("2026-11-21T10:00:09.999Z");
+    assert_eq!(everywhere().await.iter().filter(|id| *id == "blue").count(), 3);
+    api.clock.set("2026-11-21T10:00:10Z");
+    assert!(!everywhere().await.contains(&"blue".to_owned()));
+    // One that had ended when it came is never shown, one that is put again lives again.
+    api.put(&[item("old", [0.0, 1.0], &json!({"expires_at": "2026-11-21T10:00:10Z"}))]).await;
+    assert!(!everywhere().await.contains(&"old".to_owned()));
+    api.put(&[item("blue", [0.0, 1.0], &json!({"expires_at": null}))]).await;
+    assert!(everywhere().await.contains(&"blue".to_owned()));
+}
+
+#[tokio::test]
+async fn lists_are_filtered_as_asked() {
+    let api = filled().await;
+    for (query, expected) in [
+        ("items/red/related", "orange green blue"),
+        ("items/red/related?k=1", "orange"),
+        ("items/red/related?tag=cold", "green blue"),
+        ("items/red/related?tag=cold&tag=warm", "orange green blue"),
+        ("items/red/related?tag=a,b", "orange"),
+        ("items/red/related?tag=cold,warm&exclude=orange,blue", "green"),
+        ("items/red/related?exclude=orange&exclude=green", "blue"),
+        ("items/red/related?tag=none", ""),
+        ("recommendations?user=u&tag=warm", "orange red"),
+    ] {
+        assert_eq!(api.list(query).await.join(" "), expected, "{query}");
+    }
+    let (status, answer) =
+        api.post("/v1/catalogs/shop/search", &json!({"vector": [2, 0], "k": 2, "tags": ["warm"]})).await;
+    assert_eq!((status, ids(&answer)), (200, vec!["red".into(), "orange".into()]));
+    assert_eq!(answer["items"][0]["score"], 1.0);
+    assert!(answer.get("source").is_none());
+}
+
+#[tokio::test]
+async fn each_line_is_right_or_wrong_by_itself() {
+    let api = shop().await;
+    let lines = [
+        r#"{"id":"a","vector":[1,0]}"#,
+        r#"{"id":"b","vector":[1,0,0]}"#,
+        r#"{"id":"c","vector":[NaN,0]}"#,
+        r#"{"id":"d","vector":[1e39,0]}"#,
+        r#"{"id":"e","vector":[0,0]}"#,
+        r#"{"id":"a","vector":[0,1]}"#,
+        r#"{"id":"f","vector":[0,1],"colour":"red"}"#,
+        r#"{"id":"","vector":[0,1]}"#,
+        r#"{"id":"g"}"#,
+        r#"{"id":"h","text":"a chair"}"#,
+        r#"{"id":"i","vector":[0,1],"expires_at":"tomorrow"}"#,
+        r#"{"vector":[0,1]}"#,
+        "rubbish",
+        r#"{"id":"j","vector":[0,1],"tags":[""]}"#,
+        r#"{"id":"k","vector":[0,1]}"#,
+    ];
+    let (status, answer) = api.call("PUT", "/v1/catalogs/shop/items", lines.join("\n")).await;
+    assert_eq!((status, &answer["accepted"]), (200, &json!(2)), "{answer}");
+    let rejected: Vec<(u64, &str)> = answer["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["index"].as_u64().unwrap(), r["detail"].as_str().unwrap()))
+        .collect();
+    assert_eq!(rejected.iter().map(|r| r.0).collect::<Vec<_>>(), (1..14).collect::<Vec<_>>());
+    for (index, word) in [
+        (1, "vector: has 3 numbers, and the catalog's dimension is 2"),
+        (2, "not JSON"),
+        (3, "vector: has inf at place 0"),
+        (4, "vector: is zero"),
+        (5, "id: 'a' is at place 0 already"),
+        (6, "colour"),
+        (7, "id: "),
+        (8, "vector: is required"),
+        (9, "text: the catalog has no embedder"),
+        (10, "expires_at"),
+        (11, "id"),
+        (12, "not JSON"),
+        (13, "tags: "),
+    ] {
+        let detail = rejected.iter().find(|r| r.0 == index).unwrap().1;
+        assert!(detail.contains(word), "{index}: {detail}");
+    }
+    let search = api.post("/v1/catalogs/shop/search", &json!({"vector": [1, 0]})).await.1;
+    assert_eq!(ids(&search), ["a", "k"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_named() {
+    let api = filled().await;
+    for (path, status, field) in [
+        ("/v1/catalogs/shop/recommendations", 400, "user"),
+        ("/v1/catalogs/shop/recommendations?user=", 400, "user"),
+        ("/v1/catalogs/shop/recommendations?user=u&k=0", 400, "k"),
+        ("/v1/catalogs/shop/recommendations?user=u&k=101", 400, "k"),
+        ("/v1/catalogs/shop/recommendations?user=u&k=ten", 400, "k"),
+        ("/v1/catalogs/shop/recommendations?user=u&diversity=1.1", 400, "diversity"),
+        ("/v1/catalogs/shop/recommendations?user=u&diversity=NaN", 400, "diversity"),
+        ("/v1/catalogs/shop/recommendations?user=u&max_per_tag=0", 400, "max_per_tag"),
+        ("/v1/catalogs/shop/recommendations?user=u&user=v", 400, "user"),
+        ("/v1/catalogs/shop/recommendations?user=u&colour=red", 400, "colour"),
+        ("/v1/catalogs/shop/items/red/related?user=u", 400, "user"),
+        ("/v1/catalogs/shop/items/none/related", 404, ""),
+        ("/v1/catalogs/none/items/red/related", 404, ""),
+        ("/v1/catalogs/none/recommendations?user=u", 404, ""),
+        ("/v1/catalogs/none", 404, ""),
+        ("/v1/catalogs/shop/items/none", 404, ""),
+    ] {
+        let (got, answer) = api.call("GET", path, "").await;
+        assert_eq!(got, status, "{path}: {answer}");
+        assert!(field.is_empty() || answer["errors"].get(field).is_some(), "{path}: {answer}");
+    }
+    for (body, field) in [
+        (json!({}), "vector"),
+        (json!({"vector": [1]}), "vector"),
+        (json!({"vector": [0, 0]}), "vector"),
+        (json!({"text": "chair"}), "text"),
+        (json!({"vector": [1, 0], "text": "chair"}), "text"),
+        (json!({"vector": [1, 0], "k": 1000}), "k"),
+        (json!({"vector": [1, 0], "n": 1}), "n"),
+    ] {
+        let (status, answer) = api.post("/v1/catalogs/shop/search", &body).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(answer["errors"].get(field).is_some(), "{body}: {answer}");
+    }
+    for (body, field) in [
+        (json!({}), "dimension"),
+        (json!({"dimension": 0}), "dimension"),
+        (json!({"dimension": 4097}), "dimension"),
+        (json!({"dimension": 2, "metric": "manhattan"}), "metric"),
+        (json!({"dimension": 2, "history_length": 0}), "history_length"),
+        (json!({"dimension": 2, "diversity": -1}), "diversity"),
+        (json!({"dimension": 2, "colour": 1}), "colour"),
+    ] {
+        let (status, answer) = api.call("PUT", "/v1/catalogs/new", body.to_string()).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(answer["errors"].get(field).is_some(), "{body}: {answer}");
+    }
+    assert_eq!(api.call("DELETE", "/v1/catalogs/shop/items/none", "").await.0, 404);
+    assert_eq!(api.call("DELETE", "/v1/catalogs/none", "").await.0, 404);
+    assert_eq!(api.call("PUT", "/v1/catalogs/none/items", "{}").await.0, 404);
+}
+
+#[tokio::test]
+async fn catalogs_are_made_listed_changed_and_removed() {
+    let api = filled().await;
+    let (status, all) = api.call("GET", "/v1/catalogs", "").await;
+    assert_eq!((status, all["catalogs"].as_array().unwrap().len()), (200, 1));
+    let shop = &all["catalogs"][0];
+    assert_eq!((&shop["id"], &shop["items"], &shop["metric"]), (&json!("shop"), &json!(4), &json!("cosine")));
+    // A space cannot change under its vectors; how lists are made can.
+    let (status, answer) = api.call("PUT", "/v1/catalogs/shop", json!({"dimension": 3}).to_string()).await;
+    assert_eq!(status, 409, "{answer}");
+    let changed = json!({"dimension": 2, "diversity": 0, "history_length": 1});
+    assert_eq!(api.call("PUT", "/v1/catalogs/shop", changed.to_string()).await.0, 200);
+    assert_eq!(api.list("items/red/related").await, ["orange", "green", "blue"]);
+    let (status, item) = api.call("GET", "/v1/catalogs/shop/items/blue", "").await;
+    assert_eq!((status, &item["vector"], &item["tags"]), (200, &json!([0.0, 2.0]), &json!(["cold"])));
+    assert_eq!(api.call("DELETE", "/v1/catalogs/shop", "").await.0, 204);
+    assert_eq!(api.call("GET", "/v1/catalogs/shop", "").await.0, 404);
+    // One of the same name begins empty, in another space.
+    assert_eq!(api.call("PUT", "/v1/catalogs/shop", json!({"dimension": 3}).to_string()).await.0, 201);
+    assert_eq!(api.list("recommendations?user=u").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_memory_is_refused_whole() {
+    let api = shop().await;
+    let payload = "x".repeat(60_000);
+    let items: Vec<Value> = (0..500).map(|n| item(&n.to_string(), [1.0, 0.0], &json!({"payload": payload}))).collect();
+    let body = json!(items).to_string();
+    assert_eq!(api.call("PUT", "/v1/catalogs/shop/items", body.clone()).await.0, 200);
+    assert_eq!(api.call("PUT", "/v1/catalogs/shop/items", body.replace("\"id\":\"", "\"id\":\"n")).await.0, 200);
+    let (status, answer) = api.call("PUT", "/v1/catalogs/shop/items", body.replace("\"id\":\"", "\"id\":\"m")).await;
+    assert_eq!(status, 507, "{answer}");
+    assert_eq!(api.call("GET", "/v1/catalogs/shop", "").await.1["items"], 1_000);
+    let (status, _) = api.call("PUT", "/v1/catalogs/shop/items", "x".repeat((32 << 20) + 1)).await;
+    assert_eq!(status, 413);
+}
