@@ -4,8 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, Decisions, EventLog, Experiments, Findings, History, Keys, Leases, Memory, Outcomes, People,
-    PosteriorSets, Replicas, Result, Runs, StoreError,
+    Assignments, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, Memory, Outcomes,
+    People, PosteriorSets, Replicas, Result, Runs, StoreError,
 };
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub struct Stores {
     pub outcomes: Arc<dyn Outcomes>,
     /// The same decisions, one by one.
     pub decisions: Arc<dyn Decisions>,
+    /// How often items were looked at.
+    pub item_views: Arc<dyn ItemViews>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
     /// What each published version said of the whole experiment.
@@ -78,6 +80,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         experiments: database.clone(),
         outcomes: database.clone(),
         decisions: database.clone(),
+        item_views: database.clone(),
         findings: database.clone(),
         history: database.clone(),
         runs: database.clone(),

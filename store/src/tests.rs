@@ -32,3 +32,4 @@ crate::conformance!(keys: Directory);
 crate::conformance!(people: Directory);
 crate::conformance!(leases: Directory);
 crate::conformance!(replicas: Directory);
+crate::conformance!(item_views: Directory);

@@ -13,6 +13,7 @@ pub mod event_log;
 pub mod experiments;
 pub mod findings;
 pub mod history;
+pub mod item_views;
 pub mod keys;
 pub mod leases;
 pub mod outcomes;
@@ -94,6 +95,9 @@ macro_rules! conformance {
     (history: $place:ty) => {
         $crate::conformance!(@history $place: kept_once thinned_evenly newest_of_several what_is_missing_is_found
             forgotten_with_their_day);
+    };
+    (item_views: $place:ty) => {
+        $crate::conformance!(@item_views $place: views_fade);
     };
     (runs: $place:ty) => {
         $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back old_reports_are_read
