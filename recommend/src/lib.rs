@@ -1,8 +1,13 @@
 //! Pure: catalogs and their items, the vector index, a visitor's vector, diversity, what is popular.
 
 mod catalog;
+pub mod diversity;
 pub mod index;
 mod item;
+pub mod popularity;
+mod profile;
+pub mod quality;
 
 pub use catalog::{CatalogDefinition, CatalogError, Embedder, MAX_DIMENSION, MAX_HISTORY, Metric};
 pub use item::{Item, ItemError, MAX_TAGS, check_vector};
+pub use profile::{Profile, View};
