@@ -49,53 +49,97 @@ struct Open {
     place: usize,
     /// From 0, the pool's worst, to 1, its best: the same whatever the unit of scores.
     relevance: f64,
-    /// The largest cosine to an item of the list; none while the list is empty.
-    similarity: Option<f32>,
+    /// Items of the list that it was compared with, from the first on.
+    compared: usize,
+    /// The largest cosine to one of them.
+    similarity: f32,
 }
 
 /// At most `k` places of the pool, in the order of the list. Fewer if near-duplicates of the list are all that is left.
-/// Equal candidates are taken in their order.
+/// Of equal candidates the more relevant is taken, then the first.
 ///
 /// A tag that has `max_per_tag` items or more in the list takes `tag_step` from its next item, twice that from the one
 /// after it, and so on; of several such tags the worst counts, so that having many tags is no disadvantage in itself.
+///
+/// Quickest if the pool is in order of scores, best first.
 #[must_use]
 pub fn choose(pool: &[Candidate<'_>], k: usize, variety: &Variety) -> Vec<usize> {
     let mut open = relevances(pool);
-    let mut chosen = Vec::with_capacity(k.min(pool.len()));
-    let mut counts = TagCounts::default();
-    let diversity = variety.diversity.clamp(0.0, 1.0);
-    while chosen.len() < k {
-        let value = |o: &Open| {
-            let alike = o.similarity.map_or(0.0, f64::from);
-            let over = variety.max_per_tag.map_or(0, |most| counts.excess(pool[o.place].tags, most));
-            #[expect(clippy::cast_precision_loss, reason = "lists are short")]
-            let penalty = variety.tag_step * over as f64;
-            (1.0 - diversity) * o.relevance - diversity * alike - penalty
-        };
-        let Some(best) = largest(&open, value) else { break };
-        let taken = open.remove(best);
-        let Candidate { vector, tags, .. } = pool[taken.place];
-        chosen.push(taken.place);
-        counts.add(tags);
-        open.retain_mut(|o| {
-            let cosine = dot(vector, pool[o.place].vector);
-            o.similarity = Some(o.similarity.map_or(cosine, |s| s.max(cosine)));
-            variety.near_duplicate.is_none_or(|most| cosine <= most)
-        });
+    let mut list = List { pool, variety, chosen: Vec::with_capacity(k.min(pool.len())), counts: TagCounts::default() };
+    while list.chosen.len() < k {
+        let Some(best) = list.best(&mut open) else { break };
+        list.add(best);
+        open.retain(|o| o.place != best);
     }
-    chosen
+    list.chosen
 }
 
-/// Where `value` is largest, and relevance among equals; then the first.
-fn largest(open: &[Open], value: impl Fn(&Open) -> f64) -> Option<usize> {
-    let mut best: Option<(usize, f64, f64)> = None;
-    for (i, o) in open.iter().enumerate() {
-        let (v, r) = (value(o), o.relevance);
-        if best.is_none_or(|(_, most, relevance)| v > most || (v >= most && r > relevance)) {
-            best = Some((i, v, r));
-        }
+/// A list in the making.
+struct List<'a> {
+    pool: &'a [Candidate<'a>],
+    variety: &'a Variety,
+    chosen: Vec<usize>,
+    counts: TagCounts,
+}
+
+impl List<'_> {
+    fn add(&mut self, place: usize) {
+        self.chosen.push(place);
+        self.counts.add(self.pool[place].tags);
     }
-    best.map(|(i, ..)| i)
+
+    /// The next item. While the list grows a candidate only gets more like it, so that what it was worth when it was
+    /// last compared is the most that it can be worth; who cannot win by that is not compared (Minoux, Accelerated
+    /// greedy algorithms for maximizing submodular set functions, 1978).
+    fn best(&self, open: &mut Vec<Open>) -> Option<usize> {
+        let mut best: Option<(f64, f64, usize)> = None;
+        open.retain_mut(|o| {
+            let mine = o.relevance;
+            let wins = |value: f64| {
+                best.is_none_or(|(most, relevance, _)| value > most || (value >= most && mine > relevance))
+            };
+            // The penalty last, since it takes looking up.
+            if !wins(self.worth(o)) {
+                return true;
+            }
+            let penalty = self.penalty(o);
+            if !wins(self.worth(o) - penalty) {
+                return true;
+            }
+            if !self.compare(o) {
+                return false;
+            }
+            let value = self.worth(o) - penalty;
+            if wins(value) {
+                best = Some((value, mine, o.place));
+            }
+            true
+        });
+        best.map(|(.., place)| place)
+    }
+
+    fn worth(&self, o: &Open) -> f64 {
+        let diversity = self.variety.diversity.clamp(0.0, 1.0);
+        // A list without items is like nothing.
+        let alike = if self.chosen.is_empty() { 0.0 } else { f64::from(o.similarity) };
+        (1.0 - diversity) * o.relevance - diversity * alike
+    }
+
+    fn penalty(&self, o: &Open) -> f64 {
+        let Some(most) = self.variety.max_per_tag else { return 0.0 };
+        #[expect(clippy::cast_precision_loss, reason = "lists are short")]
+        let excess = self.counts.excess(self.pool[o.place].tags, most) as f64;
+        self.variety.tag_step.max(0.0) * excess
+    }
+
+    /// Compares a candidate with what is new in the list; false if it is a near-duplicate.
+    fn compare(&self, o: &mut Open) -> bool {
+        for chosen in &self.chosen[o.compared..] {
+            o.similarity = o.similarity.max(dot(self.pool[*chosen].vector, self.pool[o.place].vector));
+        }
+        o.compared = self.chosen.len();
+        self.variety.near_duplicate.is_none_or(|most| o.similarity <= most)
+    }
 }
 
 fn relevances(pool: &[Candidate<'_>]) -> Vec<Open> {
@@ -104,7 +148,10 @@ fn relevances(pool: &[Candidate<'_>]) -> Vec<Open> {
     let ends = pool.iter().map(score).map(|s| (s, s)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     let (worst, best) = ends.map_or((0.0, 0.0), |(w, b)| (f64::from(w), f64::from(b)));
     let relevance = |c| if best > worst { (f64::from(score(c)) - worst) / (best - worst) } else { 1.0 };
-    pool.iter().enumerate().map(|(place, c)| Open { place, relevance: relevance(c), similarity: None }).collect()
+    pool.iter()
+        .enumerate()
+        .map(|(place, c)| Open { place, relevance: relevance(c), compared: 0, similarity: -1.0 })
+        .collect()
 }
 
 /// How many items of the list have each tag; lists are short, so that looking through is quicker than hashing.
