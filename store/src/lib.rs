@@ -17,6 +17,8 @@ mod events;
 mod experiments;
 mod findings;
 mod format;
+mod format_catalogs;
+mod format_views;
 mod history;
 mod item_views;
 mod keys;

@@ -21,6 +21,8 @@ impl Place for Directory {
 
 crate::conformance!(assignments: Directory);
 crate::conformance!(posterior_sets: Directory);
+crate::conformance!(catalogs: Directory);
+crate::conformance!(views: Directory);
 crate::conformance!(event_log: Directory);
 crate::conformance!(experiments: Directory);
 crate::conformance!(outcomes: Directory);

@@ -3,7 +3,7 @@
 use arc_swap::ArcSwap;
 use bandit::Clock;
 use recommend::Candidates;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -136,8 +136,11 @@ impl Shelf {
         }
         for (catalog, mut ids) in items {
             let Some(candidates) = self.get(catalog) else { continue };
-            ids.sort_unstable();
-            ids.dedup();
+            // Each once, where it changed last: lists know the newest items by the order of their coming.
+            let mut later = HashSet::new();
+            ids.reverse();
+            ids.retain(|id| later.insert(id.clone()));
+            ids.reverse();
             for ids in ids.chunks(PAGE) {
                 let found = store.items(catalog, ids).await?;
                 let now = clock.now();
