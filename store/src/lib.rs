@@ -36,6 +36,7 @@ mod replicas;
 mod results;
 mod runs;
 mod search;
+mod shelf;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,7 @@ pub use results::{
 };
 pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
+pub use shelf::Shelf;
 pub use trials::{Logged, Span, logged_trials};
 pub use views::{Seen, VIEWS_KEPT, View, Views};
 
