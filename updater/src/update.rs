@@ -44,6 +44,7 @@ impl Updater {
 
     async fn work(&mut self, steps: &mut Steps) -> Result<(Timestamp, u64, u64)> {
         steps.time("consume", self.consume()).await?;
+        steps.time("popular", self.tell_popular()).await?;
         let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         if self.config.retention_days > 0 {
             let before = today.saturating_sub(jiff::Span::new().days(self.config.retention_days));
