@@ -109,7 +109,7 @@ impl Updater {
         if self.consumed.is_none_or(|t| t.elapsed() >= PACE) {
             self.consume().await?;
             self.consumed = Some(Instant::now());
-            self.tell_popular_if_due().await?;
+            self.tell_popular_if_due().await;
         }
         if let Some(run) = self.stores.runs.take_requested(self.clock.now()).await? {
             self.run_as(run).await?;

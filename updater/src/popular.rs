@@ -25,16 +25,20 @@ pub(crate) struct LastTold {
 
 impl Updater {
     /// Tells what is popular, if views came or the hour turned, and the last time is a while ago.
-    pub(crate) async fn tell_popular_if_due(&mut self) -> Result<()> {
+    pub(crate) async fn tell_popular_if_due(&mut self) {
         let now = self.clock.now();
         let of = (self.taken_in, bandit::hour_of(now));
         if self.told.of == Some(of) || self.told.next.is_some_and(|next| Instant::now() < next) {
-            return Ok(());
+            return;
         }
         let began = Instant::now();
-        self.tell_popular().await?;
-        self.told = LastTold { next: Some(Instant::now() + PACE.max(began.elapsed() * SHARE)), of: Some(of) };
-        Ok(())
+        // Posteriors do not wait for it, nor fail with it.
+        let told = self.tell_popular().await;
+        if let Err(e) = &told {
+            tracing::error!("what is popular cannot be told, and is tried again: {e}");
+        }
+        let of = told.is_ok().then_some(of);
+        self.told = LastTold { next: Some(Instant::now() + PACE.max(began.elapsed() * SHARE)), of };
     }
 
     /// Tells what is popular in each catalog.

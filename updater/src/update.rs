@@ -44,7 +44,6 @@ impl Updater {
 
     async fn work(&mut self, steps: &mut Steps) -> Result<(Timestamp, u64, u64)> {
         steps.time("consume", self.consume()).await?;
-        steps.time("popular", self.tell_popular()).await?;
         let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         if self.config.retention_days > 0 {
             let before = today.saturating_sub(jiff::Span::new().days(self.config.retention_days));
@@ -88,6 +87,10 @@ impl Updater {
         }
         let oldest = today.saturating_sub(jiff::Span::new().days(DAYS_KEPT));
         steps.time("expire", self.stores.assignments.expire(oldest)).await?;
+        if let Err(e) = steps.time("popular", self.tell_popular()).await {
+            tracing::error!("what is popular cannot be told: {e}");
+            failure.get_or_insert(e);
+        }
         failure.map_or(Ok((as_of, recomputed, published)), Err)
     }
 
