@@ -15,8 +15,8 @@ use crate::{CatalogDefinition, Item};
 use ended::Ended;
 use entries::Entries;
 use jiff::Timestamp;
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use lists::{Candidate, List, Source, Wanted};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::sync::Arc;
 
 /// Expired items that one sweep takes out while it holds the lock.
