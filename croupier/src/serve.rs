@@ -86,6 +86,7 @@ impl Server {
         if roles.api {
             let config = Config {
                 cached_assignments: settings.cached_assignments,
+                catalogs_file: Some(settings.catalogs_file.clone()),
                 catalog_bytes: settings.catalog_bytes,
                 store_timeout: settings.decide_timeout,
                 access,
@@ -127,6 +128,7 @@ impl Server {
             roles: self.roles.names(),
         };
         let beating = tokio::spawn(beat.keep());
+        let shelf = self.app.as_ref().map(|app| app.shelf().clone());
         let refreshing = self.app.map(|app| tokio::spawn(app.keep_fresh()));
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
@@ -174,6 +176,9 @@ impl Server {
         }
         if let Some(refreshing) = refreshing {
             refreshing.abort();
+        }
+        if let Some(shelf) = shelf {
+            shelf.save().await;
         }
         upkeep.abort();
         beating.abort();

@@ -102,6 +102,11 @@ impl Entries {
         self.tags.numbers.get(name).copied()
     }
 
+    /// The name of a tag that some item has.
+    pub(super) fn name(&self, tag: u32) -> &str {
+        &self.tags.holders[tag as usize].0
+    }
+
     /// Slots of the items that have a tag.
     pub(super) fn holders(&self, tag: u32) -> &HashSet<u32> {
         &self.tags.holders[tag as usize].1

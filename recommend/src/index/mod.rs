@@ -123,12 +123,6 @@ impl Index {
         self.rows.get(slot)
     }
 
-    /// Bytes in memory.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.len() * self.rows.dimension() * 5
-    }
-
     /// The best `k` among those that `accept` takes, best first, equal ones by slot. `accept` is asked for those alone
     /// that would be among the best.
     pub fn search(&self, query: &[f32], k: usize, accept: impl Fn(u32) -> bool) -> Vec<Hit> {
