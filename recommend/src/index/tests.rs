@@ -57,7 +57,7 @@ fn number(shape: Shape, n: u32, i: usize, raw: f32) -> f32 {
         Shape::Huge => raw * 1e37,
         Shape::Mixed => raw * 10_f32.powi((n % 60) as i32 - 30),
         Shape::Sparse => {
-            if (n as usize + i).is_multiple_of(5) && n % 3 > 0 {
+            if (n as usize + i).is_multiple_of(5) && !n.is_multiple_of(3) {
                 raw
             } else {
                 0.0

@@ -179,7 +179,11 @@ impl Training {
             && let Some(one) = self.pick(index)
             && let Some(other) = self.pick(index)
         {
-            let row = if tried % 2 == 0 { one.to_vec() } else { one.iter().zip(other).map(|(a, b)| a + b).collect() };
+            let row = if tried.is_multiple_of(2) {
+                one.to_vec()
+            } else {
+                one.iter().zip(other).map(|(a, b)| a + b).collect()
+            };
             let query = Query::new(row);
             let mut best = self.lists.search(index.kernel, &query, BEST, |_| true);
             if best.raise() && query.length > 0.0 {

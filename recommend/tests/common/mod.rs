@@ -6,8 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 use recommend::index::{Index, Training};
 
 /// A mixture of 200 normal distributions whose deviation is `noise` times that of their centres.
-#[must_use]
-pub fn clustered(seed: u64, count: usize, dimension: usize, noise: f32) -> Vec<Vec<f32>> {
+pub(crate) fn clustered(seed: u64, count: usize, dimension: usize, noise: f32) -> Vec<Vec<f32>> {
     let normal = |random: &mut ChaCha8Rng| -> f32 { StandardNormal.sample(random) };
     let mut random = ChaCha8Rng::seed_from_u64(dimension as u64);
     let centres: Vec<Vec<f32>> = (0..200).map(|_| (0..dimension).map(|_| normal(&mut random)).collect()).collect();
@@ -20,14 +19,14 @@ pub fn clustered(seed: u64, count: usize, dimension: usize, noise: f32) -> Vec<V
 }
 
 /// Trains an index that nothing else changes.
-pub fn train(index: &mut Index) {
+pub(crate) fn train(index: &mut Index) {
     let mut training = index.begin_training();
     while training.step(index) {}
     finish(index, training);
 }
 
 /// Ends a training that is through.
-pub fn finish(index: &mut Index, training: Training) {
+pub(crate) fn finish(index: &mut Index, training: Training) {
     drop(index.finish_training(training));
     assert!(index.layout().is_some(), "lists are in use");
 }
