@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 
 /// How many vectors the larger tests have: enough for lists; more with `INDEX_ROWS`.
 fn rows() -> usize {
-    std::env::var("INDEX_ROWS").map_or(20_000, |rows| rows.parse().expect("INDEX_ROWS is a number"))
+    std::env::var("INDEX_ROWS").map_or(20_000, |rows| rows.parse().unwrap_or_else(|_| panic!("INDEX_ROWS is a number")))
 }
 
 fn filled(rows: &[Vec<f32>]) -> Index {
