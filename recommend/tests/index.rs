@@ -182,6 +182,16 @@ fn trainings_that_were_given_up_or_are_not_through_change_nothing() {
 }
 
 #[test]
+fn a_training_that_is_forgotten_is_given_up() {
+    let vectors = clustered(1, rows(), 4, 0.7);
+    let mut index = filled(&vectors);
+    let mut training = index.begin_training();
+    (0..2 * rows() + 100_001).for_each(|_| index.insert(0, &vectors[0]));
+    assert!(index.training_due());
+    assert!(index.memory().noted == 0 && !training.step(&index));
+}
+
+#[test]
 fn lists_follow_the_number_of_rows() {
     let vectors = clustered(1, 2 * rows() + 1, 64, 0.7);
     let mut index = filled(&vectors[..rows()]);

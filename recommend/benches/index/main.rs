@@ -209,8 +209,24 @@ fn million() {
     let (rows, queries) = (clustered(1, count, dimension), clustered(2, 1_000, dimension));
     let (filling, mut index) = timed(|| filled(&rows));
     let truth = search(&index, &queries, k);
-    let (training, ()) = timed(|| train(&mut index));
-    row("ours: build", &format!("{:.1} s: fill {filling:.1}, train {training:.1} | |", filling + training));
+    let (beginning, mut training) = timed(|| index.begin_training());
+    let mut steps = Vec::new();
+    loop {
+        let (seconds, more) = timed(|| training.step(&index));
+        steps.push(seconds);
+        if !more {
+            break;
+        }
+    }
+    let (ending, old) = timed(|| index.finish_training(training));
+    drop(old);
+    let trained = beginning + ending + steps.iter().sum::<f64>();
+    row("ours: build", &format!("{:.1} s: fill {filling:.1}, train {trained:.1} | |", filling + trained));
+    steps.sort_by(f64::total_cmp);
+    let (count_of, middle, last) = (steps.len(), steps[steps.len() / 2] * 1e3, steps[steps.len() - 1] * 1e3);
+    let figures = format!("{count_of} of {middle:.1} ms, the longest {last:.1} ms | |");
+    row("ours: steps of training", &figures);
+    row("ours: begin and finish", &format!("{:.0} µs, {:.0} µs | |", beginning * 1e6, ending * 1e6));
     let mut times = Vec::new();
     let mut found = Vec::new();
     for _ in 0..TURNS {
@@ -228,6 +244,15 @@ fn million() {
         format!("mean {mean:.0}, p50 {:.0}, p99 {:.0} µs | {:.4} |", at(0.5), at(0.99), recall(&found, &truth));
     row("ours", &figures);
     row("ours: memory", &format!("{:.1} bytes a vector | |", index.memory().total() as f64 / count as f64));
+    let (layout, placed) = (index.layout().cloned().expect("it was trained"), index.placements(0, usize::MAX).lists);
+    drop(index);
+    let (loading, loaded) = timed(|| {
+        let mut index = Index::with_layout(dimension, Metric::Cosine, layout).expect("of this dimension");
+        placed.iter().for_each(|(slot, list)| index.insert_at(*slot, &rows[*slot as usize], *list));
+        index
+    });
+    let same = recall(&search(&loaded, &queries, k), &found[..queries.len()]);
+    row("ours: load", &format!("{loading:.2} s, finds the same: {same:.4} | |"));
 }
 
 /// Where lists begin to pay: searches of both kinds by size.

@@ -163,9 +163,12 @@ impl Index {
         was
     }
 
+    /// Notes a change for the training. One that so many pass by was forgotten, or is out of date: it is given up.
     fn note(&mut self, slot: u32) {
-        if let Some(noted) = &mut self.noted {
-            noted.push(slot);
+        let Some(noted) = &mut self.noted else { return };
+        noted.push(slot);
+        if noted.len() > 2 * self.rows.len() + 100_000 {
+            self.noted = None;
         }
     }
 
