@@ -38,7 +38,7 @@ impl Kernel {
     }
 
     /// Upper bounds of the scores of a block's rows with a query at length 1, and a bit for each that is not below
-    /// `floor`.
+    /// `floor`. `ahead` is what will be scanned next.
     pub(super) fn uppers(
         self,
         block: &Block,
@@ -47,6 +47,8 @@ impl Kernel {
         floor: f32,
         upper: &mut [f32; ROWS],
     ) -> u32 {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = ahead;
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Vnni(vnni) => vnni.uppers(block, ahead, query, floor, upper),
