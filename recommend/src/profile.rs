@@ -31,16 +31,18 @@ pub enum Profile {
 }
 
 fn queries() -> usize {
-    1
+    3
 }
 
 fn temperature() -> f64 {
-    0.2
+    0.1
 }
 
+/// On MovieLens 100K, by titles and genres, half-lives from 1 to 20 views and attention are within a standard error of each
+/// other; none at all, hours and other temperatures are no better.
 impl Default for Profile {
     fn default() -> Self {
-        Self::Recent { half_life_views: Some(10.0), half_life_hours: None }
+        Self::Recent { half_life_views: Some(5.0), half_life_hours: None }
     }
 }
 
