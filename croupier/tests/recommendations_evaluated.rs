@@ -80,7 +80,7 @@ fn movielens() -> Option<Vec<String>> {
 fn on_real_histories_lists_are_varied_and_near() {
     let Some(args) = movielens() else { return };
     let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
-    args.extend(["--most", "300"]);
+    args.extend(["--most", "500"]);
     let found = answer(&args);
     assert_eq!(
         (&found["log"]["rows"], &found["items"], &found["tried"]),
