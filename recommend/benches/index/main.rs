@@ -1,7 +1,7 @@
 //! The vector index beside other engines: the same vectors, one thread each, in turns within one run, CPU time.
 //!
 //! `cargo bench -p recommend` prints one table. Ratios are those of the medians of five turns. Names given as arguments
-//! choose parts: `exact`, `approximate`, `blurred`, `sizes`, `million`; `alone` leaves the other engines out.
+//! choose parts: `lists`, `exact`, `approximate`, `blurred`, `sizes`, `million`; `alone` leaves the other engines out.
 
 #![allow(missing_docs, clippy::expect_used, clippy::print_stdout)]
 
@@ -10,7 +10,9 @@ mod peers;
 
 use data::{clustered, mixture, write, write_slots};
 use peers::Peers;
-use recommend::{Metric, index::Index};
+use recommend::diversity::{Candidate, Variety, choose};
+use recommend::index::{Hit, Index};
+use recommend::{Candidates, Item, Metric, Wanted};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use std::collections::HashSet;
@@ -275,11 +277,59 @@ fn sizes() {
     }
 }
 
+/// What a list takes beside the search: choosing 20 of the nearest 200, and all of it, from a history of 20 on.
+fn lists() {
+    const QUERIES: usize = 500;
+    head("lists of 20");
+    for (count, dimension) in [(10_000, 256), (10_000, 512)] {
+        let (vectors, queries) = (clustered(1, count, dimension), clustered(2, QUERIES, dimension));
+        let index = filled(&vectors);
+        let pools: Vec<Vec<Hit>> = queries.iter().map(|query| index.search(query, 200, |_| true)).collect();
+        let candidates: Vec<Vec<Candidate<'_>>> = pools
+            .iter()
+            .map(|pool| {
+                let candidate =
+                    |hit: &Hit| Candidate { score: hit.score, vector: &vectors[hit.slot as usize], tags: &[] };
+                pool.iter().map(candidate).collect()
+            })
+            .collect();
+        for diversity in [0.0, 0.3] {
+            let variety = Variety::new(diversity);
+            let seconds =
+                (0..TURNS).map(|_| timed(|| candidates.iter().map(|c| choose(c, 20, &variety).len()).sum::<usize>()).0);
+            let seconds = median(seconds.collect()) / QUERIES as f64;
+            row(&format!("20 of 200 × {dimension}, diversity {diversity}"), &format!("{:.0} µs | |", seconds * 1e6));
+        }
+        let definition = serde_json::from_value(json!({"dimension": dimension})).expect("a definition");
+        let live = Candidates::new(definition);
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        for (n, vector) in vectors.iter().enumerate() {
+            let item = json!({"id": n.to_string(), "vector": [], "tags": [format!("tag-{}", n % 50)]});
+            let item: Item = serde_json::from_value(item).expect("an item");
+            live.put(&Item { vector: vector.clone(), ..item }, now);
+        }
+        let seen: Vec<Vec<String>> =
+            (0..QUERIES).map(|q| (0..20).map(|n| (q * 20 + n).to_string()).collect()).collect();
+        let list = |seen: &Vec<String>| {
+            let seen: Vec<(&str, f64)> = seen.iter().map(|id| (id.as_str(), 60.0)).collect();
+            let wanted =
+                Wanted { k: 20, diversity: None, max_per_tag: Some(4), tags: &[], exclude: &[], alike: false, now };
+            live.for_visitor(&seen, &wanted).items.len()
+        };
+        let seconds = (0..TURNS).map(|_| timed(|| seen.iter().map(list).sum::<usize>()).0).collect();
+        let seconds = median(seconds) / QUERIES as f64;
+        row(&format!("history to list, {count} × {dimension}"), &format!("{:.0} µs | |", seconds * 1e6));
+    }
+}
+
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     let wants = |name: &str| chosen.iter().all(|name| name == "alone") || chosen.iter().any(|chosen| chosen == name);
     let folder = tempfile::tempdir().expect("a scratch directory can be made");
     let mut peers = if chosen.iter().any(|name| name == "alone") { None } else { Peers::start() };
+    if wants("lists") {
+        lists();
+    }
     if wants("exact") {
         exact(&mut peers, folder.path(), 10_000, 512);
         exact(&mut peers, folder.path(), 100_000, 256);

@@ -70,7 +70,7 @@ use crate::Metric;
 use best::Best;
 use block::Coded;
 use code::Query;
-use kernel::Kernel;
+pub(crate) use kernel::Kernel;
 pub use layout::{Layout, LayoutError, Placements};
 use lists::Lists;
 pub use memory::Memory;

@@ -14,7 +14,7 @@ use std::arch::x86_64::*;
 
 /// The processor has AVX-512 F, BW and VNNI.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Vnni(());
+pub(crate) struct Vnni(());
 
 impl Vnni {
     pub(super) fn detect() -> Option<Self> {
@@ -49,6 +49,15 @@ impl Vnni {
         unsafe { run(block, ahead, query) }
     }
 
+    pub(super) fn near(self, a: &[f32], b: &[f32]) -> f32 {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+        fn run(a: &[f32], b: &[f32]) -> f32 {
+            super::near(a, b)
+        }
+        // SAFETY: `self` proves that the instructions are there.
+        unsafe { run(a, b) }
+    }
+
     pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f64 {
         #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
         fn run(a: &[f32], b: &[f32]) -> f64 {
@@ -61,7 +70,7 @@ impl Vnni {
 
 /// The processor has AVX2.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Avx2(());
+pub(crate) struct Avx2(());
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
@@ -91,6 +100,15 @@ impl Avx2 {
         }
         // SAFETY: `self` proves that the instructions are there.
         unsafe { run(block, ahead, query) }
+    }
+
+    pub(super) fn near(self, a: &[f32], b: &[f32]) -> f32 {
+        #[target_feature(enable = "avx2")]
+        fn run(a: &[f32], b: &[f32]) -> f32 {
+            super::near(a, b)
+        }
+        // SAFETY: `self` proves that the instructions are there.
+        unsafe { run(a, b) }
     }
 
     pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f64 {
