@@ -143,6 +143,8 @@ impl Deal {
             features: self.features.clone(),
             arm: a.arm.to_string(),
             propensity: a.propensity,
+            position: None,
+            list: None,
             posterior_version: a.posterior_version,
             revision: a.revision,
             source: a.source,

@@ -267,6 +267,8 @@ fn the_platform_s_own_records_are_trials() {
             segment: "all".into(),
             features: None,
             arm: arm.into(),
+            position: None,
+            list: None,
             propensity: 0.5,
             posterior_version: 1,
             revision: 1,

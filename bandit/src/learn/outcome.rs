@@ -23,10 +23,24 @@ pub struct Evidence {
     pub delays: Vec<HourDelay>,
     /// Counts by the declared features, in any order; empty unless the policy is contextual.
     pub contexts: Vec<ContextOutcome>,
+    /// Ids of the arms that `outcomes` are of, those with most trials first, where arms are candidates.
+    pub candidates: Vec<String>,
     /// Moment of the newest trial.
     pub latest: Option<Timestamp>,
     /// When the experiment was stopped: evidence fades no further. Rewards may still come.
     pub ended: Option<Timestamp>,
+}
+
+impl Evidence {
+    /// What is known of the `most` candidates with most trials.
+    #[must_use]
+    pub fn of_candidates(&self, most: usize) -> Self {
+        Self {
+            outcomes: self.outcomes.iter().filter(|o| o.arm < most).cloned().collect(),
+            candidates: self.candidates.iter().take(most).cloned().collect(),
+            ..self.clone()
+        }
+    }
 }
 
 impl From<Vec<HourOutcome>> for Evidence {
@@ -84,8 +98,14 @@ pub fn recompute(
     evidence: &Evidence,
     as_of: Timestamp,
 ) -> PosteriorSet {
+    if experiment.candidates.is_some() && experiment.arms.is_empty() && !evidence.candidates.is_empty() {
+        return recompute(&experiment.with_candidates(&evidence.candidates), revision, version, evidence, as_of);
+    }
     let Posteriors { segments, unseen } = posteriors(experiment, evidence, as_of);
     let dealt = |learnt: &Learnt| {
+        if experiment.candidates.is_some() {
+            return shown(&learnt.arms);
+        }
         let policy = SegmentPolicy::paced(experiment, &learnt.arms, learnt.scale, None);
         let posterior = |(b, &propensity): (&Beta, &f64)| ArmPosterior { alpha: b.alpha, beta: b.beta, propensity };
         learnt.arms.iter().zip(policy.propensities()).map(posterior).collect()
@@ -105,6 +125,15 @@ pub fn recompute(
         Some(model) => set.with_model(experiment, model, &evidence.contexts),
         None => set,
     }
+}
+
+/// Posteriors of candidates. What is dealt depends on the visitor: in place of a probability stands the arm's share of
+/// what was shown, weighted as its outcomes are.
+fn shown(arms: &[Beta]) -> Vec<ArmPosterior> {
+    let trials = |b: &Beta| (b.alpha + b.beta - 2.0).max(0.0);
+    let all: f64 = arms.iter().map(trials).sum();
+    let share = |b: &Beta| if all > 0.0 { (trials(b) / all).min(1.0) } else { 0.0 };
+    arms.iter().map(|b| ArmPosterior { alpha: b.alpha, beta: b.beta, propensity: share(b) }).collect()
 }
 
 /// The `most` segments with most evidence; the first by name among equals.

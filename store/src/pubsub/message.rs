@@ -156,6 +156,8 @@ impl<'a> Flat<'a> {
                         .map(|text| serde_json::from_str(&text).map_err(|e| format!("field 'features': {e}")))
                         .transpose()?,
                     arm: need("arm", self.arm)?.into_owned(),
+                    position: None,
+                    list: None,
                     propensity: need("propensity", self.propensity)?,
                     posterior_version: need("posterior_version", self.posterior_version)?,
                     revision: need("revision", self.revision)?,

@@ -126,6 +126,8 @@ fn logged(row: Row, experiment: &Experiment) -> Result<LoggedDecision> {
             segment: row.segment,
             features: features.map_err(damaged("features of a decision"))?,
             arm: experiment.arms.get(index(row.arm)).map(|arm| arm.id.clone()).unwrap_or_default(),
+            position: None,
+            list: None,
             propensity: row.propensity,
             posterior_version: unsigned(row.version),
             revision: unsigned(row.revision),

@@ -26,6 +26,8 @@ fn samples() -> Vec<Event> {
         segment: "device=mobile".into(),
         features: Some(serde_json::from_str(r#"{"age":41.5,"device":"mobile"}"#).unwrap()),
         arm: "b".into(),
+        position: None,
+        list: None,
         propensity: 0.25,
         posterior_version: 42,
         revision: 3,
