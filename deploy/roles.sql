@@ -17,7 +17,7 @@ GRANT INSERT, UPDATE, DELETE ON replicas TO croupier_api;
 GRANT UPDATE, DELETE ON experiments TO croupier_api;
 
 -- The dashboard looks, at single decisions too, does what editors ask, and lets people in.
-GRANT SELECT ON experiments, audit, segments, outcomes, delays, newest_trials, traffic, findings, history, decisions,
+GRANT SELECT ON experiments, audit, segments, outcomes, delays, newest_trials, traffic, item_views, findings, history, decisions,
     decision_keys, claims, events, dead_letters, imports, update_runs, leases, keys, replicas, _sqlx_migrations
     TO croupier_dashboard;
 GRANT INSERT ON experiments, audit, update_runs TO croupier_dashboard;

@@ -1,7 +1,6 @@
 //! What all handlers share.
 
 use crate::auth::Access;
-use crate::catalogs::Shelf;
 use crate::measure::Metrics;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
@@ -12,7 +11,7 @@ use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use store::{ReplicaReport, Result, StoreError, Stores};
+use store::{ReplicaReport, Result, Shelf, StoreError, Stores};
 use tokio::sync::{Mutex, Semaphore};
 
 /// How often replicas look for changes of experiments, posteriors and keys.
@@ -117,6 +116,12 @@ impl App {
             Ok(Ok(())) => {}
         }
         Ok(Arc::new(app))
+    }
+
+    /// The catalogs that it serves.
+    #[must_use]
+    pub fn shelf(&self) -> &Arc<Shelf> {
+        &self.shelf
     }
 
     pub(crate) fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {

@@ -175,7 +175,7 @@ async fn each_line_is_right_or_wrong_by_itself() {
     for (index, word) in [
         (1, "vector: has 3 numbers, and the catalog's dimension is 2"),
         (2, "not JSON"),
-        (3, "vector: has inf at place 0"),
+        (3, "number out of range"),
         (4, "vector: is zero"),
         (5, "id: 'a' is at place 0 already"),
         (6, "colour"),

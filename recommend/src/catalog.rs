@@ -1,5 +1,6 @@
 //! What a catalog is: the space that its items' vectors are in, and how lists are made from it.
 
+use crate::profile::Profile;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,6 +45,12 @@ pub struct CatalogDefinition {
     /// Views of a visitor that lists are made from, newest first, 1 to [`MAX_HISTORY`].
     #[serde(default = "history_length")]
     pub history_length: usize,
+    /// How these become the vector that lists are near to.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Hours after which a view counts half for what is popular, 0.1 to 2,400.
+    #[serde(default = "popular_half_life_hours")]
+    pub popular_half_life_hours: f64,
     /// Variety of lists where a request does not say: 0 takes the nearest, 1 those most unlike each other.
     #[serde(default = "diversity")]
     pub diversity: f64,
@@ -54,6 +61,10 @@ pub struct CatalogDefinition {
 
 fn history_length() -> usize {
     50
+}
+
+fn popular_half_life_hours() -> f64 {
+    24.0
 }
 
 fn diversity() -> f64 {
@@ -76,7 +87,7 @@ impl CatalogDefinition {
     /// # Errors
     /// Every field that is out of its range.
     pub fn check(&self) -> Result<(), Vec<CatalogError>> {
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<CatalogError> = self.profile.check().err().into_iter().collect();
         let mut need = |right: bool, field, why: String| {
             if !right {
                 wrong.push(CatalogError { field, why });
@@ -84,6 +95,8 @@ impl CatalogDefinition {
         };
         need((1..=MAX_DIMENSION).contains(&self.dimension), "dimension", format!("must be 1 to {MAX_DIMENSION}"));
         need((1..=MAX_HISTORY).contains(&self.history_length), "history_length", format!("must be 1 to {MAX_HISTORY}"));
+        let hours = (0.1..=2_400.0).contains(&self.popular_half_life_hours);
+        need(hours, "popular_half_life_hours", "must be 0.1 to 2400".into());
         need((0.0..=1.0).contains(&self.diversity), "diversity", "must be 0 to 1".into());
         need(self.max_per_tag != Some(0), "max_per_tag", "must be 1 or more".into());
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }

@@ -2,9 +2,14 @@
 
 mod candidates;
 mod catalog;
+pub mod diversity;
 pub mod index;
 mod item;
+pub mod popularity;
+mod profile;
+pub mod quality;
 
 pub use candidates::{Candidate, Candidates, List, Source, Wanted};
 pub use catalog::{CatalogDefinition, CatalogError, Embedder, MAX_DIMENSION, MAX_HISTORY, Metric};
 pub use item::{Item, ItemError, MAX_TAGS, check_vector};
+pub use profile::{Profile, View};

@@ -1,12 +1,15 @@
 //! What can be recommended: catalogs, their items, and in which order both changed.
 
-use crate::Result;
+use crate::{Result, StoreError};
 use async_trait::async_trait;
 use recommend::{CatalogDefinition, Item};
 use std::sync::Arc;
 
 /// Most catalogs.
 pub const MAX_CATALOGS: usize = 100;
+
+/// Most ids in one change.
+const MOST_IDS: usize = 10_000;
 
 /// Catalogs and items by id, and a log of their changes that replicas follow.
 ///
@@ -98,4 +101,20 @@ pub enum Changed {
     Items(Vec<String>),
     /// What is popular.
     Popular,
+}
+
+/// Changes that name these items, each a bounded number of them.
+pub(crate) fn changes_of_items<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<Changed> {
+    let ids: Vec<_> = ids.cloned().collect();
+    ids.chunks(MOST_IDS).map(|ids| Changed::Items(ids.to_vec())).collect()
+}
+
+pub(crate) fn too_many(id: &str) -> StoreError {
+    StoreError::Conflict(format!("catalog '{id}' cannot be made: there are {MAX_CATALOGS} catalogs already"))
+}
+
+pub(crate) fn has_items(id: &str) -> StoreError {
+    StoreError::Conflict(format!(
+        "catalog '{id}' has items: dimension and metric are fixed until they are removed, or take another catalog"
+    ))
 }

@@ -47,14 +47,14 @@ pub(crate) fn decode_event(bytes: &[u8]) -> Result<Event> {
     decode("event", bytes)
 }
 
-fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+pub(crate) fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(128);
     out.push(VERSION);
     serde_json::to_writer(&mut out, value).map_err(|e| StoreError::Damaged(e.to_string()))?;
     Ok(out)
 }
 
-fn decode<'a, T: serde::Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T> {
+pub(crate) fn decode<'a, T: serde::Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T> {
     match bytes.split_first() {
         Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|e| StoreError::Damaged(format!("{what}: {e}"))),
         Some((other, _)) => {

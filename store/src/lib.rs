@@ -17,7 +17,10 @@ mod events;
 mod experiments;
 mod findings;
 mod format;
+mod format_catalogs;
+mod format_views;
 mod history;
+mod item_views;
 mod keys;
 mod leases;
 mod locations;
@@ -33,6 +36,7 @@ mod replicas;
 mod results;
 mod runs;
 mod search;
+mod shelf;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -49,6 +53,7 @@ pub use events::{Delivery, EventLog, Poison, Receipt};
 pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};
 pub use findings::{DealtRow, Findings, StruckRow, WeighedRow};
 pub use history::{HISTORY_FORMAT, History, VersionArm, VersionEntry};
+pub use item_views::ItemViews;
 pub use keys::{Key, Keys, Scope};
 pub use leases::Leases;
 pub use locations::{Durability, Locations};
@@ -64,6 +69,7 @@ pub use results::{
 };
 pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
+pub use shelf::Shelf;
 pub use trials::{Logged, Span, logged_trials};
 pub use views::{Seen, VIEWS_KEPT, View, Views};
 

@@ -4,8 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, Decisions, EventLog, Experiments, Findings, History, Keys, Leases, Memory, Outcomes, People,
-    PosteriorSets, Replicas, Result, Runs, StoreError,
+    Assignments, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, Memory,
+    Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Views,
 };
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ pub struct Stores {
     /// Published posteriors.
     pub posteriors: Arc<dyn PosteriorSets>,
     /// What can be recommended.
-    pub catalogs: Arc<dyn crate::Catalogs>,
-    /// What visitors looked at.
-    pub views: Arc<dyn crate::Views>,
+    pub catalogs: Arc<dyn Catalogs>,
+    /// What visitors looked at last.
+    pub views: Arc<dyn Views>,
     /// What happened.
     pub events: Arc<dyn EventLog>,
     /// What is tested.
@@ -28,6 +28,8 @@ pub struct Stores {
     pub outcomes: Arc<dyn Outcomes>,
     /// The same decisions, one by one.
     pub decisions: Arc<dyn Decisions>,
+    /// How often items were looked at.
+    pub item_views: Arc<dyn ItemViews>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
     /// What each published version said of the whole experiment.
@@ -63,21 +65,22 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         (EventsAt::Dir(dir), _) => Embedded::open("events", dir, durability)?,
         (EventsAt::PubSub(topic), _) => cloud::events(topic, locations).await?,
     };
-    let (assignments, posteriors) = match (&state, embedded) {
+    let state = match (&state, embedded) {
         (StateAt::Bigtable(instance), _) => cloud::state(instance, locations).await?,
-        (_, Some((_, state))) => (state.clone() as Arc<dyn Assignments>, state as Arc<dyn PosteriorSets>),
+        (_, Some((_, state))) => State::of(state),
         (StateAt::Dir(_), None) => return Err(StoreError::Embedded("the state was not opened".into())),
     };
     let database = database(&database_at, locations).await?;
     Ok(Stores {
-        assignments,
-        posteriors,
-        catalogs: todo!(),
-        views: todo!(),
+        assignments: state.assignments,
+        posteriors: state.posteriors,
+        catalogs: state.catalogs,
+        views: state.views,
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),
         decisions: database.clone(),
+        item_views: database.clone(),
         findings: database.clone(),
         history: database.clone(),
         runs: database.clone(),
@@ -87,6 +90,20 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         replicas: database,
         memory: Arc::default(),
     })
+}
+
+/// What the state's backend keeps.
+struct State {
+    assignments: Arc<dyn Assignments>,
+    posteriors: Arc<dyn PosteriorSets>,
+    catalogs: Arc<dyn Catalogs>,
+    views: Arc<dyn Views>,
+}
+
+impl State {
+    fn of<T: Assignments + PosteriorSets + Catalogs + Views + 'static>(state: Arc<T>) -> Self {
+        Self { assignments: state.clone(), posteriors: state.clone(), catalogs: state.clone(), views: state }
+    }
 }
 
 /// What needs the database alone: it can be used beside a running server.
@@ -126,16 +143,12 @@ async fn database(at: &DatabaseAt, locations: &Locations) -> Result<Arc<Database
 /// The services of Google Cloud.
 #[cfg(feature = "cloud")]
 mod cloud {
-    use super::{Arc, Assignments, EventLog, InProject, Locations, PosteriorSets, Result};
+    use super::{Arc, EventLog, InProject, Locations, Result, State};
     use crate::bigtable::Bigtable;
     use crate::pubsub::PubSub;
 
-    pub(super) async fn state(
-        instance: &InProject,
-        locations: &Locations,
-    ) -> Result<(Arc<dyn Assignments>, Arc<dyn PosteriorSets>)> {
-        let state = Arc::new(Bigtable::open(instance, locations).await?);
-        Ok((state.clone(), state))
+    pub(super) async fn state(instance: &InProject, locations: &Locations) -> Result<State> {
+        Ok(State::of(Arc::new(Bigtable::open(instance, locations).await?)))
     }
 
     pub(super) async fn events(topic: &InProject, locations: &Locations) -> Result<Arc<dyn EventLog>> {
@@ -147,12 +160,9 @@ mod cloud {
 #[cfg(not(feature = "cloud"))]
 #[expect(clippy::unused_async, reason = "as where they are")]
 mod cloud {
-    use super::{Arc, Assignments, EventLog, InProject, Locations, PosteriorSets, Result, lacking};
+    use super::{Arc, EventLog, InProject, Locations, Result, State, lacking};
 
-    pub(super) async fn state(
-        _: &InProject,
-        locations: &Locations,
-    ) -> Result<(Arc<dyn Assignments>, Arc<dyn PosteriorSets>)> {
+    pub(super) async fn state(_: &InProject, locations: &Locations) -> Result<State> {
         Err(lacking("state", &locations.state, "Bigtable"))
     }
 

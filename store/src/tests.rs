@@ -21,6 +21,8 @@ impl Place for Directory {
 
 crate::conformance!(assignments: Directory);
 crate::conformance!(posterior_sets: Directory);
+crate::conformance!(catalogs: Directory);
+crate::conformance!(views: Directory);
 crate::conformance!(event_log: Directory);
 crate::conformance!(experiments: Directory);
 crate::conformance!(outcomes: Directory);
@@ -32,3 +34,4 @@ crate::conformance!(keys: Directory);
 crate::conformance!(people: Directory);
 crate::conformance!(leases: Directory);
 crate::conformance!(replicas: Directory);
+crate::conformance!(item_views: Directory);

@@ -111,7 +111,7 @@ impl Limits {
             }
         }
         let Self { diversity, max_per_tag, .. } = *self;
-        Ok(Wanted { k, diversity, max_per_tag, tags: &self.tag, exclude: &self.exclude, now })
+        Ok(Wanted { k, diversity, max_per_tag, tags: &self.tag, exclude: &self.exclude, alike: false, now })
     }
 
     /// Reads a query; what it has beside limits is told by name.
@@ -221,9 +221,10 @@ pub(crate) fn search(app: &App, catalog: &str, body: &[u8]) -> Result<Response> 
         (None, None) => return Err(Problem::field("vector", "is required")),
     };
     check_vector(candidates.definition(), &vector).map_err(|e| Problem::field("vector", e.to_string()))?;
-    // Who searches wants the nearest.
+    // Who searches wants the nearest, however alike; who asks for variety, variety.
     let limits = Limits { k, diversity: Some(diversity.unwrap_or(0.0)), max_per_tag, tag: tags, exclude };
-    let items = candidates.near(&vector, &limits.wanted(app.clock.now())?);
+    let wanted = Wanted { alike: diversity.is_none(), ..limits.wanted(app.clock.now())? };
+    let items = candidates.near(&vector, &wanted);
     app.metrics.lists.increment(1);
     respond(&Near { items: told(items) })
 }

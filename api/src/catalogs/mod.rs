@@ -3,9 +3,6 @@
 pub(crate) mod definitions;
 pub(crate) mod items;
 pub(crate) mod lists;
-mod shelf;
-
-pub(crate) use shelf::Shelf;
 
 use crate::app::App;
 use crate::problem::{Problem, Result};

@@ -2,9 +2,12 @@
 
 use super::{Candidates, State};
 use crate::Metric;
+use crate::diversity::{self, Variety, choose};
 use crate::index::{Hit, unit};
+use crate::profile::View;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -12,6 +15,9 @@ use std::sync::Arc;
 const POOL_PER_PLACE: usize = 4;
 /// And at least.
 const POOL_AT_LEAST: usize = 200;
+/// If most of a pool is the same thing again and again, a pool of so many times as many is looked at, up to the largest.
+const POOL_GROWS: usize = 8;
+const POOL_AT_MOST: usize = 20_000;
 /// Up to so many holders of the tags asked for, each is scored; beyond, the index is searched. Scoring one costs about
 /// what the scan of ten does.
 const FEW_HOLDERS: usize = 10_000;
@@ -29,6 +35,8 @@ pub struct Wanted<'a> {
     pub tags: &'a [String],
     /// Ids of items that are not to be shown.
     pub exclude: &'a [String],
+    /// Whether two items that are nearly the same may be shown: who searches wants all that is near.
+    pub alike: bool,
     /// When.
     pub now: Timestamp,
 }
@@ -86,12 +94,13 @@ impl Candidates {
         let state = self.read();
         let ids = wanted.exclude.iter().map(String::as_str).chain(seen.iter().map(|(id, _)| *id));
         let hidden = state.slots_of(ids);
-        let views: Vec<(&[f32], f64)> = seen
+        let views: Vec<View<'_>> = seen
             .iter()
-            .filter_map(|(id, age)| Some((state.vector_of(id)?, *age)))
+            .enumerate()
+            .filter_map(|(place, (id, age))| Some(View { vector: state.vector_of(id)?, age_seconds: *age, place }))
             .take(self.definition.history_length)
             .collect();
-        match profile(&views) {
+        match self.definition.profile.vector(&views, self.definition.metric) {
             Some(vector) => {
                 let items = self.list(&state, &vector, wanted, &hidden);
                 List { items, source: Source::History, history: views.len() }
@@ -101,25 +110,48 @@ impl Candidates {
     }
 
     fn list(&self, state: &State, vector: &[f32], wanted: &Wanted<'_>, hidden: &HashSet<u32>) -> Vec<Candidate> {
-        let most = POOL_AT_LEAST.max(wanted.k.saturating_mul(POOL_PER_PLACE));
         let tags = state.wanted_tags(wanted);
-        let may = |slot: u32| state.may_show(slot, wanted, tags.as_deref(), hidden);
-        let pool = match tags.as_deref().map(|tags| (tags, state.holders(tags))) {
-            Some((_, holders)) if holders <= FEW_HOLDERS => {
-                let holders = tags.iter().flatten().flat_map(|tag| state.entries.holders(*tag));
-                let slots: HashSet<u32> = holders.copied().filter(|slot| may(*slot)).collect();
-                best(state.index.score(vector, slots), most)
+        let mut most = POOL_AT_LEAST.max(wanted.k.saturating_mul(POOL_PER_PLACE));
+        loop {
+            let pool = state.pool(vector, most, wanted, tags.as_deref(), hidden);
+            let chosen = self.varied(state, &pool, wanted);
+            if chosen.len() < wanted.k && pool.len() == most && most < POOL_AT_MOST {
+                most = POOL_AT_MOST.min(most * POOL_GROWS);
+                continue;
             }
-            _ => state.index.search(vector, most, may),
-        };
-        let diversity = wanted.diversity.unwrap_or(self.definition.diversity);
-        let chosen = self.varied(state, &pool, wanted, diversity);
-        chosen.into_iter().filter_map(|i| state.candidate(pool[i].slot, f64::from(pool[i].score))).collect()
+            return chosen
+                .into_iter()
+                .filter_map(|i| state.candidate(pool[i].slot, f64::from(pool[i].score)))
+                .collect();
+        }
     }
 
-    fn varied(&self, state: &State, pool: &[Hit], wanted: &Wanted<'_>, diversity: f64) -> Vec<usize> {
-        let _ = (state, diversity, Metric::Cosine, unit(&[]), wanted.max_per_tag.or(self.definition.max_per_tag));
-        (0..pool.len().min(wanted.k)).collect()
+    fn varied(&self, state: &State, pool: &[Hit], wanted: &Wanted<'_>) -> Vec<usize> {
+        let directions: Vec<Cow<'_, [f32]>> = pool.iter().map(|hit| self.direction(state, hit.slot)).collect();
+        let candidates: Vec<diversity::Candidate<'_>> = pool
+            .iter()
+            .zip(&directions)
+            .map(|(hit, vector)| {
+                let tags = state.entries.get(hit.slot).map_or(&[][..], |entry| &entry.tags);
+                diversity::Candidate { score: hit.score, vector, tags }
+            })
+            .collect();
+        let usual = Variety::new(wanted.diversity.unwrap_or(self.definition.diversity));
+        let variety = Variety {
+            near_duplicate: usual.near_duplicate.filter(|_| !wanted.alike),
+            max_per_tag: wanted.max_per_tag.or(self.definition.max_per_tag),
+            ..usual
+        };
+        choose(&candidates, wanted.k, &variety)
+    }
+
+    /// A vector at length 1, as it is kept under the cosine.
+    fn direction<'a>(&self, state: &'a State, slot: u32) -> Cow<'a, [f32]> {
+        let vector = state.index.vector(slot).unwrap_or_default();
+        match self.definition.metric {
+            Metric::Cosine => vector.into(),
+            Metric::InnerProduct => unit(vector).unwrap_or_else(|| vec![0.0; vector.len()]).into(),
+        }
     }
 }
 
@@ -129,15 +161,27 @@ fn best(mut hits: Vec<Hit>, most: usize) -> Vec<Hit> {
     hits
 }
 
-fn profile(views: &[(&[f32], f64)]) -> Option<Vec<f32>> {
-    let mut sum = vec![0.0; views.first()?.0.len()];
-    for (vector, _) in views {
-        sum.iter_mut().zip(*vector).for_each(|(s, v)| *s += v);
-    }
-    unit(&sum)
-}
-
 impl State {
+    /// The nearest that may be shown, at most `most`, best first.
+    fn pool(
+        &self,
+        vector: &[f32],
+        most: usize,
+        wanted: &Wanted<'_>,
+        tags: Option<&[u32]>,
+        hidden: &HashSet<u32>,
+    ) -> Vec<Hit> {
+        let may = |slot: u32| self.may_show(slot, wanted, tags, hidden);
+        match tags {
+            Some(tags) if self.holders(tags) <= FEW_HOLDERS => {
+                let holders = tags.iter().flat_map(|tag| self.entries.holders(*tag));
+                let slots: HashSet<u32> = holders.copied().filter(|slot| may(*slot)).collect();
+                best(self.index.score(vector, slots), most)
+            }
+            _ => self.index.search(vector, most, may),
+        }
+    }
+
     /// Numbers of the tags asked for that items have; none if any tag will do.
     fn wanted_tags(&self, wanted: &Wanted<'_>) -> Option<Vec<u32>> {
         (!wanted.tags.is_empty()).then(|| wanted.tags.iter().filter_map(|name| self.entries.tag(name)).collect())

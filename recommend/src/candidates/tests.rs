@@ -27,7 +27,7 @@ fn item(id: &str, vector: &[f32], tags: &[&str], expires: Option<i64>) -> Item {
 }
 
 fn wanted(k: usize) -> Wanted<'static> {
-    Wanted { k, diversity: None, max_per_tag: None, tags: &[], exclude: &[], now: now() }
+    Wanted { k, diversity: None, max_per_tag: None, tags: &[], exclude: &[], alike: false, now: now() }
 }
 
 fn ids(list: &[Candidate]) -> Vec<&str> {
@@ -92,6 +92,18 @@ fn popular_comes_first_and_the_newest_fill_up() {
 }
 
 #[test]
+fn copies_of_the_same_do_not_crowd_out_the_rest() {
+    let shop = shop();
+    for n in 0..3_000 {
+        shop.put(&item(&format!("copy{n}"), &[1.0, 0.0001], &[], None), now());
+    }
+    let list = shop.for_visitor(&[("red", 1.0)], &wanted(3));
+    assert_eq!((list.items[0].id.starts_with("copy"), ids(&list.items[1..])), (true, vec!["orange", "green"]));
+    let all = shop.near(&[1.0, 0.0], &Wanted { alike: true, ..wanted(100) });
+    assert_eq!(all.len(), 100);
+}
+
+#[test]
 fn swept_items_give_their_memory_back() {
     let shop = Candidates::new(catalog(2));
     for n in 0..1_000i64 {
@@ -137,7 +149,7 @@ proptest! {
         }
         let query = [2.0, -1.0, 0.5];
         let tags: Vec<String> = tag.iter().map(ToString::to_string).collect();
-        let list = candidates.near(&query, &Wanted { tags: &tags, now: later(at), ..wanted(50) });
+        let list = candidates.near(&query, &Wanted { tags: &tags, alike: true, now: later(at), ..wanted(50) });
         let mut expected: Vec<(f64, String)> = model
             .iter()
             .filter(|(_, (_, tags, expires))| {

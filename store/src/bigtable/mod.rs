@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod assignments;
+mod catalogs;
 mod channels;
 mod client;
 mod failure;

@@ -8,11 +8,13 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 pub mod assignments;
+pub mod catalogs;
 pub mod decisions;
 pub mod event_log;
 pub mod experiments;
 pub mod findings;
 pub mod history;
+pub mod item_views;
 pub mod keys;
 pub mod leases;
 pub mod outcomes;
@@ -26,6 +28,7 @@ pub mod runs;
 #[cfg(feature = "cloud")]
 pub mod services;
 mod streams;
+pub mod views;
 
 use crate::{Change, Stores};
 use jiff::Timestamp;
@@ -38,6 +41,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub trait Place: Default + Send + Sync {
     /// Whether days are gone once `expire` returns. Where they go by themselves, some time later, that is not tested.
     const EXPIRES_AT_ONCE: bool = true;
+
+    /// Whether it may be opened while it is open, as by another process.
+    const OPENS_TWICE: bool = false;
 
     /// Whether its event log has one order, counts what waits, and gives at once whatever was appended; else it keeps the
     /// order of each user, and gives what has come so far.
@@ -63,6 +69,15 @@ macro_rules! conformance {
     (posterior_sets: $place:ty) => {
         $crate::conformance!(@posterior_sets $place: versions_follow_each_other one_of_two_publishers_wins
             ids_do_not_mix kept_across_reopening an_abandoned_publication_is_whole);
+    };
+    (catalogs: $place:ty) => {
+        $crate::conformance!(@catalogs $place: every_field_comes_back replaced_and_removed pages_cover_everything
+            numbers_have_no_gap followers_converge kept_across_reopening limits_and_conflicts removed_and_made_again
+            removals_cut_off_leave_nothing popular_lists_are_replaced waiting_for_changes abandoned_puts_are_noted);
+    };
+    (views: $place:ty) => {
+        $crate::conformance!(@views $place: newest_first_each_once at_one_moment_in_order_of_item visitors_are_apart
+            very_many_stay_bounded forgotten appended_beside_each_other);
     };
     (event_log: $place:ty) => {
         $crate::conformance!(@event_log $place: in_order_at_least_once every_event_comes_back nothing_appended
@@ -94,6 +109,9 @@ macro_rules! conformance {
     (history: $place:ty) => {
         $crate::conformance!(@history $place: kept_once thinned_evenly newest_of_several what_is_missing_is_found
             forgotten_with_their_day);
+    };
+    (item_views: $place:ty) => {
+        $crate::conformance!(@item_views $place: views_fade);
     };
     (runs: $place:ty) => {
         $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back old_reports_are_read

@@ -29,7 +29,7 @@ impl Assignments for Embedded {
 
     async fn put_if_absent(&self, new: &Assignment) -> Result<Put> {
         let keyspace = self.day(new.key.day)?;
-        let op = Op { keyspace: keyspace.clone(), key: new.key.id.0.to_vec(), value: encode_assignment(new)? };
+        let op = Op::put(&keyspace, new.key.id.0, encode_assignment(new)?);
         let mut known = self.writer.with(|pending| Ok(pending.standing(&new.key)))?;
         loop {
             let ended = match known {
@@ -50,6 +50,7 @@ impl Assignments for Embedded {
     }
 
     async fn expire(&self, before: Date) -> Result<()> {
+        self.old_views.expire(before)?;
         for name in self.db.list_keyspace_names() {
             let day = name.strip_prefix(PREFIX).and_then(|d| d.parse::<Date>().ok());
             if let Some(day) = day.filter(|d| *d < before) {

@@ -75,7 +75,7 @@ impl EventLog for Embedded {
         let durable = self.writer.with(|pending| {
             let mut state = self.log_state();
             let first = state.next;
-            let op = |(n, value): (u64, _)| Op { keyspace: self.log.clone(), key: n.to_be_bytes().to_vec(), value };
+            let op = |(n, value): (u64, _)| Op::put(&self.log, n.to_be_bytes(), value);
             let ops = (first..).zip(values).map(op);
             let durable = pending.add(ops)?;
             state.next += events.len() as u64;
@@ -104,8 +104,7 @@ impl EventLog for Embedded {
         if receipt.0 <= self.log_state().acknowledged {
             return Ok(());
         }
-        let mark =
-            Op { keyspace: self.meta.clone(), key: ACKNOWLEDGED.to_vec(), value: receipt.0.to_be_bytes().to_vec() };
+        let mark = Op::put(&self.meta, ACKNOWLEDGED, receipt.0.to_be_bytes().to_vec());
         self.writer.with(|pending| pending.add([mark]))?.wait().await?;
         self.log_state().acknowledged = receipt.0;
         if receipt.0 >= *dropped + DROP_EVERY {

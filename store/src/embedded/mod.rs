@@ -5,11 +5,14 @@
 //! written while the previous group is on its way to the disk (group commit).
 
 mod assignments;
+mod catalogs;
+mod changes;
 mod lock;
 mod log;
 mod posteriors;
 #[cfg(test)]
 mod tests;
+mod views;
 mod writer;
 
 use crate::assignments::Durable;
@@ -39,6 +42,9 @@ pub(crate) struct Embedded {
     log: Keyspace,
     posteriors: Keyspace,
     meta: Keyspace,
+    catalogs: catalogs::CatalogKeyspaces,
+    views: Keyspace,
+    old_views: views::OldViews,
     log_state: Mutex<log::LogState>,
     /// Up to which record the log's space was given back.
     dropped: tokio::sync::Mutex<u64>,
@@ -52,23 +58,28 @@ impl Embedded {
     /// Opens or creates the store of the directory that a setting names, for this process alone.
     pub(crate) fn open(setting: &'static str, dir: &Path, durability: Durability) -> Result<Arc<Self>> {
         let lock = DirectoryLock::take(setting, dir)?;
+        let old_views = views::OldViews::none_yet();
+        let filter = old_views.factory();
         let db = Database::builder(dir.join("state"))
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
+            .with_compaction_filter_factories(Arc::new(move |name| (name == views::VIEWS).then(|| filter.clone())))
             .open()?;
         let keyspace = |name: &str| db.keyspace(name, options);
         // Small files, since a file goes once all of it was acknowledged.
         let files = Arc::new(Leveled::default().with_table_target_size(MEMTABLE_BYTES));
         let log = db.keyspace("log", || options().compaction_strategy(files))?;
         let (posteriors, meta) = (keyspace("posteriors")?, keyspace("meta")?);
+        let (catalogs, noted) = catalogs::CatalogKeyspaces::open(&db)?;
+        let views = keyspace(views::VIEWS)?;
         let log_state = log::LogState::recover(&log, &meta)?;
         let mode = match durability {
             Durability::Sync => PersistMode::SyncData,
             Durability::Os => PersistMode::Buffer,
         };
         Ok(Arc::new(Self {
-            writer: Writer::start(db.clone(), mode)?,
+            writer: Writer::start(db.clone(), mode, noted)?,
             days: Mutex::new(HashMap::new()),
             log_state: Mutex::new(log_state),
             dropped: tokio::sync::Mutex::new(0),
@@ -77,6 +88,9 @@ impl Embedded {
             log,
             posteriors,
             meta,
+            catalogs,
+            views,
+            old_views,
             _lock: lock,
         }))
     }

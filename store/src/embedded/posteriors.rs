@@ -55,7 +55,7 @@ impl PosteriorSets for Embedded {
             )));
         }
         let bytes = set.encode().map_err(|e| StoreError::Damaged(e.to_string()))?;
-        let op = Op { keyspace: self.posteriors.clone(), key: key(&set.experiment, set.version), value: bytes };
+        let op = Op::put(&self.posteriors, key(&set.experiment, set.version), bytes);
         *last = self.writer.with(|pending| pending.add([op]))?;
         last.clone().wait().await
     }

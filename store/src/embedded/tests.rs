@@ -187,7 +187,7 @@ async fn a_record_that_is_no_event_comes_as_such() {
     let store = embedded(dir.path());
     store.append(&[view("1"), view("2"), view("3"), view("4")]).await.unwrap();
     let (later, rubbish) = (b"\x02{\"x\":1}".to_vec(), b"\xff\x00".to_vec());
-    let op = |n: u64, value| Op { keyspace: store.log.clone(), key: n.to_be_bytes().to_vec(), value };
+    let op = |n: u64, value| Op::put(&store.log, n.to_be_bytes(), value);
     let written = store.writer.with(|pending| pending.add([op(2, later), op(3, rubbish)])).unwrap();
     written.wait().await.unwrap();
     let delivery = store.pull(10).await.unwrap();
@@ -233,8 +233,7 @@ async fn acknowledged_records_leave_the_disk() {
 async fn an_empty_log_goes_on_behind_its_mark() {
     let dir = tempfile::tempdir().unwrap();
     let store = embedded(dir.path());
-    let mark =
-        Op { keyspace: store.meta.clone(), key: b"log-acknowledged".to_vec(), value: 7_u64.to_be_bytes().to_vec() };
+    let mark = Op::put(&store.meta, b"log-acknowledged", 7_u64.to_be_bytes().to_vec());
     store.writer.with(|pending| pending.add([mark])).unwrap().wait().await.unwrap();
     drop(store);
     let store = embedded(dir.path());
@@ -248,7 +247,7 @@ async fn an_empty_log_goes_on_behind_its_mark() {
 async fn too_much_waiting_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let store = embedded(dir.path());
-    let op = |n: u64| Op { keyspace: store.meta.clone(), key: n.to_be_bytes().to_vec(), value: Vec::new() };
+    let op = |n: u64| Op::put(&store.meta, n.to_be_bytes(), Vec::new());
     // Nothing is taken away while the lock is held.
     let taken = store.writer.with(|pending| {
         let taken = pending.add((0..100_000).map(op))?;
@@ -267,7 +266,7 @@ async fn a_key_put_since_the_database_was_read_is_not_put_again() {
     let store = embedded(dir.path());
     let (first, second) =
         (assignment("u", true, date(2026, 11, 21), "a"), assignment("u", true, date(2026, 11, 21), "b"));
-    let op = || Op { keyspace: store.meta.clone(), key: first.key.id.0.to_vec(), value: Vec::new() };
+    let op = || Op::put(&store.meta, first.key.id.0, Vec::new());
     let put = |new| store.writer.with(|pending| pending.put(new, op(), 0)).unwrap();
     let won = put(&first).unwrap();
     assert!(won.won);

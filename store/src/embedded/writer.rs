@@ -4,10 +4,11 @@ use crate::assignments::{Durable, Group, Put};
 use crate::{Result, StoreError};
 use bandit::{Assignment, AssignmentKey};
 use fjall::{Database, Keyspace, PersistMode};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Most writes that may wait; beyond it callers are told to come back.
 const MOST_WAITING: usize = 100_000;
@@ -17,18 +18,38 @@ const FEW: usize = 4;
 /// Least time from the start of such a group to the start of the next.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// One value to write.
+/// Most bytes of values that may wait, likewise; what is added at once may be more where nothing waits.
+const MOST_BYTES: usize = 128 << 20;
+
+/// One value to write, or to remove.
 #[derive(Clone)]
 pub(crate) struct Op {
-    pub(crate) keyspace: Keyspace,
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
+    keyspace: Keyspace,
+    key: Vec<u8>,
+    /// None removes it.
+    value: Option<Vec<u8>>,
+}
+
+impl Op {
+    pub(crate) fn put(keyspace: &Keyspace, key: impl Into<Vec<u8>>, value: Vec<u8>) -> Self {
+        Self { keyspace: keyspace.clone(), key: key.into(), value: Some(value) }
+    }
+
+    pub(crate) fn remove(keyspace: &Keyspace, key: impl Into<Vec<u8>>) -> Self {
+        Self { keyspace: keyspace.clone(), key: key.into(), value: None }
+    }
 }
 
 /// The group that is being collected, and the assignments that are not in the database yet.
 #[derive(Default)]
 pub(crate) struct Pending {
     ops: Vec<Op>,
+    /// Notes of changes to catalogs. They become visible after all else of the group.
+    notes: Vec<Op>,
+    /// Number of the last change among them.
+    noted: u64,
+    /// Bytes of values.
+    bytes: usize,
     group: Arc<Group>,
     /// Keys put in this group.
     keys: Vec<AssignmentKey>,
@@ -46,11 +67,26 @@ pub(crate) struct Pending {
 impl Pending {
     /// Adds changes to the group; they are written together or not at all.
     pub(crate) fn add(&mut self, ops: impl IntoIterator<Item = Op>) -> Result<Durable> {
-        if self.stop || self.ops.len() >= MOST_WAITING {
+        if self.stop || self.ops.len() >= MOST_WAITING || self.bytes >= MOST_BYTES {
             return Err(StoreError::Busy);
         }
+        let before = self.ops.len();
         self.ops.extend(ops);
+        self.bytes += self.ops[before..].iter().map(|op| op.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         Ok(Durable::with(self.group.clone()))
+    }
+
+    /// Adds changes of catalogs, at least one, and the notes of them, whose last has the number `last`.
+    pub(crate) fn add_noted(
+        &mut self,
+        ops: impl IntoIterator<Item = Op>,
+        notes: impl IntoIterator<Item = Op>,
+        last: u64,
+    ) -> Result<Durable> {
+        let durable = self.add(ops)?;
+        self.notes.extend(notes);
+        self.noted = last;
+        Ok(durable)
     }
 
     /// Forgets what was written last, so that only the database is asked for it; whoever has read it must read it again.
@@ -94,12 +130,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(db: Database, mode: PersistMode) -> Result<Self> {
+    /// `noted` learns the number of each change to catalogs that has become safe.
+    pub(crate) fn start(db: Database, mode: PersistMode, noted: watch::Sender<u64>) -> Result<Self> {
         let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new() });
         let theirs = shared.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(&theirs, &db, mode))
+            .spawn(move || run(&theirs, &db, mode, &noted))
             .map_err(|e| StoreError::Embedded(format!("the writer thread cannot start: {e}")))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -133,7 +170,7 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Pending> {
     shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn run(shared: &Shared, db: &Database, mode: PersistMode) {
+fn run(shared: &Shared, db: &Database, mode: PersistMode, noted: &watch::Sender<u64>) {
     let mut gather_until = Instant::now();
     loop {
         std::thread::sleep(gather_until.saturating_duration_since(Instant::now()));
@@ -147,17 +184,27 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode) {
         let ops = std::mem::take(&mut pending.ops);
         let keys = std::mem::take(&mut pending.keys);
         let group = std::mem::take(&mut pending.group);
+        let (notes, last_noted) = (std::mem::take(&mut pending.notes), std::mem::take(&mut pending.noted));
+        pending.bytes = 0;
         drop(pending);
 
         let began = Instant::now();
         gather_until = if ops.len() > FEW { began + GATHER } else { began };
         let mut batch = db.batch().durability(Some(mode));
-        for op in ops {
-            batch.insert(&op.keyspace, op.key, op.value);
+        let ops = if notes.is_empty() { ops } else { last_of_each_key(ops) };
+        for op in ops.into_iter().chain(notes) {
+            match op.value {
+                Some(value) => batch.insert(&op.keyspace, op.key, value),
+                None => batch.remove(&op.keyspace, op.key),
+            }
         }
         let result = batch.commit().map_err(|e| e.to_string());
-        if let Err(why) = &result {
-            tracing::error!("cannot write to the embedded store: {why}");
+        match &result {
+            Ok(()) if last_noted > 0 => {
+                noted.send_replace(last_noted);
+            }
+            Ok(()) => {}
+            Err(why) => tracing::error!("cannot write to the embedded store: {why}"),
         }
         let mut pending = lock(shared);
         // What was written is in the database; what was not must not seem to stand.
@@ -170,4 +217,13 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode) {
         drop(pending);
         group.finish(result);
     }
+}
+
+/// The last change of each key. A batch is one point in time, at which a key cannot change twice: what is written over
+/// within one would be gone for a moment.
+fn last_of_each_key(ops: Vec<Op>) -> Vec<Op> {
+    let mut seen = HashSet::with_capacity(ops.len());
+    let last: Vec<bool> = ops.iter().rev().map(|op| seen.insert((&op.keyspace, &op.key[..]))).collect();
+    drop(seen);
+    ops.into_iter().zip(last.into_iter().rev()).filter_map(|(op, last)| last.then_some(op)).collect()
 }

@@ -3,6 +3,7 @@
 use super::bulk::{Aside, Bulk, DecisionRow, EventRow, Id, Moves};
 use super::evaluate::Counts;
 use super::findings::two_arms;
+use super::item_views::{add_views, viewed};
 use super::search::move_traffic;
 use super::settle::settle;
 use super::{Database, Either, Turn, Tx, damaged, signed, storable};
@@ -186,6 +187,7 @@ async fn insert_events(tx: &mut Tx, batch: &Ingest) -> Result<(u64, BTreeSet<Id>
         batch.events.iter().map(|(event, decisions)| EventRow { key: event.key(), event, decisions }).collect();
     rows.sort_by_key(|row| row.key);
     rows.dedup_by_key(|row| row.key);
-    let fresh = on!(tx, db => db.insert_events(rows).await?);
+    let fresh = on!(&mut *tx, db => db.insert_events(rows).await?);
+    add_views(tx, &viewed(fresh.iter().map(|row| row.event))).await?;
     Ok((fresh.len() as u64, fresh.iter().flat_map(|row| row.decisions.iter().map(|d| d.0)).collect()))
 }

@@ -22,6 +22,7 @@ mod findings;
 mod history;
 mod import;
 mod ingest;
+mod item_views;
 mod keys;
 mod leases;
 mod outcomes;

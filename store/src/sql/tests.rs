@@ -210,6 +210,7 @@ pub(super) mod server {
     crate::conformance!(people: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
     crate::conformance!(replicas: OwnDatabase);
+    crate::conformance!(item_views: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_counts_older_delays() {

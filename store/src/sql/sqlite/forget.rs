@@ -12,6 +12,7 @@ impl File {
         for (sql, before) in [
             ("DELETE FROM outcomes WHERE hour < $1 / 3600000", decisions),
             ("DELETE FROM traffic WHERE hour < $1 / 3600000", decisions),
+            ("DELETE FROM item_views WHERE hour < $1 / 3600000", decisions),
             ("DELETE FROM delays WHERE hour < $1 / 3600000", decisions),
             ("DELETE FROM newest_trials WHERE at < $1", decisions),
             ("DELETE FROM decisions WHERE at < $1", decisions),

@@ -1,13 +1,14 @@
-//! What this replica can recommend: every catalog's live items, followed change by change.
+//! What a process knows of catalogs: every one's live items, followed change by change.
 
+use crate::{Catalog, CatalogChange, Catalogs, Changed, Result};
 use arc_swap::ArcSwap;
 use bandit::Clock;
 use recommend::Candidates;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use store::{Catalog, CatalogChange, Catalogs, Changed, Result};
+
 use tokio::sync::Mutex;
 
 /// Items read at a time.
@@ -20,8 +21,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 const RECOVERY: Duration = Duration::from_secs(1);
 
 /// Live items by catalog.
-#[derive(Default)]
-pub(crate) struct Shelf {
+#[derive(Debug, Default)]
+pub struct Shelf {
     catalogs: ArcSwap<HashMap<String, Arc<Candidates>>>,
     /// Number of the last change that is in it; none before all was read.
     at: Mutex<Option<u64>>,
@@ -29,22 +30,25 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn get(&self, catalog: &str) -> Option<Arc<Candidates>> {
+    /// A catalog's live items; none if there is no such catalog, or it was not read yet.
+    #[must_use]
+    pub fn get(&self, catalog: &str) -> Option<Arc<Candidates>> {
         self.catalogs.load().get(catalog).cloned()
     }
 
     /// All of them, in order of id.
-    pub(crate) fn all(&self) -> BTreeMap<String, Arc<Candidates>> {
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<String, Arc<Candidates>> {
         self.catalogs.load().iter().map(|(id, c)| (id.clone(), c.clone())).collect()
     }
 
     /// Whether everything was read once.
-    pub(crate) fn is_loaded(&self) -> bool {
+    pub fn is_loaded(&self) -> bool {
         self.loaded.load(Ordering::Relaxed)
     }
 
     /// Bytes that all catalogs take in memory.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.catalogs.load().values().map(|c| c.bytes()).sum()
     }
 
@@ -52,7 +56,7 @@ impl Shelf {
     ///
     /// # Errors
     /// When the store cannot be read; what was taken in until then stays.
-    pub(crate) async fn catch_up(&self, store: &dyn Catalogs, clock: &dyn Clock) -> Result<()> {
+    pub async fn catch_up(&self, store: &dyn Catalogs, clock: &dyn Clock) -> Result<()> {
         let mut at = self.at.lock().await;
         loop {
             let Some(from) = *at else {
@@ -75,7 +79,7 @@ impl Shelf {
     }
 
     /// Follows changes and takes out what expired, until the future is dropped.
-    pub(crate) async fn follow(&self, store: &dyn Catalogs, clock: &dyn Clock) {
+    pub async fn follow(&self, store: &dyn Catalogs, clock: &dyn Clock) {
         let mut well = true;
         let mut sweeps = tokio::time::interval(SWEEP);
         sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -136,8 +140,11 @@ impl Shelf {
         }
         for (catalog, mut ids) in items {
             let Some(candidates) = self.get(catalog) else { continue };
-            ids.sort_unstable();
-            ids.dedup();
+            // Each once, where it changed last: lists know the newest items by the order of their coming.
+            let mut later = HashSet::new();
+            ids.reverse();
+            ids.retain(|id| later.insert(id.clone()));
+            ids.reverse();
             for ids in ids.chunks(PAGE) {
                 let found = store.items(catalog, ids).await?;
                 let now = clock.now();

@@ -1,0 +1,196 @@
+//! Lists that are near to what is wanted, and whose items are not all alike.
+//!
+//! Maximal marginal relevance: the next item of a list is the one with the largest
+//! `λ · relevance - (1 - λ) · similarity - penalty`, where λ is 1 - diversity, and similarity is the largest cosine to an
+//! item that is in the list already. Carbonell and Goldstein, The use of MMR, diversity-based reranking for reordering
+//! documents and producing summaries, SIGIR 1998.
+
+/// Cosine above which two items are the same thing twice.
+pub const NEAR_DUPLICATE: f32 = 0.98;
+
+/// What each item beyond those that a tag may have costs, more than the one before it: this part of what lies between
+/// the pool's best and its worst.
+pub const TAG_STEP: f64 = 0.25;
+
+/// What could be in a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// How near it is, under any metric; larger is nearer.
+    pub score: f32,
+    /// Its direction: the vector at length 1, or zeros, which are like nothing.
+    pub vector: &'a [f32],
+    /// Its tags, each once.
+    pub tags: &'a [u32],
+}
+
+/// How varied a list is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Variety {
+    /// 0 takes the nearest, 1 those most unlike each other.
+    pub diversity: f64,
+    /// Items of one tag in a list before further ones lose ground; none: any number.
+    pub max_per_tag: Option<usize>,
+    /// What a further item loses, see [`TAG_STEP`].
+    pub tag_step: f64,
+    /// The largest cosine that two items of one list may have; none: any.
+    pub near_duplicate: Option<f32>,
+}
+
+impl Variety {
+    /// This much diversity, nothing about tags, and no near-duplicates.
+    #[must_use]
+    pub fn new(diversity: f64) -> Self {
+        Self { diversity, max_per_tag: None, tag_step: TAG_STEP, near_duplicate: Some(NEAR_DUPLICATE) }
+    }
+}
+
+/// What is known of a candidate that is not in the list yet.
+struct Open {
+    place: usize,
+    /// From 0, the pool's worst, to 1, its best: the same whatever the unit of scores.
+    relevance: f64,
+    /// Items of the list that it was compared with, from the first on.
+    compared: usize,
+    /// The largest cosine to one of them.
+    similarity: f32,
+}
+
+/// At most `k` places of the pool, in the order of the list. Fewer if near-duplicates of the list are all that is left.
+/// Of equal candidates the more relevant is taken, then the first.
+///
+/// A tag that has `max_per_tag` items or more in the list takes `tag_step` from its next item, twice that from the one
+/// after it, and so on; of several such tags the worst counts, so that having many tags is no disadvantage in itself.
+///
+/// Quickest if the pool is in order of scores, best first.
+#[must_use]
+pub fn choose(pool: &[Candidate<'_>], k: usize, variety: &Variety) -> Vec<usize> {
+    let mut open = relevances(pool);
+    let mut list = List { pool, variety, chosen: Vec::with_capacity(k.min(pool.len())), counts: TagCounts::default() };
+    while list.chosen.len() < k {
+        let Some(best) = list.best(&mut open) else { break };
+        list.add(best);
+        open.retain(|o| o.place != best);
+    }
+    list.chosen
+}
+
+/// A list in the making.
+struct List<'a> {
+    pool: &'a [Candidate<'a>],
+    variety: &'a Variety,
+    chosen: Vec<usize>,
+    counts: TagCounts,
+}
+
+impl List<'_> {
+    fn add(&mut self, place: usize) {
+        self.chosen.push(place);
+        self.counts.add(self.pool[place].tags);
+    }
+
+    /// The next item. While the list grows a candidate only gets more like it, so that what it was worth when it was
+    /// last compared is the most that it can be worth; who cannot win by that is not compared (Minoux, Accelerated
+    /// greedy algorithms for maximizing submodular set functions, 1978).
+    fn best(&self, open: &mut Vec<Open>) -> Option<usize> {
+        let mut best: Option<(f64, f64, usize)> = None;
+        open.retain_mut(|o| {
+            let mine = o.relevance;
+            let wins = |value: f64| {
+                best.is_none_or(|(most, relevance, _)| value > most || (value >= most && mine > relevance))
+            };
+            // The penalty last, since it takes looking up.
+            if !wins(self.worth(o)) {
+                return true;
+            }
+            let penalty = self.penalty(o);
+            if !wins(self.worth(o) - penalty) {
+                return true;
+            }
+            if !self.compare(o) {
+                return false;
+            }
+            let value = self.worth(o) - penalty;
+            if wins(value) {
+                best = Some((value, mine, o.place));
+            }
+            true
+        });
+        best.map(|(.., place)| place)
+    }
+
+    fn worth(&self, o: &Open) -> f64 {
+        let diversity = self.variety.diversity.clamp(0.0, 1.0);
+        // A list without items is like nothing.
+        let alike = if self.chosen.is_empty() { 0.0 } else { f64::from(o.similarity) };
+        (1.0 - diversity) * o.relevance - diversity * alike
+    }
+
+    fn penalty(&self, o: &Open) -> f64 {
+        let Some(most) = self.variety.max_per_tag else { return 0.0 };
+        #[expect(clippy::cast_precision_loss, reason = "lists are short")]
+        let excess = self.counts.excess(self.pool[o.place].tags, most) as f64;
+        self.variety.tag_step.max(0.0) * excess
+    }
+
+    /// Compares a candidate with what is new in the list; false if it is a near-duplicate.
+    fn compare(&self, o: &mut Open) -> bool {
+        for chosen in &self.chosen[o.compared..] {
+            o.similarity = o.similarity.max(dot(self.pool[*chosen].vector, self.pool[o.place].vector));
+        }
+        o.compared = self.chosen.len();
+        self.variety.near_duplicate.is_none_or(|most| o.similarity <= most)
+    }
+}
+
+fn relevances(pool: &[Candidate<'_>]) -> Vec<Open> {
+    // Inner products may be endless, and then not numbers: the ends of what single precision holds.
+    let score = |c: &Candidate<'_>| if c.score.is_nan() { f32::MIN } else { c.score.clamp(f32::MIN, f32::MAX) };
+    let ends = pool.iter().map(score).map(|s| (s, s)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let (worst, best) = ends.map_or((0.0, 0.0), |(w, b)| (f64::from(w), f64::from(b)));
+    let relevance = |c| if best > worst { (f64::from(score(c)) - worst) / (best - worst) } else { 1.0 };
+    pool.iter()
+        .enumerate()
+        .map(|(place, c)| Open { place, relevance: relevance(c), compared: 0, similarity: -1.0 })
+        .collect()
+}
+
+/// How many items of the list have each tag; lists are short, so that looking through is quicker than hashing.
+#[derive(Default)]
+struct TagCounts(Vec<(u32, usize)>);
+
+impl TagCounts {
+    fn add(&mut self, tags: &[u32]) {
+        for tag in tags {
+            match self.0.iter_mut().find(|(t, _)| t == tag) {
+                Some((_, n)) => *n += 1,
+                None => self.0.push((*tag, 1)),
+            }
+        }
+    }
+
+    /// By how many a tag of these would have too many with one more; the worst of them.
+    fn excess(&self, tags: &[u32], most: usize) -> usize {
+        let count = |tag: &u32| self.0.iter().find(|(t, _)| t == tag).map_or(0, |(_, n)| *n);
+        tags.iter().map(|tag| (count(tag) + 1).saturating_sub(most)).max().unwrap_or(0)
+    }
+}
+
+/// Sums side by side, which compilers turn into vector instructions, as one after another they may not.
+const LANES: usize = 16;
+
+/// Inner product of two vectors of one length.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let (b, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..LANES {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! Catalogs. Items are kept under the number of the change that made their catalog, so that a new catalog of an old name
+//! never finds what the old one left.
+
+use super::Embedded;
+use super::changes::ChangeLog;
+use super::writer::Op;
+use crate::assignments::Durable;
+use crate::catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, changes_of_items};
+use crate::format_catalogs::{
+    decode_definition, decode_item, decode_popular, encode_definition, encode_item, encode_popular,
+};
+use crate::{Result, StoreError};
+use async_trait::async_trait;
+use fjall::{Database, Keyspace};
+use recommend::{CatalogDefinition, Item};
+use std::ops::Bound;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::{RwLock, watch};
+
+/// Longest that [`Catalogs::changed`] waits.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Items of a removed catalog that go at once.
+const REMOVED_AT_ONCE: usize = 1_000;
+
+/// What catalogs keep. In `definitions` a letter begins each key, for what it is.
+pub(super) struct CatalogKeyspaces {
+    pub(super) definitions: Keyspace,
+    pub(super) items: Keyspace,
+    pub(super) changes: Keyspace,
+    pub(super) log: Mutex<ChangeLog>,
+    pub(super) noted: watch::Receiver<u64>,
+    /// Held by whoever changes which catalogs there are, and shared by those who put items; with the last such change,
+    /// which may be on its way still though its maker gave up.
+    editing: RwLock<Durable>,
+}
+
+impl CatalogKeyspaces {
+    /// With where numbers of changes that became safe are to be told.
+    pub(super) fn open(db: &Database) -> Result<(Self, watch::Sender<u64>)> {
+        let keyspace = |name: &str| db.keyspace(name, super::options);
+        let (definitions, items, changes) = (keyspace("catalogs")?, keyspace("items")?, keyspace("changes")?);
+        let log = ChangeLog::recover(&changes)?;
+        let (sender, noted) = watch::channel(log.last_number());
+        let editing = RwLock::new(Durable::already());
+        Ok((Self { definitions, items, changes, log: Mutex::new(log), noted, editing }, sender))
+    }
+}
+
+fn of_catalog(id: &str) -> Vec<u8> {
+    [b"d", id.as_bytes()].concat()
+}
+
+/// What is popular among the items kept under a number.
+fn of_popular(kept_under: u64) -> Vec<u8> {
+    [&b"p"[..], &kept_under.to_be_bytes()].concat()
+}
+
+/// That the items kept under a number are to be removed.
+fn of_removed(kept_under: u64) -> Vec<u8> {
+    [&b"r"[..], &kept_under.to_be_bytes()].concat()
+}
+
+fn of_item(kept_under: u64, id: &str) -> Vec<u8> {
+    [&kept_under.to_be_bytes(), id.as_bytes()].concat()
+}
+
+fn id_in(key: &[u8], prefix: usize) -> Result<String> {
+    let id = key.get(prefix..).and_then(|id| std::str::from_utf8(id).ok());
+    id.map(Into::into).ok_or_else(|| StoreError::Damaged("a key of a catalog".into()))
+}
+
+impl Embedded {
+    fn defined(&self, id: &str) -> Result<Option<(u64, CatalogDefinition)>> {
+        self.catalogs.definitions.get(of_catalog(id))?.map(|bytes| decode_definition(&bytes)).transpose()
+    }
+
+    fn kept_under(&self, id: &str) -> Result<u64> {
+        let defined = self.defined(id)?.ok_or_else(|| StoreError::Missing(format!("catalog '{id}'")))?;
+        Ok(defined.0)
+    }
+
+    /// Changes what is in a catalog that there is and stays: `ops` is told under which number its items are kept.
+    async fn change_within(
+        &self,
+        catalog: &str,
+        what: Vec<Changed>,
+        ops: impl FnOnce(u64) -> Result<Vec<Op>> + Send,
+    ) -> Result<u64> {
+        let edited = self.catalogs.editing.read().await;
+        // If it did not arrive, nothing that follows does either.
+        let _ = edited.clone().wait().await;
+        let ops = ops(self.kept_under(catalog)?)?;
+        let (number, durable) = self.note(catalog, &what, |_| Ok(ops))?;
+        drop(edited);
+        durable.wait().await?;
+        Ok(number)
+    }
+
+    /// Why a catalog cannot become `new`, if so.
+    fn refusal(&self, new: &Catalog, standing: Option<&(u64, CatalogDefinition)>) -> Result<Option<StoreError>> {
+        let Some((kept_under, old)) = standing else {
+            let count = self.catalogs.definitions.prefix(b"d").count();
+            return Ok((count >= MAX_CATALOGS).then(|| crate::catalogs::too_many(&new.id)));
+        };
+        let other_space = (old.dimension, old.metric) != (new.definition.dimension, new.definition.metric);
+        let has_items = other_space && self.catalogs.items.prefix(kept_under.to_be_bytes()).next().is_some();
+        Ok(has_items.then(|| crate::catalogs::has_items(&new.id)))
+    }
+
+    /// Removes items of catalogs that are removed, of those that an earlier call did not come to as well.
+    async fn sweep(&self) -> Result<()> {
+        let removed = self.catalogs.definitions.prefix(b"r").map(|mark| Ok(mark.key()?));
+        for mark in removed.collect::<Result<Vec<_>>>()? {
+            let mut from = Bound::Included(mark[1..].to_vec());
+            let end = mark[1..].iter().copied().chain([u8::MAX; 8]).collect::<Vec<_>>();
+            loop {
+                let page = self.catalogs.items.range((from, Bound::Excluded(end.clone()))).take(REMOVED_AT_ONCE);
+                let keys = page.map(|item| Ok(item.key()?)).collect::<Result<Vec<_>>>()?;
+                let Some(last) = keys.last() else { break };
+                // Behind what is removed, which is still to be passed over there.
+                from = Bound::Excluded(last.to_vec());
+                let ops = keys.iter().map(|key| Op::remove(&self.catalogs.items, &key[..]));
+                self.writer.with(|pending| pending.add(ops))?.wait().await?;
+            }
+            let done = Op::remove(&self.catalogs.definitions, &mark[..]);
+            self.writer.with(|pending| pending.add([done]))?.wait().await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Catalogs for Embedded {
+    async fn catalogs(&self) -> Result<Vec<Catalog>> {
+        let all = self.catalogs.definitions.prefix(b"d").map(|guard| {
+            let (key, bytes) = guard.into_inner()?;
+            Ok(Catalog { id: id_in(&key, 1)?, definition: decode_definition(&bytes)?.1 })
+        });
+        all.collect()
+    }
+
+    async fn put_catalog(&self, catalog: &Catalog) -> Result<u64> {
+        let mut edited = self.catalogs.editing.write().await;
+        // What the last maker of a change did not wait for may be on its way still, items too.
+        let _ = edited.clone().wait().await;
+        let _ = self.last_noted().wait().await;
+        let standing = self.defined(&catalog.id)?;
+        if let Some(refusal) = self.refusal(catalog, standing.as_ref())? {
+            return Err(refusal);
+        }
+        let (number, durable) = self.note(&catalog.id, &[Changed::Definition], |number| {
+            let kept_under = standing.map_or(number, |(kept_under, _)| kept_under);
+            let bytes = encode_definition(kept_under, &catalog.definition)?;
+            Ok(vec![Op::put(&self.catalogs.definitions, of_catalog(&catalog.id), bytes)])
+        })?;
+        *edited = durable.clone();
+        durable.wait().await?;
+        Ok(number)
+    }
+
+    async fn remove_catalog(&self, id: &str) -> Result<Option<u64>> {
+        let mut edited = self.catalogs.editing.write().await;
+        let _ = edited.clone().wait().await;
+        let mut number = None;
+        if let Some((kept_under, _)) = self.defined(id)? {
+            let definitions = &self.catalogs.definitions;
+            let ops = vec![
+                Op::remove(definitions, of_catalog(id)),
+                Op::remove(definitions, of_popular(kept_under)),
+                Op::put(definitions, of_removed(kept_under), Vec::new()),
+            ];
+            let (noted, durable) = self.note(id, &[Changed::Definition], |_| Ok(ops))?;
+            *edited = durable.clone();
+            durable.wait().await?;
+            number = Some(noted);
+        }
+        drop(edited);
+        self.sweep().await?;
+        Ok(number)
+    }
+
+    async fn put_items(&self, catalog: &str, items: &[Item]) -> Result<u64> {
+        if items.is_empty() {
+            self.kept_under(catalog)?;
+            return self.last_change().await;
+        }
+        let what = changes_of_items(items.iter().map(|item| &item.id));
+        let op = |kept_under| {
+            move |item: &Item| Ok(Op::put(&self.catalogs.items, of_item(kept_under, &item.id), encode_item(item)?))
+        };
+        self.change_within(catalog, what, |kept_under| items.iter().map(op(kept_under)).collect()).await
+    }
+
+    async fn remove_items(&self, catalog: &str, ids: &[String]) -> Result<u64> {
+        if ids.is_empty() {
+            self.kept_under(catalog)?;
+            return self.last_change().await;
+        }
+        let op = |kept_under| move |id: &String| Ok(Op::remove(&self.catalogs.items, of_item(kept_under, id)));
+        let what = changes_of_items(ids.iter());
+        self.change_within(catalog, what, |kept_under| ids.iter().map(op(kept_under)).collect()).await
+    }
+
+    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Item>>> {
+        let Some((kept_under, _)) = self.defined(catalog)? else { return Ok(vec![None; ids.len()]) };
+        let item = |id: &String| {
+            let bytes = self.catalogs.items.get(of_item(kept_under, id))?;
+            bytes.map(|bytes| decode_item(id.clone(), &bytes)).transpose()
+        };
+        ids.iter().map(item).collect()
+    }
+
+    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
+        let Some((kept_under, _)) = self.defined(catalog)? else { return Ok(Vec::new()) };
+        let from =
+            after.map_or(Bound::Included(of_item(kept_under, "")), |id| Bound::Excluded(of_item(kept_under, id)));
+        let page = self.catalogs.items.range((from, Bound::Excluded(of_item(kept_under + 1, "")))).take(limit);
+        let item = |guard: fjall::Guard| {
+            let (key, bytes) = guard.into_inner()?;
+            decode_item(id_in(&key, 8)?, &bytes)
+        };
+        page.map(item).collect()
+    }
+
+    async fn last_change(&self) -> Result<u64> {
+        super::changes::last_kept(&self.catalogs.changes)
+    }
+
+    async fn changes_since(&self, after: u64, limit: usize) -> Result<Option<Vec<CatalogChange>>> {
+        super::changes::since(&self.catalogs.changes, after, limit)
+    }
+
+    async fn changed(&self, after: u64) {
+        let mut noted = self.catalogs.noted.clone();
+        // Neither the end of the wait nor that of the store is a failure here.
+        let _ = tokio::time::timeout(WAIT, noted.wait_for(|number| *number > after)).await;
+    }
+
+    async fn put_popular(&self, catalog: &str, popular: &[Popular]) -> Result<u64> {
+        let bytes = encode_popular(popular)?;
+        let put = |kept_under| Ok(vec![Op::put(&self.catalogs.definitions, of_popular(kept_under), bytes)]);
+        self.change_within(catalog, vec![Changed::Popular], put).await
+    }
+
+    async fn popular(&self, catalog: &str) -> Result<Vec<Popular>> {
+        let Some((kept_under, _)) = self.defined(catalog)? else { return Ok(Vec::new()) };
+        let bytes = self.catalogs.definitions.get(of_popular(kept_under))?;
+        bytes.map_or(Ok(Vec::new()), |bytes| decode_popular(&bytes))
+    }
+}

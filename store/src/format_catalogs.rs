@@ -1,0 +1,203 @@
+//! Bytes of what catalogs keep: one byte of version, then JSON; vectors as they are in memory, which JSON would make four times
+//! as long and forty times as slow to read.
+
+use crate::format::{decode, encode};
+use crate::{CatalogChange, Changed, Popular, Result, StoreError};
+use jiff::Timestamp;
+use recommend::{CatalogDefinition, Item};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Version written by this release.
+const VERSION: u8 = 1;
+
+/// Bytes of an item before its header: version, numbers in the vector, bytes of the header.
+const LENGTHS: usize = 9;
+
+/// The header of an item in version 1: tags, when it expires, whether a payload follows the vector.
+type HeaderV1<'a> = (std::borrow::Cow<'a, [String]>, Option<Timestamp>, bool);
+
+/// An item without its id, which is in its key: lengths, header, vector (32-bit floats, the lowest byte first), payload.
+pub(crate) fn encode_item(item: &Item) -> Result<Vec<u8>> {
+    let header: HeaderV1<'_> = ((&item.tags[..]).into(), item.expires_at, item.payload.is_some());
+    let header = serde_json::to_vec(&header).map_err(|e| StoreError::Damaged(e.to_string()))?;
+    let payload = item.payload.as_ref().map_or("", |p| p.get());
+    let mut out = Vec::with_capacity(LENGTHS + header.len() + 4 * item.vector.len() + payload.len());
+    out.push(VERSION);
+    for length in [item.vector.len(), header.len()] {
+        let length = u32::try_from(length).map_err(|_| StoreError::Damaged("an item too large to keep".into()))?;
+        out.extend_from_slice(&length.to_le_bytes());
+    }
+    out.extend_from_slice(&header);
+    out.extend(item.vector.iter().flat_map(|v| v.to_le_bytes()));
+    out.extend_from_slice(payload.as_bytes());
+    Ok(out)
+}
+
+/// The item of an id from its bytes.
+pub(crate) fn decode_item(id: String, bytes: &[u8]) -> Result<Item> {
+    let damaged = |what: &str| StoreError::Damaged(format!("item '{}': {what}", id.escape_debug()));
+    let rest = match bytes.split_first() {
+        Some((&VERSION, rest)) => rest,
+        Some((other, _)) => {
+            return Err(damaged(&format!("it has format {other}, this release reads up to {VERSION}: upgrade")));
+        }
+        None => return Err(damaged("it is empty")),
+    };
+    let cut = || damaged("it is cut off");
+    let (dimension, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+    let (header, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+    let length = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).map_err(|_| cut());
+    let (dimension, header) = (length(dimension)?, length(header)?);
+    let (header, rest) = rest.split_at_checked(header).ok_or_else(cut)?;
+    let vector = dimension.checked_mul(4).and_then(|bytes| rest.split_at_checked(bytes));
+    let (vector, payload) = vector.ok_or_else(cut)?;
+    let (tags, expires_at, has_payload): HeaderV1<'_> =
+        serde_json::from_slice(header).map_err(|e| damaged(&e.to_string()))?;
+    let payload = match (has_payload, payload) {
+        (false, []) => None,
+        (false, _) => return Err(damaged("it is too long")),
+        (true, text) => {
+            let text = String::from_utf8(text.to_vec()).map_err(|e| damaged(&e.to_string()))?;
+            Some(RawValue::from_string(text).map_err(|e| damaged(&e.to_string()))?)
+        }
+    };
+    let vector = vector.as_chunks().0.iter().map(|v| f32::from_le_bytes(*v)).collect();
+    Ok(Item { vector, tags: tags.into_owned(), expires_at, payload, id })
+}
+
+/// A catalog: under which number its items are kept, and its definition.
+pub(crate) fn encode_definition(kept_under: u64, definition: &CatalogDefinition) -> Result<Vec<u8>> {
+    encode(&(kept_under, definition))
+}
+
+pub(crate) fn decode_definition(bytes: &[u8]) -> Result<(u64, CatalogDefinition)> {
+    decode("catalog", bytes)
+}
+
+/// A change in version 1, without its number.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ChangedV1 {
+    Definition,
+    Items(Vec<String>),
+    Popular,
+}
+
+pub(crate) fn encode_change(catalog: &str, what: &Changed) -> Result<Vec<u8>> {
+    let what = match what {
+        Changed::Definition => ChangedV1::Definition,
+        Changed::Items(ids) => ChangedV1::Items(ids.clone()),
+        Changed::Popular => ChangedV1::Popular,
+    };
+    encode(&(catalog, what))
+}
+
+pub(crate) fn decode_change(number: u64, bytes: &[u8]) -> Result<CatalogChange> {
+    let (catalog, what): (String, ChangedV1) = decode("change of a catalog", bytes)?;
+    let what = match what {
+        ChangedV1::Definition => Changed::Definition,
+        ChangedV1::Items(ids) => Changed::Items(ids),
+        ChangedV1::Popular => Changed::Popular,
+    };
+    Ok(CatalogChange { number, catalog: catalog.into(), what })
+}
+
+pub(crate) fn encode_popular(popular: &[Popular]) -> Result<Vec<u8>> {
+    if let Some(odd) = popular.iter().find(|p| !p.score.is_finite()) {
+        return Err(StoreError::Damaged(format!("the score of '{}' is not finite", odd.id.escape_debug())));
+    }
+    encode(&popular.iter().map(|p| (&p.id, p.score)).collect::<Vec<_>>())
+}
+
+pub(crate) fn decode_popular(bytes: &[u8]) -> Result<Vec<Popular>> {
+    let listed: Vec<(String, f64)> = decode("what is popular", bytes)?;
+    Ok(listed.into_iter().map(|(id, score)| Popular { id, score }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn item() -> Item {
+        Item {
+            id: "sku-9".into(),
+            vector: vec![0.1, -0.0, f32::MIN_POSITIVE, f32::MAX, 1e-45],
+            tags: vec!["shop-3".into(), "靴".into()],
+            expires_at: Some("2026-11-21T10:00:00.123456789Z".parse().unwrap()),
+            payload: Some(RawValue::from_string(r#"{ "β" : 1.50,"b":1.50 }"#.into()).unwrap()),
+        }
+    }
+
+    /// Data of old releases must still be read.
+    #[test]
+    fn version_1_is_read_and_written() {
+        let bytes = include_bytes!("../fixtures/item.v1");
+        assert_eq!(decode_item("sku-9".into(), bytes).unwrap(), item());
+        assert_eq!(encode_item(&item()).unwrap(), bytes);
+        let bytes = include_bytes!("../fixtures/catalog.v1").trim_ascii_end();
+        let (kept_under, definition) = decode_definition(bytes).unwrap();
+        assert_eq!((kept_under, definition.dimension, definition.max_per_tag), (42, 5, Some(3)));
+        assert_eq!(encode_definition(kept_under, &definition).unwrap(), bytes);
+        let bytes = include_bytes!("../fixtures/change.v1").trim_ascii_end();
+        let change = decode_change(7, bytes).unwrap();
+        assert_eq!((change.number, &*change.catalog), (7, "shoes"));
+        assert_eq!(change.what, Changed::Items(vec!["sku-9".into(), "靴".into()]));
+        assert_eq!(encode_change(&change.catalog, &change.what).unwrap(), bytes);
+        let bytes = include_bytes!("../fixtures/popular.v1").trim_ascii_end();
+        let popular = decode_popular(bytes).unwrap();
+        assert_eq!((popular.len(), popular[0].score), (2, 0.1 + 0.2));
+        assert_eq!(encode_popular(&popular).unwrap(), bytes);
+    }
+
+    #[test]
+    fn damaged_items_are_refused() {
+        let bytes = encode_item(&item()).unwrap();
+        for length in 0..bytes.len() {
+            let refused = decode_item("i".into(), &bytes[..length]);
+            assert!(matches!(refused, Err(StoreError::Damaged(_))), "{length} of {} bytes: {refused:?}", bytes.len());
+        }
+        assert!(decode_item("i".into(), &[&bytes[..], b" x"].concat()).is_err(), "too long");
+        let later = decode_item("i".into(), &[&[2], &bytes[1..]].concat()).unwrap_err();
+        assert!(later.to_string().contains("format 2"), "{later}");
+        let odd = [Popular { id: "i".into(), score: f64::NAN }];
+        assert!(encode_popular(&odd).is_err(), "JSON has no such number, and could not be read back");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..80), version in any::<bool>()) {
+            if let (true, Some(first)) = (version, bytes.first_mut()) {
+                *first = VERSION;
+            }
+            let _ = (decode_item("i".into(), &bytes), decode_definition(&bytes), decode_change(1, &bytes));
+            let _ = decode_popular(&bytes);
+        }
+
+        /// One changed byte is noticed, or gives another item, and never a panic.
+        #[test]
+        fn a_changed_byte_never_panics(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let mut bytes = encode_item(&item()).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            let _ = decode_item("sku-9".into(), &bytes);
+        }
+
+        #[test]
+        fn every_item_comes_back(
+            vector in proptest::collection::vec(any::<f32>(), 0..64),
+            tags in proptest::collection::vec(".{0,8}", 0..4),
+            ms in proptest::option::of(-1_000_000_000_000_i64..4_000_000_000_000),
+            payload in proptest::option::of("[\"a-z0-9 ]{0,3}"),
+        ) {
+            let payload = payload.and_then(|text| RawValue::from_string(text).ok());
+            let expires_at = ms.map(|ms| Timestamp::from_millisecond(ms).unwrap());
+            let item = Item { id: "i".into(), vector, tags, expires_at, payload };
+            let found = decode_item("i".into(), &encode_item(&item).unwrap()).unwrap();
+            let bits = |item: &Item| item.vector.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&found), bits(&item));
+            prop_assert_eq!(Item { vector: vec![], ..found }, Item { vector: vec![], ..item });
+        }
+    }
+}
