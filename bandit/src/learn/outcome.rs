@@ -12,7 +12,7 @@ use crate::key::{AssignmentKey, DecisionId};
 use crate::policy::SegmentPolicy;
 use crate::posterior::{ArmPosterior, PosteriorSet, Shared};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// All that the posteriors of an experiment are a function of, beside its definition and the moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,14 +32,13 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// What is known of the `most` candidates with most trials.
+    /// What is known of these candidates, in this order.
     #[must_use]
-    pub fn of_candidates(&self, most: usize) -> Self {
-        Self {
-            outcomes: self.outcomes.iter().filter(|o| o.arm < most).cloned().collect(),
-            candidates: self.candidates.iter().take(most).cloned().collect(),
-            ..self.clone()
-        }
+    pub fn of_candidates(&self, ids: &[String]) -> Self {
+        let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+        let place = |o: &HourOutcome| places.get(self.candidates.get(o.arm)?.as_str()).copied();
+        let outcomes = self.outcomes.iter().filter_map(|o| Some(HourOutcome { arm: place(o)?, ..o.clone() })).collect();
+        Self { outcomes, candidates: ids.to_vec(), ..self.clone() }
     }
 }
 

@@ -59,6 +59,8 @@ struct Row {
     item: Option<String>,
     arm: String,
     style: Style,
+    /// Its place in a list, from 1.
+    place: Option<Num>,
     segment: String,
     source: &'static str,
     propensity: Num,
@@ -153,6 +155,7 @@ fn rows(lang: Lang, found: Vec<LoggedDecision>, now: Timestamp) -> Vec<Row> {
             item: r.item,
             arm: r.arm,
             style: Style::of(d.arm),
+            place: r.position.map(|p| Num::count(u64::from(p) + 1)),
             segment: r.segment,
             source: wording::source(lang, r.source),
             propensity: Num::share(r.propensity),
