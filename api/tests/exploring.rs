@@ -10,15 +10,21 @@ use std::collections::BTreeSet;
 use support::{Api, start};
 use updater::{Config, Updater};
 
-/// Twelve items around a circle's quarter: `i0` is the nearest to who looked at `seed`.
+/// Twelve items, each in a direction of its own: `i0` is the nearest to who looked at `seed`, then `i1`.
 async fn fill(api: &Api) {
-    let catalog = json!({"dimension": 2, "diversity": 0, "history_length": 3}).to_string();
+    let catalog = json!({"dimension": 13, "diversity": 0, "history_length": 3}).to_string();
     assert_eq!(api.call("PUT", "/v1/catalogs/shop", catalog).await.0, 201);
-    let mut items = vec![json!({"id": "seed", "vector": [1.0, 0.0]})];
-    items.extend((0..12).map(|n| {
-        let angle = f64::from(n + 1) * 0.1;
+    let towards = |angle: f64, axis: usize| {
+        let mut vector = vec![0.0; 13];
+        vector[0] = angle.cos();
+        vector[axis] = angle.sin();
+        vector
+    };
+    let mut items = vec![json!({"id": "seed", "vector": towards(0.0, 1)})];
+    items.extend((0..12u32).map(|n| {
+        let angle = 0.6 + f64::from(n) * 0.05;
         let tag = if n % 2 == 0 { "even" } else { "odd" };
-        json!({"id": format!("i{n}"), "vector": [angle.cos(), angle.sin()], "tags": [tag], "payload": n})
+        json!({"id": format!("i{n}"), "vector": towards(angle, n as usize + 1), "tags": [tag], "payload": n})
     }));
     let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
     assert_eq!(api.call("PUT", "/v1/catalogs/shop/items", lines).await.1["accepted"], 13);
