@@ -120,6 +120,7 @@ impl Updater {
             self.since.events_read += read;
             self.since.decisions += taken.decisions;
             self.since.events += taken.events;
+            self.taken_in += taken.events;
             self.since.set_aside += taken.set_aside;
         }
         Ok(())

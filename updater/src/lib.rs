@@ -6,6 +6,7 @@ mod consume;
 mod examine;
 mod history;
 mod lease;
+mod popular;
 mod schedule;
 mod steps;
 mod update;
@@ -16,6 +17,7 @@ pub use schedule::boundary;
 use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
 use lease::Lease;
+use popular::LastTold;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Result, RunReport, Stores, Trigger};
@@ -48,13 +50,24 @@ pub struct Updater {
     since: RunReport,
     /// When the log was last consumed.
     consumed: Option<Instant>,
+    /// Events taken in since the start.
+    taken_in: u64,
+    told: LastTold,
 }
 
 impl Updater {
     /// An updater of these stores.
     #[must_use]
     pub fn new(stores: Stores, clock: Arc<dyn Clock>, config: Config) -> Self {
-        Self { stores, clock, config, since: RunReport::default(), consumed: None }
+        Self {
+            stores,
+            clock,
+            config,
+            since: RunReport::default(),
+            consumed: None,
+            taken_in: 0,
+            told: LastTold::default(),
+        }
     }
 
     /// Works until `stop` becomes true, then finishes what it is at.
@@ -104,6 +117,7 @@ impl Updater {
         if self.consumed.is_none_or(|t| t.elapsed() >= PACE) {
             self.consume().await?;
             self.consumed = Some(Instant::now());
+            self.tell_popular_if_due().await;
         }
         if let Some(run) = self.stores.runs.take_requested(self.clock.now()).await? {
             self.run_as(run).await?;

@@ -87,6 +87,10 @@ impl Updater {
         }
         let oldest = today.saturating_sub(jiff::Span::new().days(DAYS_KEPT));
         steps.time("expire", self.stores.assignments.expire(oldest)).await?;
+        if let Err(e) = steps.time("popular", self.tell_popular()).await {
+            tracing::error!("what is popular cannot be told: {e}");
+            failure.get_or_insert(e);
+        }
         failure.map_or(Ok((as_of, recomputed, published)), Err)
     }
 

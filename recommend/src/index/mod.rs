@@ -1,7 +1,29 @@
 //! Vectors of one dimension under numbers ("slots") that the caller gives out, searched by inner product or cosine.
 
+mod best;
+mod block;
+mod centres;
+mod code;
+mod kernel;
+mod layout;
+mod lists;
+mod memory;
+mod rows;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod training;
+
 use crate::Metric;
-use std::collections::HashMap;
+use best::Best;
+use block::Coded;
+use code::Query;
+use kernel::Kernel;
+pub use layout::Layout;
+use lists::Lists;
+pub use memory::Memory;
+use rows::Rows;
+pub use training::Training;
 
 /// A vector that was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,7 +38,15 @@ pub struct Hit {
 #[derive(Debug)]
 pub struct Index {
     metric: Metric,
-    rows: HashMap<u32, Vec<f32>>,
+    kernel: Kernel,
+    rows: Rows,
+    lists: Lists,
+    /// How many trainings were begun.
+    epoch: u64,
+    /// Slots that were changed while there is a training.
+    noted: Option<Vec<u32>>,
+    /// How many vectors were put in since lists were made.
+    put: u64,
 }
 
 /// The vector at length 1; none if it has no direction in single precision.
@@ -32,8 +62,16 @@ pub fn unit(vector: &[f32]) -> Option<Vec<f32>> {
 impl Index {
     /// An empty index.
     #[must_use]
-    pub fn new(_dimension: usize, metric: Metric) -> Self {
-        Self { metric, rows: HashMap::new() }
+    pub fn new(dimension: usize, metric: Metric) -> Self {
+        Self {
+            metric,
+            kernel: Kernel::best(),
+            rows: Rows::new(dimension),
+            lists: Lists::new(None),
+            epoch: 0,
+            noted: None,
+            put: 0,
+        }
     }
 
     /// How many vectors there are.
@@ -45,49 +83,84 @@ impl Index {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows.len() == 0
     }
 
     /// Puts a vector that passed [`crate::check_vector`] in its slot, in place of what was there.
     pub fn insert(&mut self, slot: u32, vector: &[f32]) {
-        self.rows.insert(slot, self.placed(vector));
+        let vector = self.placed(vector);
+        let list = self.lists.centres().nearest(self.kernel, &vector);
+        self.put(slot, &vector, list);
+    }
+
+    fn put(&mut self, slot: u32, vector: &[f32], list: u32) {
+        self.remove(slot);
+        self.put += 1;
+        self.note(slot);
+        self.rows.insert(slot, vector);
+        self.lists.push(list, &Coded::new(slot, vector));
     }
 
     /// Empties a slot; false if it was.
     pub fn remove(&mut self, slot: u32) -> bool {
-        self.rows.remove(&slot).is_some()
+        self.lists.remove(slot);
+        let was = self.rows.remove(slot);
+        if was {
+            self.note(slot);
+        }
+        was
+    }
+
+    fn note(&mut self, slot: u32) {
+        if let Some(noted) = &mut self.noted {
+            noted.push(slot);
+        }
     }
 
     /// A slot's vector as searches see it: under [`Metric::Cosine`] at length 1.
     #[must_use]
     pub fn vector(&self, slot: u32) -> Option<&[f32]> {
-        self.rows.get(&slot).map(Vec::as_slice)
+        self.rows.get(slot)
     }
 
     /// Bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.rows.values().map(|row| row.len() * 4).sum()
+        self.len() * self.rows.dimension() * 5
     }
 
     /// The best `k` among those that `accept` takes, best first, equal ones by slot. `accept` is asked for those alone
     /// that would be among the best.
     pub fn search(&self, query: &[f32], k: usize, accept: impl Fn(u32) -> bool) -> Vec<Hit> {
-        let accepted = self.rows.keys().copied().filter(|&slot| accept(slot));
-        let mut hits = self.score(query, accepted);
-        hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
-        hits.truncate(k);
-        hits
+        if k == 0 {
+            return Vec::new();
+        }
+        let query = Query::new(self.placed(query));
+        let best = self.lists.search(self.kernel, &query, k, accept);
+        self.rescore(best, &query)
+    }
+
+    fn rescore(&self, best: Best, query: &Query) -> Vec<Hit> {
+        let ahead = |slot| {
+            if let Some(row) = self.rows.get(slot) {
+                self.kernel.prefetch(row);
+            }
+        };
+        best.exact(query.length, ahead, |slot| self.exact(slot, &query.row))
     }
 
     /// Scores of these slots, those without a vector left out, in their order.
     pub fn score(&self, query: &[f32], slots: impl IntoIterator<Item = u32>) -> Vec<Hit> {
         let query = self.placed(query);
-        let score = |slot: u32| {
-            let row = self.rows.get(&slot)?;
-            Some(Hit { slot, score: row.iter().zip(&query).map(|(a, b)| a * b).sum() })
-        };
+        let score = |slot: u32| Some(Hit { slot, score: self.exact(slot, &query)? });
         slots.into_iter().filter_map(score).collect()
+    }
+
+    /// The score that is told: the inner product in double precision, rounded; zeros have no sign.
+    fn exact(&self, slot: u32, query: &[f32]) -> Option<f32> {
+        #[expect(clippy::cast_possible_truncation, reason = "scores are of single precision")]
+        let score = self.kernel.dot(self.rows.get(slot)?, query) as f32;
+        Some(score + 0.0)
     }
 
     fn placed(&self, vector: &[f32]) -> Vec<f32> {
