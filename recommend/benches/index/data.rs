@@ -36,4 +36,6 @@ pub(crate) fn write_slots(folder: &Path, name: &str, slots: impl Iterator<Item =
     let bytes: Vec<u8> = slots.flat_map(u32::to_le_bytes).collect();
     std::fs::write(folder.join(name), bytes).expect("a scratch directory can be written");
 }
-fn noise() -> f32 { std::env::var("NOISE").ok().and_then(|v| v.parse().ok()).unwrap_or(NOISE) }
+fn noise() -> f32 {
+    std::env::var("NOISE").ok().and_then(|v| v.parse().ok()).unwrap_or(NOISE)
+}
