@@ -193,6 +193,8 @@ fn sheet(found: &[LoggedDecision]) -> Sheet {
             json!(d.trial),
             json!(d.rewarded),
             json!(d.delay_ms),
+            json!(r.position),
+            json!(r.list),
         ]
     };
     Sheet {
@@ -213,6 +215,8 @@ fn sheet(found: &[LoggedDecision]) -> Sheet {
             "trial",
             "rewarded",
             "delay_ms",
+            "position",
+            "list",
         ],
         rows: found.iter().map(row).collect(),
     }
