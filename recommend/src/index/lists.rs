@@ -2,11 +2,12 @@
 
 use super::Layout;
 use super::best::Best;
-use super::block::{Coded, List};
+use super::block::{Block, Coded, List};
 use super::centres::Centres;
 use super::code::{Query, ROWS};
 use super::kernel::Kernel;
 use super::slots::Slots;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Lists of rows: one without a layout, one for each of its centres with it.
 #[derive(Debug)]
@@ -18,13 +19,16 @@ pub(super) struct Lists {
     places: Slots<(u32, u32)>,
     /// The sum of the squares of the lists' lengths.
     squares: u64,
+    /// Whether the next scan of all rows goes from the last to the first: what one scan reads last is in the cache
+    /// for the next.
+    back: AtomicBool,
 }
 
 impl Lists {
     pub(super) fn new(layout: Option<Layout>) -> Self {
         let centres = layout.as_ref().map_or_else(Centres::default, |layout| Centres::new(layout.centres()));
         let lists = std::iter::repeat_with(List::default).take(centres.len().max(1)).collect();
-        Self { layout, centres, lists, places: Slots::default(), squares: 0 }
+        Self { layout, centres, lists, places: Slots::default(), squares: 0, back: AtomicBool::new(false) }
     }
 
     pub(super) fn layout(&self) -> Option<&Layout> {
@@ -89,7 +93,14 @@ impl Lists {
         let mut best = Best::new(k);
         let margin = self.layout.as_ref().map_or(f32::INFINITY, |layout| layout.margin);
         if margin == f32::INFINITY {
-            self.lists.iter().for_each(|list| scan(kernel, list, query, &mut best, &accept));
+            let back = self.back.fetch_xor(true, Ordering::Relaxed);
+            for list in &self.lists {
+                if back {
+                    scan(kernel, list.blocks().rev(), query, &mut best, &accept);
+                } else {
+                    scan(kernel, list.blocks(), query, &mut best, &accept);
+                }
+            }
             return best;
         }
         let mut near = self.centres.scores(kernel, query);
@@ -102,7 +113,7 @@ impl Lists {
             if best.raise() && score < best.floor() - margin {
                 break;
             }
-            scan(kernel, &self.lists[list as usize], query, &mut best, &accept);
+            scan(kernel, self.lists[list as usize].blocks(), query, &mut best, &accept);
         }
         best
     }
@@ -128,9 +139,15 @@ fn sort_some(near: &mut [(f32, u32)], sorted: usize) -> usize {
 }
 
 /// Offers the rows of a list whose upper bounds reach the floor.
-fn scan(kernel: Kernel, list: &List, query: &Query, best: &mut Best, accept: &impl Fn(u32) -> bool) {
+fn scan<'a>(
+    kernel: Kernel,
+    blocks: impl Iterator<Item = (&'a Block, usize)>,
+    query: &Query,
+    best: &mut Best,
+    accept: &impl Fn(u32) -> bool,
+) {
     let mut upper = [0.0; ROWS];
-    let mut blocks = list.blocks().peekable();
+    let mut blocks = blocks.peekable();
     while let Some((block, used)) = blocks.next() {
         let ahead = blocks.peek().map_or(&[][..], |(next, _)| &next.codes);
         let mut reached = kernel.uppers(block, ahead, query, best.floor(), &mut upper);

@@ -19,7 +19,7 @@ use best::Best;
 use block::Coded;
 use code::Query;
 use kernel::Kernel;
-pub use layout::Layout;
+pub use layout::{Layout, LayoutError, Placements};
 use lists::Lists;
 pub use memory::Memory;
 use rows::Rows;
@@ -46,7 +46,7 @@ pub struct Index {
     /// Slots that were changed while there is a training.
     noted: Option<Vec<u32>>,
     /// How many vectors were put in since lists were made.
-    put: u64,
+    fresh: u64,
 }
 
 /// The vector at length 1; none if it has no direction in single precision.
@@ -70,7 +70,7 @@ impl Index {
             lists: Lists::new(None),
             epoch: 0,
             noted: None,
-            put: 0,
+            fresh: 0,
         }
     }
 
@@ -95,7 +95,7 @@ impl Index {
 
     fn put(&mut self, slot: u32, vector: &[f32], list: u32) {
         self.remove(slot);
-        self.put += 1;
+        self.fresh += 1;
         self.note(slot);
         self.rows.insert(slot, vector);
         self.lists.push(list, &Coded::new(slot, vector));

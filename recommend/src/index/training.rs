@@ -233,7 +233,7 @@ impl Index {
         let trained = usize::try_from(layout.trained).unwrap_or(usize::MAX);
         rows > trained.saturating_mul(2)
             || rows < trained / 2
-            || self.put > layout.trained
+            || self.fresh > layout.trained
             || self.lists.unevenness(rows) > 2.0 * layout.unevenness.max(1.0)
     }
 
@@ -252,7 +252,7 @@ impl Index {
             training.apply(self, usize::MAX);
             std::mem::swap(&mut self.lists, &mut training.lists);
             self.noted = None;
-            self.put = 0;
+            self.fresh = 0;
         }
         training
     }
