@@ -95,7 +95,7 @@ fn exploring(c: &mut Criterion) {
     group.sample_size(20);
     let json = r#"{"id":"e","candidates":{"catalog":"shop"},"reward":{"event":"buy"}}"#;
     let e: Experiment = serde_json::from_str(json).unwrap();
-    for (size, length) in [(30u32, 10usize), (50, 10), (50, 50)] {
+    for (size, length) in [(20u32, 10usize), (50, 10), (50, 50)] {
         let counts = |i: u32| if i.is_multiple_of(2) { [f64::from(i), 20.0 * f64::from(i)] } else { [0.0, 0.0] };
         let pool: Vec<(f64, [f64; 2])> = (0..size).map(|i| (1.0 - f64::from(i) * 0.01, counts(i))).collect();
         let base = BaseRate::of(50.0, 950.0);

@@ -188,7 +188,7 @@ fn mistakes_in_definitions_are_named() {
     for (change, field) in [
         (json!({"arms": [{"id": "a"}, {"id": "b"}]}), "arms"),
         (json!({"policy": {"kind": "bayes_ucb"}}), "policy.kind"),
-        (json!({"policy": {"floor": 0.04}}), "policy.floor"),
+        (json!({"policy": {"floor": 0.06}}), "policy.floor"),
         (json!({"policy": {"on_change": "forget"}}), "policy.on_change"),
         (json!({"policy": {"pace_rewards": 5}}), "policy.pace_rewards"),
         (json!({"segment_by": ["device"]}), "segment_by"),
