@@ -10,8 +10,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "audit",
+    "candidate_arms",
     "claims",
     "dead_letters",
     "decisions",
@@ -209,6 +210,7 @@ pub(super) mod server {
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(people: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
+    crate::conformance!(candidates: OwnDatabase);
     crate::conformance!(replicas: OwnDatabase);
     crate::conformance!(item_views: OwnDatabase);
 
