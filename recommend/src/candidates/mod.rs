@@ -4,9 +4,12 @@
 //! a put or removal takes the write lock for one item, microseconds. Whether an item has expired is asked when a list
 //! is made, of every item in it: nothing that was prepared earlier can show one that ended.
 
+mod browse;
 mod ended;
 mod entries;
+mod explain;
 mod lists;
+mod measure;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +18,10 @@ use crate::{CatalogDefinition, Item};
 use ended::Ended;
 use entries::Entries;
 use jiff::Timestamp;
+pub use browse::{Browse, Found, Placed, Shown};
+pub use explain::{Explanation, Near, Seen, Standing};
 pub use lists::{Candidate, List, Source, Wanted};
+pub use measure::Measured;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Expired items that one sweep takes out while it holds the lock.
