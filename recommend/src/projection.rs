@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Rounds at most; each multiplies the sample twice. What a further round would gain nobody sees.
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 200;
 /// Change of the variance in the plane, as a part of it, under which it is found.
 const STILL: f64 = 1e-7;
 

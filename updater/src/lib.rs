@@ -59,7 +59,15 @@ impl Updater {
     /// An updater of these stores.
     #[must_use]
     pub fn new(stores: Stores, clock: Arc<dyn Clock>, config: Config) -> Self {
-        Self { stores, clock, config, since: RunReport::default(), consumed: None, taken_in: 0, told: LastTold::default() }
+        Self {
+            stores,
+            clock,
+            config,
+            since: RunReport::default(),
+            consumed: None,
+            taken_in: 0,
+            told: LastTold::default(),
+        }
     }
 
     /// Works until `stop` becomes true, then finishes what it is at.

@@ -76,7 +76,8 @@ impl Shop {
 /// Each catalog has its own of what is viewed: what it has, what is live, by its own half-life.
 #[tokio::test]
 async fn each_catalog_has_its_own() {
-    let shop = Shop::with(&[("old", None), ("new", None), ("sold", Some("2026-11-21T10:29:59Z")), ("none", None)]).await;
+    let shop =
+        Shop::with(&[("old", None), ("new", None), ("sold", Some("2026-11-21T10:29:59Z")), ("none", None)]).await;
     shop.view("old", 5, "2026-11-20T10:10:00Z").await;
     shop.view("new", 3, "2026-11-21T10:10:00Z").await;
     shop.view("sold", 9, "2026-11-21T10:10:00Z").await;

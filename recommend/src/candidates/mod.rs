@@ -22,7 +22,8 @@ pub use browse::{Browse, Found, Placed, Shown};
 pub use explain::{Explanation, Near, Seen, Standing};
 pub use lists::{Candidate, List, Source, Wanted};
 pub use measure::Measured;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 /// Expired items that one sweep takes out while it holds the lock.
 const SWEPT_AT_ONCE: usize = 64;
@@ -116,11 +117,11 @@ impl Candidates {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+        self.state.write()
     }
 }
 

@@ -94,7 +94,7 @@ impl Index {
     /// Bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.rows.values().map(|row| row.len() * 4).sum()
+        self.len() * self.rows.dimension() * 5
     }
 
     /// The best `k` among those that `accept` takes, best first, equal ones by slot. `accept` is asked for those alone
