@@ -35,3 +35,4 @@ crate::conformance!(people: Directory);
 crate::conformance!(leases: Directory);
 crate::conformance!(replicas: Directory);
 crate::conformance!(item_views: Directory);
+crate::conformance!(list_hours: Directory);

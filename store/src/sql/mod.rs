@@ -25,6 +25,7 @@ mod ingest;
 mod item_views;
 mod keys;
 mod leases;
+mod list_hours;
 mod outcomes;
 mod people;
 mod postgres;

@@ -10,8 +10,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 21] = [
     "audit",
+    "catalog_maps",
     "claims",
     "dead_letters",
     "decisions",
@@ -23,6 +24,7 @@ const TABLES: [&str; 19] = [
     "imports",
     "keys",
     "leases",
+    "list_hours",
     "newest_trials",
     "outcomes",
     "people",
@@ -211,6 +213,7 @@ pub(super) mod server {
     crate::conformance!(leases: OwnDatabase);
     crate::conformance!(replicas: OwnDatabase);
     crate::conformance!(item_views: OwnDatabase);
+    crate::conformance!(list_hours: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_counts_older_delays() {
