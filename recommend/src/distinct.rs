@@ -101,7 +101,10 @@ mod tests {
         }
         let full = Distinct::read(&[0xff; 512]).unwrap();
         assert!(full.estimate().is_finite());
-        assert_eq!((Distinct::read(&[0; 511]), Distinct::read(&[0; 256]), Distinct::read(&[0; 32_768])), (None, None, None));
+        assert_eq!(
+            (Distinct::read(&[0; 511]), Distinct::read(&[0; 256]), Distinct::read(&[0; 32_768])),
+            (None, None, None)
+        );
     }
 
     /// What is kept must be read by other machines and later releases.

@@ -115,7 +115,10 @@ fn pages_cross_the_bound_of_one_lock() {
     let sample = catalog.sample(100, now(), |v| Some(v.to_vec()));
     assert_eq!(sample.len(), 100);
     assert!(sample.iter().all(|s| catalog.vector(&s.id).unwrap() == s.place));
-    assert!(catalog.sample(0, now(), |_| Some(())).len() <= 1 && catalog.sample(20_000, now(), |_| Some(())).len() == 10_000);
+    assert!(
+        catalog.sample(0, now(), |_| Some(())).len() <= 1
+            && catalog.sample(20_000, now(), |_| Some(())).len() == 10_000
+    );
 }
 
 #[test]

@@ -95,4 +95,43 @@ impl ListHour {
         self.age_seconds += other.age_seconds;
         self.shown.merge(&other.shown);
     }
+
+    /// The share of lists made from what the visitor looked at; none without lists.
+    #[must_use]
+    pub fn history_share(&self) -> Option<f64> {
+        share(self.from_history, self.lists)
+    }
+
+    /// Mean intra-list distance of the lists that were measured.
+    #[must_use]
+    pub fn mean_distance(&self) -> Option<f64> {
+        (self.measured > 0).then(|| self.distance / decimal(self.measured))
+    }
+
+    /// Of the items shown, each as often as it was, the share first put within 24 hours before.
+    #[must_use]
+    pub fn fresh_share(&self) -> Option<f64> {
+        share(self.fresh, self.dated)
+    }
+
+    /// Mean hours from the first put of an item until it was shown.
+    #[must_use]
+    pub fn mean_age_hours(&self) -> Option<f64> {
+        (self.dated > 0).then(|| self.age_seconds / 3_600.0 / decimal(self.dated))
+    }
+
+    /// Different items shown, as a share of so many live ones, at most 1.
+    #[must_use]
+    pub fn coverage(&self, live: usize) -> Option<f64> {
+        (live > 0).then(|| (self.shown.estimate() / decimal(live as u64)).min(1.0))
+    }
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| decimal(part) / decimal(whole))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+fn decimal(n: u64) -> f64 {
+    n as f64
 }

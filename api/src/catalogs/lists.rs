@@ -169,7 +169,9 @@ pub(crate) async fn recommendations(app: &App, catalog: &str, uri: &Uri) -> Resu
     let now = app.clock.now();
     let ages: Vec<(&str, f64)> =
         seen.iter().map(|s| (s.item.as_str(), now.duration_since(s.at).as_secs_f64().max(0.0))).collect();
-    let List { items, source, history } = candidates.for_visitor(&ages, &limits.wanted(now)?);
+    let list = candidates.for_visitor(&ages, &limits.wanted(now)?);
+    app.served.count(catalog, &candidates, &list, now);
+    let List { items, source, history } = list;
     let source = match source {
         Source::History => "history",
         Source::Popular => "popular",

@@ -79,7 +79,11 @@ impl Candidates {
                     known.contains(tag)
                         || !others.contains(tag) && {
                             let meets = state.entries.tag_name(*tag).starts_with(asked.tag);
-                            if meets { known.insert(*tag) } else { others.insert(*tag) };
+                            if meets {
+                                known.insert(*tag)
+                            } else {
+                                others.insert(*tag)
+                            };
                             meets
                         }
                 };

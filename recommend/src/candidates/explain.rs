@@ -72,8 +72,7 @@ impl Candidates {
             standing: state.standing(id, wanted),
             weight: weights.get(&place).copied(),
         };
-        let (taken, rest) =
-            self.varied(&state, &pool, wanted, |pool, variety| judge(pool, wanted.k, variety, most));
+        let (taken, rest) = self.varied(&state, &pool, wanted, |pool, variety| judge(pool, wanted.k, variety, most));
         let places = taken.into_iter().zip(1..).map(|(judged, place)| (judged, Some(place)));
         let mut nearest: Vec<Near> = places
             .chain(rest.into_iter().map(|judged| (judged, None)))

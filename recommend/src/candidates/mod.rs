@@ -15,11 +15,11 @@ mod tests;
 
 use crate::index::Index;
 use crate::{CatalogDefinition, Item};
+pub use browse::{Browse, Found, Placed, Shown};
 use ended::Ended;
 use entries::Entries;
-use jiff::Timestamp;
-pub use browse::{Browse, Found, Placed, Shown};
 pub use explain::{Explanation, Near, Seen, Standing};
+use jiff::Timestamp;
 pub use lists::{Candidate, List, Source, Wanted};
 pub use measure::Measured;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -14,7 +14,14 @@ fn catalog(id: &str, dimension: usize) -> Catalog {
 
 /// An item whose vector tells it from others of its id.
 fn item(id: &str, mark: f32) -> Item {
-    Item { id: id.into(), vector: vec![mark, 1.0], tags: vec!["t".into()], expires_at: None, payload: None, added_at: None }
+    Item {
+        id: id.into(),
+        vector: vec![mark, 1.0],
+        tags: vec!["t".into()],
+        expires_at: None,
+        payload: None,
+        added_at: None,
+    }
 }
 
 fn ids<const N: usize>(ids: [&str; N]) -> Vec<String> {
