@@ -21,7 +21,7 @@ use store::{
 use tower::ServiceExt;
 
 /// A clock that stands.
-struct At(Timestamp);
+pub(crate) struct At(pub(crate) Timestamp);
 
 impl Clock for At {
     fn now(&self) -> Timestamp {
