@@ -9,6 +9,7 @@ use bandit::{Assignment, Clock, DecisionId};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use quick_cache::sync::Cache;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub struct Config {
     pub cached_assignments: usize,
     /// How long a decision waits for its stores before it falls back to its draw.
     pub store_timeout: Duration,
+    /// Where catalogs are saved for a quicker start, if anywhere.
+    pub catalogs_file: Option<PathBuf>,
     /// Bytes that the items of all catalogs may take in memory.
     pub catalog_bytes: usize,
     /// Who may do what.
@@ -87,8 +90,8 @@ impl App {
             assignments: Cache::new(config.cached_assignments),
             told: Cache::new(config.cached_assignments / 10),
             metrics: Metrics::new(),
-            shelf: Arc::default(),
             served: Served::new(),
+            shelf: Arc::new(config.catalogs_file.clone().map(Shelf::saved_in).unwrap_or_default()),
             bulk: Semaphore::new(BULK),
             snapshot: ArcSwap::default(),
             refreshing: Mutex::new(()),

@@ -88,6 +88,7 @@ impl Server {
         if roles.api {
             let config = Config {
                 cached_assignments: settings.cached_assignments,
+                catalogs_file: Some(settings.catalogs_file.clone()),
                 catalog_bytes: settings.catalog_bytes,
                 store_timeout: settings.decide_timeout,
                 access,
@@ -134,6 +135,7 @@ impl Server {
             roles: self.roles.names(),
         };
         let beating = tokio::spawn(beat.keep());
+        let shelf = self.app.as_ref().map(|app| app.shelf().clone());
         let refreshing = self.app.clone().map(|app| tokio::spawn(app.keep_fresh()));
         let following = self.shelf.map(|shelf| {
             let (catalogs, clock) = (self.stores.catalogs.clone(), self.clock.clone());
@@ -190,6 +192,9 @@ impl Server {
             && let Err(e) = app.flush().await
         {
             tracing::warn!("lists of the last seconds are not in the statistics: {e}");
+        }
+        if let Some(shelf) = shelf {
+            shelf.save().await;
         }
         upkeep.abort();
         beating.abort();

@@ -5,7 +5,7 @@ use crate::trusted::{Trusted, TrustedArgs};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use store::{Durability, Locations};
@@ -113,6 +113,8 @@ pub(crate) struct Settings {
     /// Days after which decisions and events are let go of; 0 keeps them.
     pub(crate) retention_days: u32,
     pub(crate) cached_assignments: usize,
+    /// Where catalogs are saved for a quicker start: a file of each replica's own.
+    pub(crate) catalogs_file: PathBuf,
     pub(crate) catalog_bytes: usize,
     pub(crate) decide_timeout: Duration,
     pub(crate) trusted: Trusted,
@@ -188,6 +190,7 @@ impl Settings {
                 "must be 1000 to 100000000",
                 |n| (1_000..=100_000_000).contains(n),
             )?,
+            catalogs_file: Path::new(&data).join("catalogs.snapshot"),
             catalog_bytes: parse("catalogs_mb", &text("catalogs_mb"), "must be 1 to 1000000", |n: &usize| {
                 (1..=1_000_000).contains(n)
             })? << 20,

@@ -47,6 +47,27 @@ async fn a_newcomer_sees_it_move() {
         assert!(began.elapsed() < Duration::from_secs(30), "nothing moved: {results}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    // Lists of who is new follow the shoppers; somebody's own follow them, at once.
+    let list = async |user: &str| -> serde_json::Value {
+        let url = format!("{base}/v1/catalogs/shop/recommendations?user={user}");
+        client.get(url).send().await.unwrap().json().await.unwrap()
+    };
+    let popular = loop {
+        let popular = list("newcomer").await;
+        if popular["items"][0]["score"].as_f64() > Some(0.0) {
+            break popular;
+        }
+        assert!(began.elapsed() < Duration::from_secs(45), "nothing is popular: {popular}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(popular["source"], "popular");
+    let view = serde_json::json!({"type": "view", "user": "newcomer", "item": "lamps-590"});
+    client.post(format!("{base}/v1/events")).json(&view).send().await.unwrap();
+    let mine = list("newcomer").await;
+    assert_eq!((&mine["source"], &mine["history"]), (&"history".into(), &1.into()));
+    let lamps = mine["items"].as_array().unwrap().iter().filter(|i| i["id"].as_str().unwrap().starts_with("lamps"));
+    assert!(lamps.count() >= 3, "{mine}");
+
     let page = client.get(format!("{base}/dashboard")).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("Product page layout") && page.contains("simulated"), "{page}");
     child.kill().unwrap();

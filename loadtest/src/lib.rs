@@ -1,26 +1,21 @@
-//! Drives load against any HTTP/1.1 target and says how it answered.
+//! Sends real traffic to any HTTP/1.1 target, as it really was, and says how it answered.
 //!
-//! Two drivers. [`closed`]: every connection sends its next request as soon as the answer came, which finds
-//! what a target can do. [`open`]: requests are due at a rate, whether answers come or not, and latency counts
-//! from the moment a request was due, which finds what visitors see: a target that freezes cannot hide it by
-//! not being asked meanwhile.
+//! One pipeline: [`read`] makes entries of a log, [`map`] a request of each, [`plan`] says when it is due, [`send`]
+//! sends it then whether earlier answers came or not, [`check`] looks at the answers, [`report`] tells. Latency
+//! counts from the moment a request was due: a target that freezes cannot hide it by not being asked meanwhile.
 //!
-//! The generator often shares its cores with the target, so a request costs it little: rendered bytes in,
-//! status and time out, bodies read and dropped.
+//! [`drivers`] is the same idea for programs that make their requests themselves.
 
-mod closed;
-mod connection;
-mod error;
-mod open;
-mod pace;
+mod args;
+mod check;
+mod command;
+mod drivers;
+mod failure;
+mod map;
+mod plan;
+mod read;
 mod report;
-mod request;
-mod run;
+mod send;
 
-pub use closed::closed;
-pub use error::Error;
-pub use hyper::http::uri::PathAndQuery;
-pub use open::open;
-pub use report::{ClassReport, Latencies, Report};
-pub use request::{Request, get, post};
-pub use run::{Extent, Load};
+pub use command::main;
+pub use drivers::*;

@@ -69,7 +69,7 @@ proptest! {
         for near in &told.nearest {
             let judged = near.judged;
             prop_assert_eq!(judged.similarity.is_none(), near.place == Some(1));
-            let alike = f64::from(judged.similarity.unwrap_or(0.0));
+            let alike = recommend::diversity::ALIKE * judged.similarity.unwrap_or(0.0);
             let value = (1.0 - diversity) * judged.relevance - diversity * alike - judged.penalty;
             prop_assert!((judged.value - value).abs() < 1e-9);
         }

@@ -20,7 +20,8 @@ pub trait Catalogs: Send + Sync {
     /// All catalogs, in order of id.
     async fn catalogs(&self) -> Result<Vec<Catalog>>;
 
-    /// Makes or replaces a catalog's definition; its items stay. Safe when it returns, with the number of the change.
+    /// Makes or replaces a catalog's definition; its items stay. Safe when it returns, with the number of the change. If it
+    /// fails it may be kept all the same, and not be noted: put it again.
     ///
     /// # Errors
     /// [`crate::StoreError::Conflict`] when there are [`MAX_CATALOGS`] others, or when dimension or metric would change
@@ -28,17 +29,23 @@ pub trait Catalogs: Send + Sync {
     async fn put_catalog(&self, catalog: &Catalog) -> Result<u64>;
 
     /// Removes a catalog, its items and what is popular in it; the number of the change, none if there was no such
-    /// catalog. A removal that was cut off is completed by the next.
+    /// catalog. A removal that was cut off is completed by the next, and nothing that it left is in a catalog that is made
+    /// under its name.
     async fn remove_catalog(&self, id: &str) -> Result<Option<u64>>;
 
-    /// Keeps items, each in place of that of its id; all are safe when it returns, with the number of the change. Ids are
-    /// distinct. If it fails, some may be kept.
+    /// Keeps items, each in place of that of its id; all are safe when it returns, with the number of the last change, of
+    /// which there are several for very many items. Ids are distinct. If it fails, some may be kept, and not be noted: put
+    /// them again. No items are no change. Vectors are kept as they are, whatever their length.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Missing`] when there is no such catalog, [`crate::StoreError::Conflict`] when it was removed, or
+    /// replaced by one of another dimension or metric, meanwhile.
     async fn put_items(&self, catalog: &str, items: &[Item]) -> Result<u64>;
 
-    /// Removes items; those that are not there change nothing. Safe when it returns, with the number of the change.
+    /// Removes items; those that are not there change nothing. As with putting them, and with the same errors.
     async fn remove_items(&self, catalog: &str, ids: &[String]) -> Result<u64>;
 
-    /// Items by id, in the order asked; none for those that are not there.
+    /// Items by id, in the order asked; none for those that are not there, all of them if there is no such catalog.
     async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Item>>>;
 
     /// Items after one id, in the store's own order, at most `limit`: pages of all. Items that are put or removed
@@ -48,7 +55,8 @@ pub trait Catalogs: Send + Sync {
     /// Number of the last change; 0 before the first.
     async fn last_change(&self) -> Result<u64>;
 
-    /// Changes after number `after`, oldest first, at most `limit`. None if changes after `after` were let go of already:
+    /// Changes after number `after`, oldest first, at most `limit`; fewer do not say that there are no more, none at all do.
+    /// None if the change after `after` was let go of already, or if `after` is a number that this log has not given yet:
     /// everything is to be read anew.
     async fn changes_since(&self, after: u64, limit: usize) -> Result<Option<Vec<CatalogChange>>>;
 
@@ -56,10 +64,13 @@ pub trait Catalogs: Send + Sync {
     /// cannot tell, after a short while.
     async fn changed(&self, after: u64);
 
-    /// Keeps what is popular in a catalog, in place of what was, and notes the change. Best first.
+    /// Keeps what is popular in a catalog, in place of what was, and notes the change. Best first; scores are finite.
+    ///
+    /// # Errors
+    /// As [`Catalogs::put_items`].
     async fn put_popular(&self, catalog: &str, popular: &[Popular]) -> Result<u64>;
 
-    /// What is popular in a catalog, as last kept.
+    /// What is popular in a catalog, as last kept; nothing if there is no such catalog.
     async fn popular(&self, catalog: &str) -> Result<Vec<Popular>>;
 }
 

@@ -156,7 +156,9 @@ mod tests {
         let bytes = include_bytes!("../fixtures/catalog.v1").trim_ascii_end();
         let (kept_under, definition) = decode_definition(bytes).unwrap();
         assert_eq!((kept_under, definition.dimension, definition.max_per_tag), (42, 5, Some(3)));
-        assert_eq!(encode_definition(kept_under, &definition).unwrap(), bytes);
+        // Definitions gain fields, which are written from then on.
+        let again = encode_definition(kept_under, &definition).unwrap();
+        assert_eq!(decode_definition(&again).unwrap(), (kept_under, definition));
         let bytes = include_bytes!("../fixtures/change.v1").trim_ascii_end();
         let change = decode_change(7, bytes).unwrap();
         assert_eq!((change.number, &*change.catalog), (7, "shoes"));

@@ -11,13 +11,14 @@ pub const VIEWS_KEPT: usize = 400;
 #[async_trait]
 pub trait Views: Send + Sync {
     /// Keeps views; safe and visible when it returns. The same view again (visitor, item, millisecond) changes nothing.
+    /// After 90 days they go, some time later.
     async fn append(&self, views: &[View]) -> Result<()>;
 
     /// The newest views of a visitor, newest first, of each item the newest alone, at most `limit`, and from the newest
     /// [`VIEWS_KEPT`] views alone. Equal moments: in order of item.
     async fn recent(&self, user: &str, limit: usize) -> Result<Vec<Seen>>;
 
-    /// Forgets a visitor.
+    /// Forgets a visitor: what was kept before the call.
     async fn forget_views(&self, user: &str) -> Result<()>;
 }
 

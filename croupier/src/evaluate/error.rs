@@ -110,6 +110,9 @@ pub enum EvaluateError {
         /// Trials whose rewards may still come.
         left_out: u64,
     },
+    /// Lists are not tried.
+    #[error(transparent)]
+    Recommendations(#[from] super::recommendations::RecommendationsError),
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] ImportError),
@@ -136,6 +139,7 @@ impl EvaluateError {
         match self {
             Self::Setting { .. } | Self::Policy { .. } | Self::Format { .. } | Self::NoColumn { .. } => true,
             Self::Rule(e) => e.is_usage(),
+            Self::Recommendations(e) => e.is_usage(),
             Self::File(e) => matches!(e, Map { .. } | MappedTwice { .. } | NoField { .. }),
             Self::Store(e) => matches!(e, StoreError::Setting { .. }),
             _ => false,

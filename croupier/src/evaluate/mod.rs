@@ -6,6 +6,7 @@
 
 mod error;
 mod policy;
+pub mod recommendations;
 mod records;
 mod report;
 mod sequence;
@@ -29,8 +30,12 @@ use store::{DatabaseStores, Span, logged_trials};
 /// for arm, reward and propensity; or the platform's own events, as from BigQuery; or, without LOG, the experiment in
 /// the database. A row that cannot be read ends the command, since an estimate from the rest would be another question's.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_long_help = HELP)]
+#[command(after_long_help = HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
 pub struct EvaluateArgs {
+    /// Something else than policies
+    #[command(subcommand)]
+    pub other: Option<Other>,
     /// The log; without it, trials come from the database
     #[arg(value_name = "LOG", required_unless_present = "experiment")]
     pub file: Option<PathBuf>,
@@ -85,6 +90,13 @@ pub struct EvaluateArgs {
     /// Parts for cross-fitting the reward model; 1: none
     #[arg(long, value_name = "PARTS", default_value_t = ModelSettings::default().folds)]
     pub folds: usize,
+}
+
+/// What else can be evaluated.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Other {
+    /// Try lists on a log of what visitors looked at
+    Recommendations(Box<recommendations::RecommendationsArgs>),
 }
 
 const HELP: &str = "\
@@ -182,6 +194,9 @@ pub async fn run<F>(
 where
     F: Future<Output = store::Result<DatabaseStores>>,
 {
+    if let Some(Other::Recommendations(args)) = &args.other {
+        return Ok(recommendations::run(args, progress)?);
+    }
     args.check()?;
     let policies = args.policy.iter().map(|given| Policy::parse(given)).collect::<Result<Vec<_>, _>>()?;
     let (log, trials) = match &args.file {

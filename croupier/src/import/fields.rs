@@ -26,7 +26,7 @@ pub(crate) fn text<'a>(layout: &Layout, cells: &'a [Cell], field: &Field) -> Res
         None | Some(Cell::Empty) => Ok(None),
         Some(Cell::Text(text)) => Ok(Some(text)),
         Some(Cell::NotUtf8) => Err(Why::NotUtf8(field.clone())),
-        Some(Cell::NotAValue) => Err(Why::NotAValue(field.clone())),
+        Some(Cell::List(_) | Cell::NotAValue) => Err(Why::NotAValue(field.clone())),
     }
 }
 

@@ -98,7 +98,8 @@ fn cell(object: &Object, column: &str) -> Cell {
         Some(Value::String(text)) => Cell::of_bytes(text.as_bytes()),
         Some(Value::Number(n)) => Cell::Text(n.to_string()),
         Some(Value::Bool(b)) => Cell::Text(b.to_string()),
-        Some(Value::Array(_) | Value::Object(_)) => Cell::NotAValue,
+        Some(list @ Value::Array(_)) => Cell::List(list.to_string()),
+        Some(Value::Object(_)) => Cell::NotAValue,
     }
 }
 

@@ -53,7 +53,9 @@ pub(crate) enum Cell {
     Text(String),
     /// Bytes that should be text and are not.
     NotUtf8,
-    /// A list, an object or bytes.
+    /// A list of NDJSON, as JSON.
+    List(String),
+    /// An object or bytes.
     NotAValue,
 }
 

@@ -2,6 +2,7 @@
 //! each behind a proxy that can be slow or away.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test fails by panicking, and its parts are its own")]
 
+mod catalogs;
 mod faults;
 mod house;
 mod killed;

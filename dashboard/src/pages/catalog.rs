@@ -12,6 +12,7 @@ use crate::format::Num;
 use crate::frame::Frame;
 use crate::lang::Phrase;
 use crate::moment::Moment;
+use crate::wording;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -19,6 +20,9 @@ use items::{Asked, Items};
 use jiff::Timestamp;
 use serde_json::json;
 use store::{CatalogMap, ListHour};
+
+/// Items from which on the page does not keep itself current.
+const LARGE: usize = 100_000;
 
 #[derive(Template)]
 #[template(path = "catalog.html")]
@@ -77,8 +81,11 @@ impl Numbers {
 
 impl Catalog {
     /// Hours that the page may show, as the query and as people say it, and whether it does.
-    fn ranges(&self) -> Vec<(String, Num, bool)> {
-        RANGES.iter().map(|n| (n.to_string(), Num::count(n.unsigned_abs()), *n == self.hours)).collect()
+    fn ranges(&self) -> Vec<(String, Phrase, bool)> {
+        RANGES
+            .iter()
+            .map(|n| (n.to_string(), wording::span(self.frame.lang, n * 3_600_000), *n == self.hours))
+            .collect()
     }
 }
 
@@ -151,7 +158,8 @@ pub(crate) async fn catalog(
         hours: back,
         asked,
         id: catalog.id,
-        frame: frame.live(true),
+        // Each look goes through all of the items.
+        frame: frame.live(live < LARGE),
     };
     Ok(html(&page)?.into_response())
 }

@@ -39,7 +39,7 @@ struct ItemPage {
 
 struct Live {
     tags: Vec<(Arc<str>, String)>,
-    expires: Option<Moment>,
+    expires: Option<String>,
     added: Option<Moment>,
     payload: Option<String>,
     vector: Option<(String, Num, bool)>,
@@ -77,7 +77,7 @@ pub(crate) async fn item(
             });
             Some(Live {
                 tags: shown.tags.iter().map(|tag| (tag.clone(), query("tag", tag))).collect(),
-                expires: shown.expires_at.map(|at| Moment::full(frame.lang, at, now)),
+                expires: shown.expires_at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()),
                 added: shown.added_at.map(|at| Moment::full(frame.lang, at, now)),
                 payload: shown.payload.map(|p| cut(p.get(), PAYLOAD)),
                 vector,

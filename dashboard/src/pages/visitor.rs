@@ -3,7 +3,7 @@
 use super::catalog::about_map;
 use super::html;
 use crate::app::App;
-use crate::catalogs::{InCatalog, encoded, payload, usual};
+use crate::catalogs::{InCatalog, cut, encoded, payload, usual};
 use crate::export::{Sheet, Wanted};
 use crate::failure::Failure;
 use crate::format::Num;
@@ -17,8 +17,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bandit::check_id;
 use jiff::Timestamp;
+use recommend::diversity::ALIKE;
 use recommend::{Explanation, Near, Source, Standing};
 use serde_json::json;
+use std::cmp::Ordering;
 use std::sync::Arc;
 use store::{Seen, VIEWS_KEPT};
 
@@ -28,6 +30,9 @@ const MOST: usize = 100;
 /// Nearest candidates that are explained, and shown; files have all that are explained.
 const NEAREST: usize = 200;
 const SHOWN: usize = 25;
+/// Tags shown of an item, and characters of each.
+const TAGS: usize = 3;
+const TAG: usize = 24;
 /// Views shown; files have all.
 const VIEWS: usize = 50;
 
@@ -56,6 +61,7 @@ struct Made {
     pool: Num,
     near: Vec<NearRow>,
     diversity: Num,
+    alike: Num,
     max_per_tag: Num,
     list: Vec<ListRow>,
 }
@@ -79,7 +85,8 @@ struct NearRow {
     value: Num,
     place: Option<Num>,
     /// How many places it gained or lost against its rank.
-    moved: Num,
+    moved: String,
+    tags: Vec<String>,
     duplicate: bool,
 }
 
@@ -194,6 +201,7 @@ async fn show(
         pool: Num::count(told.pool as u64),
         near: near_rows(catalog, &told),
         diversity: Num::number(told.variety.diversity),
+        alike: Num::number(ALIKE),
         max_per_tag: told.variety.max_per_tag.map_or_else(Num::none, |n| Num::count(n as u64)),
         list: list_rows(catalog, &told),
     })
@@ -209,22 +217,30 @@ pub(crate) fn length(vector: &[f32]) -> f64 {
     vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()
 }
 
+fn moved(rank: usize, place: usize) -> String {
+    match rank.cmp(&place) {
+        Ordering::Greater => format!("+{}", rank - place),
+        Ordering::Less => format!("−{}", place - rank),
+        Ordering::Equal => "0".into(),
+    }
+}
+
 fn near_rows(catalog: &InCatalog, told: &Explanation) -> Vec<NearRow> {
     let row = |near: &Near| {
         let judged = &near.judged;
-        #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-        let moved = near.place.map(|place| near.rank as f64 - place as f64);
+        let moved = near.place.map(|place| moved(near.rank, place));
         NearRow {
             path: catalog.item_path(&near.id),
             id: near.id.clone(),
             rank: Num::count(near.rank as u64),
             score: Num::number(f64::from(near.score)),
             relevance: Num::number(judged.relevance),
-            similarity: judged.similarity.map_or_else(Num::none, |s| Num::number(f64::from(s))),
+            similarity: judged.similarity.map_or_else(Num::none, Num::number),
             penalty: Num::number(judged.penalty),
             value: Num::number(judged.value),
             place: near.place.map(|place| Num::count(place as u64)),
-            moved: moved.map_or_else(Num::none, Num::signed),
+            moved: moved.unwrap_or_else(|| "—".into()),
+            tags: near.tags.iter().take(TAGS).map(|tag| cut(tag, TAG)).collect(),
             duplicate: judged.near_duplicate,
         }
     };
@@ -265,6 +281,7 @@ fn sheets(known: &Known) -> Vec<Sheet> {
             json!(n.score),
             json!(j.relevance),
             json!(j.similarity),
+            json!(j.nearest),
             json!(j.penalty),
             json!(j.value),
             json!(j.near_duplicate),
@@ -289,7 +306,8 @@ fn sheets(known: &Known) -> Vec<Sheet> {
                 "tags",
                 "score",
                 "relevance",
-                "similarity",
+                "mean_cosine_to_list",
+                "largest_cosine_to_list",
                 "penalty",
                 "value",
                 "near_duplicate",

@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::extract::rejection::PathRejection;
-use plotly::common::{Line, Marker, MarkerSymbol, Mode};
+use plotly::common::{Line, Marker, MarkerSymbol, Mode, Pattern, PatternShape};
 use plotly::layout::{Axis, BarMode, HoverMode};
 use plotly::{Bar, Scatter};
 use store::ListHour;
@@ -48,10 +48,13 @@ fn times(hours: &[ListHour]) -> Vec<String> {
 
 fn lists(lang: Lang, hours: &[ListHour]) -> Figure {
     let side = |n: usize, name: &str, count: fn(&ListHour) -> u64| {
-        let style = Style::of(n);
+        let marker = Marker::new().color(Style::of(n).colour());
+        // Colour is not the only mark.
+        let marker =
+            if n == 0 { marker } else { marker.pattern(Pattern::new().shape(PatternShape::RightDiagonalLine)) };
         *Bar::new(times(hours), hours.iter().map(count).collect::<Vec<u64>>())
             .name(name)
-            .marker(Marker::new().color(style.tint(if n == 0 { 0xff } else { 0x66 })))
+            .marker(marker)
             .hover_template("%{y}<extra>%{fullData.name}</extra>")
     };
     let sides = [

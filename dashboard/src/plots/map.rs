@@ -138,7 +138,7 @@ fn crowd(sample: Vec<Placed<[f64; 2]>>, others: &str, none: &str, alone: bool) -
     let last = parts.len() - 1;
     let trace = |(i, (name, points)): (usize, (String, Points))| {
         let style = if i == last { 6 } else { i };
-        let marker = Marker::new().color(Style::of(style).colour()).symbol(SYMBOLS[style].clone()).size(6);
+        let marker = Marker::new().color(Style::of(style).colour()).symbol(SYMBOLS[style].clone()).size(8);
         // Who looks for one among them sees the others behind it.
         scatter(&name, points, marker.opacity(if alone { 0.8 } else { 0.35 }))
     };

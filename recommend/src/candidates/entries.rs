@@ -114,6 +114,11 @@ impl Entries {
         &self.tags.holders[tag as usize].0
     }
 
+    /// The name of a tag that some item has.
+    pub(super) fn name(&self, tag: u32) -> &str {
+        self.tag_name(tag)
+    }
+
     /// Slots of the items that have a tag.
     pub(super) fn holders(&self, tag: u32) -> &HashSet<u32> {
         &self.tags.holders[tag as usize].1

@@ -10,6 +10,7 @@ mod entries;
 mod explain;
 mod lists;
 mod measure;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -74,7 +75,7 @@ impl Candidates {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let state = self.read();
-        state.index.bytes() + state.entries.bytes() + state.ended.bytes()
+        state.index.memory().total() + state.entries.bytes() + state.ended.bytes()
     }
 
     /// Puts an item, in place of the one of its id; one that expired by `now` only takes that one's place away. Its
@@ -109,6 +110,29 @@ impl Candidates {
                 return swept;
             }
         }
+    }
+
+    /// Makes the lists that searches of a large index go by, if that is due: seconds to minutes of work for a thread of its
+    /// own, in steps for which others wait milliseconds. Ends early once `go_on` says no.
+    pub fn train(&self, go_on: impl Fn() -> bool) {
+        if !self.training_due() {
+            return;
+        }
+        let mut training = self.write().index.begin_training();
+        while training.step(&self.read().index) {
+            if !go_on() {
+                return;
+            }
+        }
+        // What it replaces is let go of without the lock.
+        let replaced = self.write().index.finish_training(training);
+        drop(replaced);
+    }
+
+    /// Whether [`Self::train`] has something to do.
+    #[must_use]
+    pub fn training_due(&self) -> bool {
+        self.read().index.training_due()
     }
 
     /// Sets what is popular, best first.

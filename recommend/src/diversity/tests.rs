@@ -30,11 +30,12 @@ fn plainly(pool: &[Candidate<'_>], k: usize, variety: &Variety) -> Vec<usize> {
         let cosine = |i: usize, j: usize| dot(pool[i].vector, pool[j].vector);
         let relevance = |i: usize| if best > worst { (f64::from(pool[i].score) - worst) / (best - worst) } else { 1.0 };
         let value = |i: usize| {
-            let alike = list.iter().map(|&j| f64::from(cosine(j, i))).reduce(f64::max).unwrap_or(0.0);
+            let cosines = list.iter().map(|&j| f64::from(cosine(j, i).max(-1.0)));
+            let alike = cosines.sum::<f64>() / list.len().max(1) as f64;
             let has = |tag: &u32| list.iter().filter(|j| pool[**j].tags.contains(tag)).count();
             let over = |most| pool[i].tags.iter().map(|t| (has(t) + 1).saturating_sub(most)).max().unwrap_or(0);
             let penalty = variety.tag_step * variety.max_per_tag.map_or(0, over) as f64;
-            (1.0 - variety.diversity) * relevance(i) - variety.diversity * alike - penalty
+            (1.0 - variety.diversity) * relevance(i) - variety.diversity * ALIKE * alike - penalty
         };
         let free = |i: &usize| !list.contains(i);
         let apart = |i: &usize| list.iter().all(|j| variety.near_duplicate.is_none_or(|most| cosine(*j, *i) <= most));
@@ -49,7 +50,7 @@ fn plainly(pool: &[Candidate<'_>], k: usize, variety: &Variety) -> Vec<usize> {
 
 proptest! {
     #[test]
-    fn it_is_maximal_marginal_relevance(
+    fn it_is_marginal_relevance(
         items in items(),
         k in 0_usize..45,
         diversity in prop_oneof![Just(0.0), Just(1.0), 0.0..1.0],

@@ -22,6 +22,9 @@ pub(super) struct Best {
     limit: usize,
 }
 
+/// How many rows ahead vectors are brought from memory.
+const AHEAD: usize = 4;
+
 /// Fewest rows between two raises of the floor.
 const STRIDE: usize = 32;
 
@@ -60,7 +63,7 @@ impl Best {
 
     /// The best by their exact scores, best first, equal ones by slot. The `k` with the greatest bounds are scored
     /// first: the least of them spares most of the others the same. `length` is the query's.
-    pub(super) fn exact(mut self, length: f64, score: impl Fn(u32) -> Option<f32>) -> Vec<Hit> {
+    pub(super) fn exact(mut self, length: f64, ahead: impl Fn(u32), score: impl Fn(u32) -> Option<f32>) -> Vec<Hit> {
         self.raise();
         let hit = |row: &Bounded| score(row.slot).map(|score| Hit { slot: row.slot, score });
         let first = self.k.min(self.rows.len());
@@ -68,7 +71,13 @@ impl Best {
             self.rows.select_nth_unstable_by(first, |a, b| b.upper.total_cmp(&a.upper));
         }
         let (first, rest) = self.rows.split_at(first);
-        let mut hits: Vec<Hit> = first.iter().filter_map(hit).collect();
+        let mut hits = Vec::with_capacity(2 * first.len());
+        for (i, row) in first.iter().enumerate() {
+            if let Some(next) = self.rows.get(i + AHEAD) {
+                ahead(next.slot);
+            }
+            hits.extend(hit(row));
+        }
         let least = hits.iter().map(|hit| f64::from(hit.score)).fold(f64::INFINITY, f64::min);
         // A query of zeros scores 0 with every row.
         let least = if length > 0.0 { least / length } else { 0.0 };

@@ -49,8 +49,9 @@ impl List {
     }
 
     /// The blocks, and how many rows each has.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = (&Block, usize)> {
-        self.blocks.iter().enumerate().map(|(i, block)| (block, (self.len - i * ROWS).min(ROWS)))
+    pub(super) fn blocks(&self) -> impl DoubleEndedIterator<Item = (&Block, usize)> {
+        let used = |i: usize| (self.len - i * ROWS).min(ROWS);
+        self.blocks.iter().enumerate().map(move |(i, block)| (block, used(i)))
     }
 
     /// Adds a row; its place.

@@ -35,7 +35,7 @@ pub(super) fn encode(row: &[f32], codes: &mut Vec<u8>) -> Scale {
     let scale = largest / CODE;
     let start = codes.len();
     if scale > 0.0 {
-        codes.extend(row.iter().map(|v| nearest((v / scale).clamp(-CODE, CODE)) as u8));
+        codes.extend(row.iter().map(|v| (nearest((v / scale).clamp(-CODE, CODE)) + 128) as u8));
     } else {
         codes.resize(start + row.len(), 128);
     }
@@ -47,11 +47,11 @@ pub(super) fn encode(row: &[f32], codes: &mut Vec<u8>) -> Scale {
     Scale { scale, slack }
 }
 
-/// The nearest whole number, 128 added: adding 1.5 · 2²³ leaves no room for a fraction.
+/// The nearest whole number: adding 1.5 · 2²³ leaves no room for a fraction.
 fn nearest(value: f32) -> i32 {
     #[expect(clippy::cast_possible_truncation, reason = "it is whole")]
     let whole = (value + 12_582_912.0 - 12_582_912.0) as i32;
-    whole + 128
+    whole
 }
 
 /// The sum of squares, eight at a time.
@@ -100,7 +100,7 @@ impl Query {
         for (i, v) in row.iter().enumerate() {
             let exact = f64::from(*v) * per_step;
             #[expect(clippy::cast_possible_truncation, reason = "within the levels, and those within 16 bits")]
-            let code = exact.round_ties_even().clamp(-f64::from(levels), f64::from(levels)) as i16;
+            let code = nearest(exact.clamp(-f64::from(levels), f64::from(levels)) as f32) as i16;
             wide[i / 4][i % 4] = code;
             square += (exact - f64::from(code)).powi(2);
         }

@@ -2,22 +2,28 @@
 
 mod best;
 mod block;
+mod centres;
 mod code;
 mod kernel;
 mod layout;
 mod lists;
+mod memory;
 mod rows;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod training;
 
 use crate::Metric;
+use best::Best;
 use block::Coded;
 use code::Query;
 use kernel::Kernel;
-pub use layout::Layout;
+pub use layout::{Layout, LayoutError, Placements};
 use lists::Lists;
+pub use memory::Memory;
 use rows::Rows;
+pub use training::Training;
 
 /// A vector that was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +41,12 @@ pub struct Index {
     kernel: Kernel,
     rows: Rows,
     lists: Lists,
+    /// How many trainings were begun.
+    epoch: u64,
+    /// Slots that were changed while there is a training.
+    noted: Option<Vec<u32>>,
+    /// How many vectors were put in since lists were made.
+    fresh: u64,
 }
 
 /// The vector at length 1; none if it has no direction in single precision.
@@ -51,7 +63,15 @@ impl Index {
     /// An empty index.
     #[must_use]
     pub fn new(dimension: usize, metric: Metric) -> Self {
-        Self { metric, kernel: Kernel::best(), rows: Rows::new(dimension), lists: Lists::new(None) }
+        Self {
+            metric,
+            kernel: Kernel::best(),
+            rows: Rows::new(dimension),
+            lists: Lists::new(None),
+            epoch: 0,
+            noted: None,
+            fresh: 0,
+        }
     }
 
     /// How many vectors there are.
@@ -69,12 +89,14 @@ impl Index {
     /// Puts a vector that passed [`crate::check_vector`] in its slot, in place of what was there.
     pub fn insert(&mut self, slot: u32, vector: &[f32]) {
         let vector = self.placed(vector);
-        let list = self.lists.nearest(self.kernel, &vector);
+        let list = self.lists.centres().nearest(self.kernel, &vector);
         self.put(slot, &vector, list);
     }
 
     fn put(&mut self, slot: u32, vector: &[f32], list: u32) {
         self.remove(slot);
+        self.fresh += 1;
+        self.note(slot);
         self.rows.insert(slot, vector);
         self.lists.push(list, &Coded::new(slot, vector));
     }
@@ -82,19 +104,23 @@ impl Index {
     /// Empties a slot; false if it was.
     pub fn remove(&mut self, slot: u32) -> bool {
         self.lists.remove(slot);
-        self.rows.remove(slot)
+        let was = self.rows.remove(slot);
+        if was {
+            self.note(slot);
+        }
+        was
+    }
+
+    fn note(&mut self, slot: u32) {
+        if let Some(noted) = &mut self.noted {
+            noted.push(slot);
+        }
     }
 
     /// A slot's vector as searches see it: under [`Metric::Cosine`] at length 1.
     #[must_use]
     pub fn vector(&self, slot: u32) -> Option<&[f32]> {
         self.rows.get(slot)
-    }
-
-    /// Bytes in memory.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.len() * self.rows.dimension() * 5
     }
 
     /// The best `k` among those that `accept` takes, best first, equal ones by slot. `accept` is asked for those alone
@@ -105,7 +131,16 @@ impl Index {
         }
         let query = Query::new(self.placed(query));
         let best = self.lists.search(self.kernel, &query, k, accept);
-        best.exact(query.length, |slot| self.exact(slot, &query.row))
+        self.rescore(best, &query)
+    }
+
+    fn rescore(&self, best: Best, query: &Query) -> Vec<Hit> {
+        let ahead = |slot| {
+            if let Some(row) = self.rows.get(slot) {
+                self.kernel.prefetch(row);
+            }
+        };
+        best.exact(query.length, ahead, |slot| self.exact(slot, &query.row))
     }
 
     /// Scores of these slots, those without a vector left out, in their order.

@@ -7,15 +7,18 @@ use super::schema::{FamilySpec, TableSpec};
 use crate::locations::InProject;
 use api::bigtable_client::BigtableClient;
 use api::column_range::{EndQualifier, StartQualifier};
-use api::mutation::{DeleteFromColumn, Mutation, SetCell};
-use api::row_filter::Filter;
+use api::mutate_rows_request::Entry;
+use api::mutation::{DeleteFromColumn, DeleteFromRow, Mutation, SetCell};
+use api::row_filter::{Chain, Filter};
+use api::row_range::{EndKey, StartKey};
 use googleapis_tonic_google_bigtable_v2::google::bigtable::v2 as api;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
+use tonic::{Code, Status};
 
 /// Largest answer: a row has 256 MB at most.
 const LARGEST: usize = 256 << 20;
@@ -50,6 +53,12 @@ impl Table {
 pub(super) struct Unless {
     pub(super) row_key: Vec<u8>,
     pub(super) exists: Filter,
+    pub(super) mutations: Vec<api::Mutation>,
+}
+
+/// Changes of one row.
+pub(super) struct RowChange {
+    pub(super) row_key: Vec<u8>,
     pub(super) mutations: Vec<api::Mutation>,
 }
 
@@ -140,6 +149,49 @@ impl Client {
         .await
     }
 
+    /// Changes rows, each whole or not at all; all are changed when it succeeds. What came to nothing is repeated, which
+    /// sets the same cells again.
+    pub(super) async fn change_rows(
+        &self,
+        table: &Table,
+        patience: Patience,
+        rows: Vec<RowChange>,
+    ) -> Result<(), Status> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let entry = |row: RowChange| Entry { row_key: row.row_key, mutations: row.mutations, idempotency: None };
+        let left: Mutex<Vec<Entry>> = Mutex::new(rows.into_iter().map(entry).collect());
+        let left = &left;
+        until_done(patience, |_, deadline| async move {
+            let entries = left.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut failures: Vec<_> = entries.iter().map(|_| Some(Status::unavailable("no word of a row"))).collect();
+            let message =
+                api::MutateRowsRequest { table_name: table.name.clone(), entries, ..api::MutateRowsRequest::default() };
+            let request = self.channels.request(message, &table.routing, deadline).await?;
+            let mut answers = self.bigtable().mutate_rows(request).await?.into_inner();
+            while let Some(answer) = answers.message().await? {
+                for row in answer.entries {
+                    // Each row has a status of its own.
+                    if let Some(failure) = usize::try_from(row.index).ok().and_then(|n| failures.get_mut(n)) {
+                        *failure = row
+                            .status
+                            .filter(|s| Code::from(s.code) != Code::Ok)
+                            .map(|s| Status::new(Code::from(s.code), s.message));
+                    }
+                }
+            }
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut undone = failures.iter().map(Option::is_some);
+            left.retain(|_| undone.next().unwrap_or(true));
+            // What no repetition mends comes first.
+            let mut failures: Vec<_> = failures.into_iter().flatten().collect();
+            failures.sort_by_key(transient);
+            failures.into_iter().next().map_or(Ok(()), Err)
+        })
+        .await
+    }
+
     fn bigtable(&self) -> BigtableClient<tonic::transport::Channel> {
         self.round_trips.fetch_add(1, Relaxed);
         BigtableClient::new(self.channels.next()).max_decoding_message_size(LARGEST)
@@ -188,6 +240,27 @@ pub(super) fn cells_of(family: FamilySpec) -> Filter {
     })
 }
 
+/// All cells of a family, likewise.
+pub(super) fn family_of(family: FamilySpec) -> Filter {
+    Filter::ColumnRangeFilter(api::ColumnRange {
+        family_name: family.id.into(),
+        start_qualifier: None,
+        end_qualifier: None,
+    })
+}
+
+/// One filter after the other.
+pub(super) fn chain<const N: usize>(filters: [Filter; N]) -> Filter {
+    let filters = filters.map(|filter| api::RowFilter { filter: Some(filter) });
+    Filter::Chain(Chain { filters: filters.into() })
+}
+
+/// Rows from a start to an end that is left out.
+pub(super) fn rows_between(start: StartKey, end: Vec<u8>) -> api::RowSet {
+    let range = api::RowRange { start_key: Some(start), end_key: Some(EndKey::EndKeyOpen(end)) };
+    api::RowSet { row_keys: Vec::new(), row_ranges: vec![range] }
+}
+
 pub(super) fn row(key: &[u8]) -> api::RowSet {
     api::RowSet { row_keys: vec![key.into()], row_ranges: Vec::new() }
 }
@@ -199,16 +272,27 @@ pub(super) fn set_cell(family: FamilySpec, qualifier: &[u8], value: Vec<u8>) -> 
     api::Mutation { mutation: Some(Mutation::SetCell(cell)) }
 }
 
+/// Removes a column's cells.
+pub(super) fn delete_cell(family: FamilySpec, qualifier: &[u8]) -> api::Mutation {
+    api::Mutation {
+        mutation: Some(Mutation::DeleteFromColumn(DeleteFromColumn {
+            family_name: family.id.into(),
+            column_qualifier: qualifier.into(),
+            time_range: None,
+        })),
+    }
+}
+
+/// Removes a row.
+pub(super) fn delete_row(row_key: Vec<u8>) -> RowChange {
+    let mutation = Some(Mutation::DeleteFromRow(DeleteFromRow {}));
+    RowChange { row_key, mutations: vec![api::Mutation { mutation }] }
+}
+
 /// A change of a row that has no cells, which needs every family and every permission that a real one needs and changes
 /// nothing.
 pub(super) fn harmless(spec: &TableSpec) -> Unless {
-    let nothing = |family: &FamilySpec| api::Mutation {
-        mutation: Some(Mutation::DeleteFromColumn(DeleteFromColumn {
-            family_name: family.id.into(),
-            column_qualifier: family.qualifier.into(),
-            time_range: None,
-        })),
-    };
+    let nothing = |family: &FamilySpec| delete_cell(*family, family.qualifier);
     let mutations = spec.families.iter().map(nothing).collect();
     Unless { row_key: b"probe".into(), exists: Filter::BlockAllFilter(true), mutations }
 }

@@ -1,22 +1,28 @@
-//! State in Bigtable: assignments and posterior sets, in the tables that `schema` describes.
+//! State in Bigtable, in the tables that `schema` describes.
 
 pub(crate) mod admin;
 mod assignments;
 mod catalogs;
+mod changes;
 mod channels;
 mod client;
 mod failure;
+mod items;
 mod posteriors;
+mod registry;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use crate::locations::{InProject, Locations, public};
 use crate::{Result, StoreError};
+use catalogs::CatalogTables;
 use channels::Channels;
 use client::{Client, Patience, Table, harmless, row};
 use googleapis_tonic_google_bigtable_v2::google::bigtable::v2::row_filter::Filter;
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::Status;
 
@@ -30,9 +36,11 @@ const PROBE: Patience = Patience { each: Duration::from_secs(3), all: Duration::
 
 /// State of one instance.
 pub(crate) struct Bigtable {
-    client: Client,
+    client: Arc<Client>,
     assignments: Table,
     posteriors: Table,
+    views: Table,
+    catalogs: Arc<CatalogTables>,
 }
 
 impl Bigtable {
@@ -57,17 +65,27 @@ impl Bigtable {
 
     fn connect(instance: &InProject, locations: &Locations) -> std::result::Result<Self, Status> {
         let channels = Channels::new(HOST, locations.bigtable_emulator.as_deref(), CHANNELS)?;
+        let client = Arc::new(Client::new(channels));
         Ok(Self {
-            client: Client::new(channels),
             assignments: Table::new(instance, &schema::ASSIGNMENTS),
             posteriors: Table::new(instance, &schema::POSTERIORS),
+            views: Table::new(instance, &schema::VIEWS),
+            catalogs: Arc::new(CatalogTables::new(client.clone(), instance)),
+            client,
         })
     }
 
     /// Whether everything is there that will be needed, by doing all of it to no effect; which warms every connection,
     /// too.
     async fn probe(&self) -> std::result::Result<(), Status> {
-        let tables = [(&self.assignments, &schema::ASSIGNMENTS), (&self.posteriors, &schema::POSTERIORS)];
+        let tables = [
+            (&self.assignments, &schema::ASSIGNMENTS),
+            (&self.posteriors, &schema::POSTERIORS),
+            (&self.catalogs.registry, &schema::CATALOGS),
+            (&self.catalogs.items, &schema::ITEMS),
+            (&self.catalogs.log.table, &schema::CHANGES),
+            (&self.views, &schema::VIEWS),
+        ];
         let probes = tables.map(|(table, spec)| async move {
             let (reads, writes) = futures::future::join(
                 self.client.read(table, PROBE, row(b"probe"), Filter::CellsPerColumnLimitFilter(1), 1),

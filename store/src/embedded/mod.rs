@@ -5,6 +5,8 @@
 //! written while the previous group is on its way to the disk (group commit).
 
 mod assignments;
+#[cfg(test)]
+mod catalog_tests;
 mod catalogs;
 mod changes;
 mod lock;

@@ -223,7 +223,7 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode, noted: &watch::Sender<
 /// within one would be gone for a moment.
 fn last_of_each_key(ops: Vec<Op>) -> Vec<Op> {
     let mut seen = HashSet::with_capacity(ops.len());
-    let last: Vec<bool> = ops.iter().rev().map(|op| seen.insert((&op.keyspace, &op.key[..]))).collect();
+    let last: Vec<bool> = ops.iter().rev().map(|op| seen.insert((&**op.keyspace.name(), &op.key[..]))).collect();
     drop(seen);
     ops.into_iter().zip(last.into_iter().rev()).filter_map(|(op, last)| last.then_some(op)).collect()
 }

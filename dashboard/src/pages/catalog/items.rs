@@ -70,7 +70,7 @@ pub(super) struct Row {
     /// Each with the query that looks for it.
     pub(super) tags: Vec<(String, String)>,
     pub(super) more_tags: usize,
-    pub(super) expires: Option<Moment>,
+    pub(super) expires: Option<String>,
     pub(super) added: Option<Moment>,
     pub(super) payload: String,
 }
@@ -107,7 +107,7 @@ impl Items {
             score: score.map_or_else(Num::none, Num::number),
             more_tags: item.tags.len().saturating_sub(TAGS),
             tags: item.tags.iter().take(TAGS).map(|tag| (cut(tag, TAG), query("tag", tag))).collect(),
-            expires: item.expires_at.map(|at| Moment::full(frame.lang, at, now)),
+            expires: item.expires_at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()),
             added: item.added_at.map(|at| Moment::ago(frame.lang, at, now)),
             payload: payload(item.payload.as_ref().map(|p| p.get())),
             id: item.id,

@@ -67,6 +67,16 @@ impl Kernel {
         }
     }
 
+    /// Has a vector brought from memory while other work is done.
+    pub(super) fn prefetch(self, row: &[f32]) {
+        #[cfg(target_arch = "x86_64")]
+        if !matches!(self, Self::Portable) {
+            x86::prefetch(row);
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = row;
+    }
+
     /// The inner product in double precision.
     pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f64 {
         match self {
@@ -127,5 +137,11 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
             *sum += f64::from(*a) * f64::from(*b);
         }
     }
-    sums.iter().sum::<f64>() + rest
+    // By halves: one after the other would take four cycles each.
+    for half in [16, 8, 4, 2, 1] {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+    }
+    sums[0] + rest
 }

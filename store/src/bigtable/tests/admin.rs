@@ -1,7 +1,7 @@
 //! Tables that are made, found, repaired and missed; settings that cannot be used.
 
 use super::super::admin::Admin;
-use super::super::schema::{ASSIGNMENTS, DAY, FamilySpec, HEAD, Kept, PARTS, POSTERIORS, TableSpec};
+use super::super::schema::{ASSIGNMENTS, DAY, FamilySpec, Kept, TABLES, TableSpec};
 use super::{Emulator, instance};
 use crate::admin::{check_state, create_tables};
 use crate::conformance::Place;
@@ -30,23 +30,28 @@ async fn tables_are_made_once() {
     let emulator = Emulator::default();
     let line = refused(&emulator.locations).await;
     assert!(line.contains("not found") && line.contains("run 'croupier admin create-tables'"), "{line}");
-    assert_eq!(faults(&emulator.locations).await.len(), 3, "two tables, and using them");
+    assert_eq!(faults(&emulator.locations).await.len(), 7, "six tables, and using them");
     assert_eq!(
         create_tables(&emulator.locations).await.unwrap(),
         [
             "table 'croupier-assignments' made, with families day and lasting",
             "table 'croupier-posteriors' made, with families head and parts",
+            "table 'croupier-catalogs' made, with families catalog and popular",
+            "table 'croupier-items' made, with families item",
+            "table 'croupier-changes' made, with families number and what",
+            "table 'croupier-views' made, with families view",
         ]
     );
     assert_eq!(
         create_tables(&emulator.locations).await.unwrap(),
-        ["table 'croupier-assignments' exists", "table 'croupier-posteriors' exists"]
+        TABLES.map(|table| format!("table '{}' exists", table.id))
     );
     let findings = check_state(&emulator.locations).await.unwrap();
     assert!(findings.iter().all(|f| f.ok), "{findings:?}");
     let kept = |part: &str| findings.iter().find(|f| f.part.contains(part)).unwrap().detail.clone();
     assert_eq!(kept("'day'"), "collected after 3 days");
     assert_eq!(kept("'lasting'"), "kept until it is removed");
+    assert_eq!((&*kept("'what'"), &*kept("'view'")), ("collected after 7 days", "collected after 90 days"));
     emulator.open().await.assignments.check().await.unwrap();
 }
 
@@ -60,7 +65,9 @@ async fn what_a_table_lacks_is_named_and_made() {
     let at = instance(&emulator.locations);
     let admin = Admin::connect(&at, &emulator.locations).unwrap();
     admin.make(&TableSpec { id: ASSIGNMENTS.id, families: &[FOREVER] }).await.unwrap();
-    admin.make(&TableSpec { id: POSTERIORS.id, families: &[HEAD, PARTS] }).await.unwrap();
+    for whole in &TABLES[1..] {
+        admin.make(whole).await.unwrap();
+    }
     let line = refused(&emulator.locations).await;
     assert!(line.contains("lasting") && line.contains("run 'croupier admin create-tables'"), "{line}");
     let found = faults(&emulator.locations).await;
@@ -69,10 +76,13 @@ async fn what_a_table_lacks_is_named_and_made() {
     assert!(says(&["'lasting'", "it is missing", "create-tables"]), "{found:?}");
     assert_eq!(
         create_tables(&emulator.locations).await.unwrap(),
-        [
-            "table 'croupier-assignments' exists; collection of family 'day' set right; family 'lasting' made",
-            "table 'croupier-posteriors' exists",
-        ]
+        TABLES.map(|table| match table.id {
+            "croupier-assignments" => {
+                "table 'croupier-assignments' exists; collection of family 'day' set right; family 'lasting' made"
+                    .into()
+            }
+            id => format!("table '{id}' exists"),
+        })
     );
     assert_eq!(faults(&emulator.locations).await, [""; 0]);
     emulator.open().await.assignments.check().await.unwrap();

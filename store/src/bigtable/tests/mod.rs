@@ -2,6 +2,7 @@
 
 mod admin;
 mod assignments;
+mod catalogs;
 mod faults;
 mod posteriors;
 
@@ -71,6 +72,7 @@ fn remote(e: &StoreError) -> String {
 
 impl Place for Emulator {
     const EXPIRES_AT_ONCE: bool = false;
+    const OPENS_TWICE: bool = true;
 
     fn available() -> bool {
         Service::shared(Kind::Bigtable).is_some()
@@ -86,4 +88,6 @@ mod suites {
     use super::Emulator;
     crate::conformance!(assignments: Emulator);
     crate::conformance!(posterior_sets: Emulator);
+    crate::conformance!(catalogs: Emulator);
+    crate::conformance!(views: Emulator);
 }

@@ -1,11 +1,11 @@
 //! The open loop: at a rate, whether answers come or not.
 
-use crate::connection::Connection;
-use crate::error::Error;
-use crate::pace::{Pacer, Schedule};
-use crate::report::Report;
-use crate::request::Request;
-use crate::run::{Extent, Load, Run};
+use super::connection::Connection;
+use super::error::Error;
+use super::pace::{Pacer, Schedule};
+use super::report::Report;
+use super::request::Request;
+use super::run::{Extent, Load, Run};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;

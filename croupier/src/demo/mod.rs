@@ -1,5 +1,7 @@
 //! `croupier demo`: the whole platform with simulated visitors, on a clock that runs fast.
 
+mod shop;
+
 use crate::cli::Failure;
 use crate::clock::{AcceleratedClock, SystemClock};
 use crate::serve::{Interruption, Roles, Server};
@@ -88,9 +90,21 @@ pub(crate) async fn run(args: &DemoArgs, given: &SettingArgs) -> Result<(), Fail
     println!(
         "  curl -s {base}/v1/decide -d '{{\"experiment\":\"product-page\",\"user\":\"you\",\"item\":\"sku-1\",\"context\":{{\"device\":\"mobile\"}}}}'\n"
     );
+    println!("  curl -s '{base}/v1/catalogs/{}/recommendations?user=shopper-1'\n", shop::CATALOG);
     println!("Ctrl-C ends it.");
     let (stop, stopped) = watch::channel(false);
-    let visitors: Vec<_> = (0..VISITORS).map(|n| tokio::spawn(visit(n, base.clone(), stopped.clone()))).collect();
+    let mut visitors: Vec<_> = (0..VISITORS).map(|n| tokio::spawn(visit(n, base.clone(), stopped.clone()))).collect();
+    let shop = base.clone();
+    let in_shop = stopped.clone();
+    visitors.push(tokio::spawn(async move {
+        if shop::open(&Client::new(), &shop).await.is_none() {
+            tracing::warn!("the demo's shop could not be filled");
+            return;
+        }
+        let shoppers = (0..shop::SHOPPERS).map(|n| shop::shop(n, shop.clone(), in_shop.clone()));
+        let shoppers = futures::future::join_all(shoppers);
+        futures::future::join(shoppers, shop::trade(shop.clone(), in_shop.clone())).await;
+    }));
     let seconds = args.seconds;
     tokio::spawn(async move {
         let limit = async {

@@ -1,7 +1,7 @@
 //! One kept-alive connection, opened again when it broke.
 
-use crate::error::Error;
-use crate::request::Request;
+use super::error::Error;
+use super::request::Request;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::StatusCode;

@@ -1,6 +1,6 @@
 //! When requests are due.
 
-use crate::error::Error;
+use super::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! The closed loop: as fast as the target answers.
 
-use crate::error::Error;
-use crate::report::Report;
-use crate::request::Request;
-use crate::run::{Extent, Load, Run};
+use super::error::Error;
+use super::report::Report;
+use super::request::Request;
+use super::run::{Extent, Load, Run};
 use std::time::Instant;
 use tokio::task::JoinSet;
 

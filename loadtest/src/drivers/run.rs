@@ -1,9 +1,9 @@
 //! What both drivers share: the settings, the source of requests and the tally.
 
-use crate::connection::Connection;
-use crate::error::Error;
-use crate::report::{ClassReport, Latencies, Report};
-use crate::request::Request;
+use super::connection::Connection;
+use super::error::Error;
+use super::report::{ClassReport, Latencies, Report};
+use super::request::Request;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,6 @@
 //! What a run found.
 
-use crate::error::Error;
+use super::error::Error;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,22 +1,29 @@
 //! What a process knows of catalogs: every one's live items, followed change by change.
 
+mod saved;
+#[cfg(test)]
+mod tests;
+
 use crate::{Catalog, CatalogChange, Catalogs, Changed, Result};
 use arc_swap::ArcSwap;
 use bandit::Clock;
 use recommend::Candidates;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
 use tokio::sync::Mutex;
 
 /// Items read at a time.
 const PAGE: usize = 1_000;
 /// Changes read at a time.
 const CHANGES: usize = 100;
-/// How often expired items are taken out of memory. Lists show none of them anyway.
-const SWEEP: Duration = Duration::from_secs(1);
+/// How often expired items are taken out of memory, of which lists show none anyway, and large catalogs are looked at for
+/// whether the lists that searches go by should be made anew.
+const TIDY: Duration = Duration::from_secs(1);
+/// How often what is known is saved, if it changed.
+const SAVE: Duration = Duration::from_secs(300);
 /// How long a store is left alone that failed.
 const RECOVERY: Duration = Duration::from_secs(1);
 
@@ -27,9 +34,29 @@ pub struct Shelf {
     /// Number of the last change that is in it; none before all was read.
     at: Mutex<Option<u64>>,
     loaded: AtomicBool,
+    /// Where it is saved for the next start; none: nowhere.
+    file: Option<PathBuf>,
+    /// Number of the last change that was saved.
+    saved: Mutex<Option<u64>>,
+}
+
+/// Tells threads that work for a shelf when nobody follows for it any more.
+#[derive(Default)]
+struct Followed(Arc<AtomicBool>);
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Shelf {
+    /// A shelf that is saved in a file from time to time, and begins with what was.
+    #[must_use]
+    pub fn saved_in(file: PathBuf) -> Self {
+        Self { file: Some(file), ..Self::default() }
+    }
+
     /// A catalog's live items; none if there is no such catalog, or it was not read yet.
     #[must_use]
     pub fn get(&self, catalog: &str) -> Option<Arc<Candidates>> {
@@ -78,11 +105,13 @@ impl Shelf {
         }
     }
 
-    /// Follows changes and takes out what expired, until the future is dropped.
+    /// Follows changes, keeps memory and searches in order and saves what is known, until the future is dropped.
     pub async fn follow(&self, store: &dyn Catalogs, clock: &dyn Clock) {
+        futures::future::join3(self.follow_changes(store, clock), self.tidy(clock), self.save_at_times()).await;
+    }
+
+    async fn follow_changes(&self, store: &dyn Catalogs, clock: &dyn Clock) {
         let mut well = true;
-        let mut sweeps = tokio::time::interval(SWEEP);
-        sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let result = self.catch_up(store, clock).await;
             match &result {
@@ -92,22 +121,48 @@ impl Shelf {
             }
             well = result.is_ok();
             let known = self.at.lock().await.unwrap_or(0);
-            let wait = async { if well { store.changed(known).await } else { tokio::time::sleep(RECOVERY).await } };
-            tokio::select! {
-                () = wait => {}
-                _ = sweeps.tick() => self.sweep(clock),
+            if well {
+                store.changed(known).await;
+            } else {
+                tokio::time::sleep(RECOVERY).await;
             }
         }
     }
 
-    fn sweep(&self, clock: &dyn Clock) {
-        for candidates in self.catalogs.load().values() {
-            candidates.sweep(clock.now());
+    async fn tidy(&self, clock: &dyn Clock) {
+        let followed = Followed::default();
+        let mut ticks = tokio::time::interval(TIDY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for candidates in self.all().into_values() {
+                candidates.sweep(clock.now());
+                if candidates.training_due() {
+                    let over = followed.0.clone();
+                    // One after the other, on a thread of its own; it ends early when nobody follows any more.
+                    let work = move || candidates.train(|| !over.load(Ordering::Relaxed));
+                    if let Err(e) = tokio::task::spawn_blocking(work).await {
+                        tracing::error!("the lists of an index could not be made: {e}");
+                    }
+                }
+            }
         }
     }
 
-    /// Reads everything anew, and tells the number of the last change that is in it.
+    /// Reads everything: what was saved, if the log of changes still knows how to go on from there; else all anew. Tells
+    /// the number of the last change that is in it.
     async fn load(&self, store: &dyn Catalogs, clock: &dyn Clock) -> Result<u64> {
+        // Once: whoever comes here again found that what was saved is too old.
+        if !self.is_loaded()
+            && let Some((number, catalogs)) = self.read_saved().await
+            && store.changes_since(number, 1).await?.is_some()
+        {
+            for (id, candidates) in &catalogs {
+                set_popular(store, id, candidates).await?;
+            }
+            self.catalogs.store(Arc::new(catalogs));
+            return Ok(number);
+        }
         // First, so that what changes while pages are read is taken in again.
         let from = store.last_change().await?;
         let mut all = HashMap::new();

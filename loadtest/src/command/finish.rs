@@ -1,0 +1,47 @@
+//! What is told when a run is over.
+
+use super::Verdict;
+use super::run::verdict;
+use crate::args::OutputArgs;
+use crate::failure::Failure;
+use crate::report::{Report, page, text};
+use std::path::Path;
+use std::time::Duration;
+
+/// Prints the summary, writes the files, and judges.
+pub(super) fn finish(report: &Report, output: &OutputArgs, patience: Duration) -> Result<Verdict, Failure> {
+    let conditions: Vec<String> = output.assert.iter().map(|condition| condition.told(report)).collect();
+    print!("{}", text(report));
+    for condition in &conditions {
+        println!("assert    {condition}");
+    }
+    if let Some(file) = &output.json {
+        let json = serde_json::to_string_pretty(report).map_err(|e| at(file, e))?;
+        std::fs::write(file, json + "\n").map_err(|e| at(file, e))?;
+    }
+    if let Some(file) = &output.html {
+        std::fs::write(file, page(report, &conditions)).map_err(|e| at(file, e))?;
+    }
+    if report.about.ended == "silent" {
+        let target = report.targets.iter().find(|target| !target.lost.is_empty()).or(report.targets.first());
+        let why = target.and_then(|t| t.refused.as_ref()).map(|why| format!(" ({why})")).unwrap_or_default();
+        let target = target.map(|t| t.target.clone()).unwrap_or_default();
+        return Err(Failure::Silent { target, seconds: patience.as_secs_f64(), why });
+    }
+    if report.targets.iter().all(|target| target.asked == 0) {
+        let why = match report.log.lines {
+            0 => "the log has no lines".to_owned(),
+            n if report.about.ended == "stopped" => format!("the run was stopped before any of {n} lines was due"),
+            n => format!("of {n} lines none became a request; see --map, --set and --as-is"),
+        };
+        return Err(Failure::Nothing { why });
+    }
+    if let Some(why) = &report.invalid {
+        eprintln!("loadtest: INVALID: {why}");
+    }
+    Ok(verdict(report, output.assert.iter().all(|condition| condition.holds(report))))
+}
+
+fn at(file: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::Report { file: file.display().to_string(), why: error.to_string() }
+}

@@ -1,0 +1,5 @@
+//! `loadtest`: real traffic, mirrored.
+
+fn main() -> std::process::ExitCode {
+    loadtest::main()
+}

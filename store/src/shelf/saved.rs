@@ -1,0 +1,111 @@
+//! A shelf as a file: what a restart begins with, so that it reads only what changed since.
+
+use super::{SAVE, Shelf};
+use recommend::{Candidates, CatalogDefinition};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Version of the file's form.
+const FORM: u32 = 1;
+/// Longest first line that is believed.
+const LONGEST_LINE: u64 = 4 << 20;
+
+/// The first line; after it the catalogs follow in this order.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    form: u32,
+    /// Number of the last change that is in it.
+    number: u64,
+    catalogs: Vec<Saved>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    id: String,
+    definition: CatalogDefinition,
+}
+
+impl Shelf {
+    pub(super) async fn save_at_times(&self) {
+        loop {
+            tokio::time::sleep(SAVE).await;
+            self.save().await;
+        }
+    }
+
+    /// Saves what is known, if that changed since it was saved last. Only for a quicker start: a failure is logged.
+    pub async fn save(&self) {
+        let Some(file) = self.file.clone() else { return };
+        let mut saved = self.saved.lock().await;
+        // The number first: what changes while it is written is read again.
+        let Some(number) = *self.at.lock().await else { return };
+        if *saved == Some(number) {
+            return;
+        }
+        let catalogs = self.all();
+        let written = tokio::task::spawn_blocking(move || {
+            // What was put and ended again is not worth a file that did not exist.
+            if catalogs.is_empty() && !file.exists() { Ok(()) } else { write(&file, number, &catalogs) }
+        });
+        match written.await.map_err(io::Error::other).flatten() {
+            Ok(()) => *saved = Some(number),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => tracing::warn!("catalogs are not saved for a quicker start: {e}"),
+        }
+    }
+
+    pub(super) async fn read_saved(&self) -> Option<(u64, HashMap<String, Arc<Candidates>>)> {
+        let file = self.file.clone()?;
+        let path = file.display().to_string();
+        match tokio::task::spawn_blocking(move || read(&file)).await.map_err(io::Error::other).flatten() {
+            Ok(saved) => Some(saved),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => {
+                tracing::warn!("'{path}' is no use, all items are read from the store: {e}");
+                None
+            }
+        }
+    }
+}
+
+/// Writes beside the file, then puts it in its place: there is a whole one at any moment.
+fn write<'a>(
+    file: &Path,
+    number: u64,
+    catalogs: impl IntoIterator<Item = (&'a String, &'a Arc<Candidates>)>,
+) -> io::Result<()> {
+    let catalogs: Vec<_> = catalogs.into_iter().collect();
+    let saved = |(id, c): &(&String, &Arc<Candidates>)| Saved { id: (*id).clone(), definition: c.definition().clone() };
+    let contents = Contents { form: FORM, number, catalogs: catalogs.iter().map(saved).collect() };
+    if let Some(dir) = file.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    let new = file.with_extension("new");
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(&new)?);
+    serde_json::to_writer(&mut out, &contents)?;
+    out.write_all(b"\n")?;
+    for (_, candidates) in catalogs {
+        candidates.write_snapshot(&mut out)?;
+    }
+    out.into_inner()?.sync_all()?;
+    std::fs::rename(&new, file)
+}
+
+fn read(file: &Path) -> io::Result<(u64, HashMap<String, Arc<Candidates>>)> {
+    let mut input = BufReader::with_capacity(1 << 20, File::open(file)?);
+    let mut line = Vec::new();
+    input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    let contents: Contents = serde_json::from_slice(&line)?;
+    if contents.form != FORM {
+        return Err(io::Error::other(format!("it has form {}, this release reads {FORM}", contents.form)));
+    }
+    let mut catalogs = HashMap::new();
+    for Saved { id, definition } in contents.catalogs {
+        catalogs.insert(id, Arc::new(Candidates::read_snapshot(definition, &mut input)?));
+    }
+    Ok((contents.number, catalogs))
+}
