@@ -14,6 +14,7 @@ GRANT SELECT ON experiments, audit, segments, candidate_arms, outcomes, delays, 
     keys, replicas, _sqlx_migrations TO croupier_api;
 GRANT INSERT ON experiments, audit, update_runs TO croupier_api;
 GRANT INSERT, UPDATE, DELETE ON replicas TO croupier_api;
+GRANT SELECT, INSERT, UPDATE ON list_hours TO croupier_api;
 GRANT UPDATE, DELETE ON experiments TO croupier_api;
 
 -- The dashboard looks, at single decisions too, does what editors ask, and lets people in.
@@ -23,7 +24,7 @@ GRANT SELECT ON experiments, audit, segments, candidate_arms, outcomes, delays, 
 GRANT INSERT ON experiments, audit, update_runs TO croupier_dashboard;
 GRANT UPDATE, DELETE ON experiments TO croupier_dashboard;
 GRANT INSERT, UPDATE, DELETE ON replicas TO croupier_dashboard;
-GRANT SELECT ON people TO croupier_dashboard;
+GRANT SELECT ON people, list_hours, catalog_maps TO croupier_dashboard;
 GRANT SELECT, INSERT, UPDATE, DELETE ON sessions TO croupier_dashboard;
 
 -- The updater fills the large tables. Only a table's owner may make and drop its partitions, so it owns those that are

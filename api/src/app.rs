@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use crate::auth::Access;
+use crate::catalogs::Served;
 use crate::measure::Metrics;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
@@ -58,6 +59,8 @@ pub struct App {
     pub(crate) told: Cache<DecisionId, Arc<Assignment>>,
     /// The catalogs that it serves.
     pub(crate) shelf: Arc<Shelf>,
+    /// What lists were like.
+    pub(crate) served: Served,
     pub(crate) bulk: Semaphore,
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
@@ -87,6 +90,7 @@ impl App {
             assignments: Cache::new(config.cached_assignments),
             told: Cache::new(config.cached_assignments / 10),
             metrics: Metrics::new(),
+            served: Served::new(),
             shelf: Arc::new(config.catalogs_file.clone().map(Shelf::saved_in).unwrap_or_default()),
             bulk: Semaphore::new(BULK),
             snapshot: ArcSwap::default(),
@@ -204,7 +208,16 @@ impl App {
 
     /// Follows changes until the future is dropped.
     pub async fn keep_fresh(self: Arc<Self>) {
-        futures::future::join(self.keep_snapshot(), self.shelf.follow(&*self.stores.catalogs, &*self.clock)).await;
+        let shelf = self.shelf.follow(&*self.stores.catalogs, &*self.clock);
+        futures::future::join3(self.keep_snapshot(), shelf, self.served.keep(&*self.stores.list_hours)).await;
+    }
+
+    /// Writes down what was counted since the last time.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn flush(&self) -> Result<()> {
+        self.served.flush(&*self.stores.list_hours).await
     }
 
     async fn keep_snapshot(&self) {

@@ -286,3 +286,31 @@ async fn what_does_not_fit_into_memory_is_refused_whole() {
     let (status, _) = api.call("PUT", "/v1/catalogs/shop/items", "x".repeat((32 << 20) + 1)).await;
     assert_eq!(status, 413);
 }
+
+/// Lists for visitors are counted, written down again when the database is back, and never twice.
+#[tokio::test]
+async fn lists_are_counted_by_hour() {
+    let api = filled().await;
+    let kept = async || api.stores.list_hours.list_hours(Some("shop"), i64::MIN / 2..i64::MAX / 2).await.unwrap();
+    api.view("u1", "red", "2026-11-21T09:59:58Z").await;
+    for user in ["u1", "u1", "new"] {
+        api.list(&format!("recommendations?user={user}&k=3")).await;
+    }
+    // These are not for visitors.
+    api.list("items/red/related").await;
+    assert_eq!(kept().await, []);
+    api.app.flush().await.unwrap();
+    api.app.flush().await.unwrap();
+    let hours = kept().await;
+    assert_eq!((hours.len(), hours[0].lists, hours[0].from_history, hours[0].items), (1, 3, 2, 9));
+    assert_eq!((hours[0].measured, hours[0].dated, hours[0].fresh), (3, 9, 9));
+    assert!((hours[0].shown.estimate() - 4.0).abs() < 0.1, "{}", hours[0].shown.estimate());
+    // Putting an item again does not make it new.
+    api.clock.set("2026-11-22T10:00:00Z");
+    api.put(&[item("red", [1.0, 0.0], &json!({}))]).await;
+    api.list("recommendations?user=new&k=3").await;
+    api.app.flush().await.unwrap();
+    let hours = kept().await;
+    assert_eq!((hours.len(), hours[1].lists, hours[1].dated, hours[1].fresh), (2, 1, 3, 0));
+    assert_eq!(hours[1].mean_age_hours(), Some(24.0));
+}

@@ -19,7 +19,7 @@ use rand::rngs::SysRng;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Scope, Stores};
+use store::{Scope, Shelf, Stores};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -63,6 +63,8 @@ pub(crate) struct Server {
     roles: Roles,
     router: Router,
     app: Option<Arc<App>>,
+    /// The catalogs that pages show, where no API follows them.
+    shelf: Option<Arc<Shelf>>,
     listener: Option<TcpListener>,
     recorder: PrometheusHandle,
     updater: updater::Config,
@@ -95,8 +97,13 @@ impl Server {
             router = router.merge(api::router(opened.clone()));
             app = Some(opened);
         }
+        let mut shelf = None;
         if roles.dashboard {
-            let pages = dashboard::router(stores.clone(), clock.clone(), notice, door(settings));
+            // Beside an API there is one already, which that follows.
+            let known = app
+                .as_ref()
+                .map_or_else(|| shelf.insert(Arc::new(Shelf::default())).clone(), |app| app.shelf().clone());
+            let pages = dashboard::router(stores.clone(), known, clock.clone(), notice, door(settings));
             router = router.route("/", get(|| async { Redirect::temporary("/dashboard") }));
             router = router.merge(pages);
         }
@@ -105,7 +112,7 @@ impl Server {
         }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };
         let updater = updater_config(settings)?;
-        Ok(Self { stores, clock, roles, router, app, listener, recorder, updater })
+        Ok(Self { stores, clock, roles, router, app, shelf, listener, recorder, updater })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
@@ -129,7 +136,11 @@ impl Server {
         };
         let beating = tokio::spawn(beat.keep());
         let shelf = self.app.as_ref().map(|app| app.shelf().clone());
-        let refreshing = self.app.map(|app| tokio::spawn(app.keep_fresh()));
+        let refreshing = self.app.clone().map(|app| tokio::spawn(app.keep_fresh()));
+        let following = self.shelf.map(|shelf| {
+            let (catalogs, clock) = (self.stores.catalogs.clone(), self.clock.clone());
+            tokio::spawn(async move { shelf.follow(&*catalogs, &*clock).await })
+        });
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
         let updater = Updater::new(self.stores.clone(), self.clock, self.updater);
@@ -174,8 +185,13 @@ impl Server {
             let _ = stop_updater.send(true);
             updater.await.flatten().map_err(|e| Failure::Failed(format!("the updater broke off: {e}")))?;
         }
-        if let Some(refreshing) = refreshing {
-            refreshing.abort();
+        for task in refreshing.into_iter().chain(following) {
+            task.abort();
+        }
+        if let Some(app) = self.app
+            && let Err(e) = app.flush().await
+        {
+            tracing::warn!("lists of the last seconds are not in the statistics: {e}");
         }
         if let Some(shelf) = shelf {
             shelf.save().await;

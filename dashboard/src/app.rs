@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use bandit::Clock;
 use jiff::Timestamp;
 use std::sync::Arc;
-use store::{ExperimentRecord, Stores};
+use store::{ExperimentRecord, Shelf, Stores};
 
 /// State of the router.
 #[derive(Clone)]
@@ -21,14 +21,22 @@ pub(crate) struct App {
     pub(crate) notice: Option<Arc<str>>,
     pub(crate) estimates: Arc<Works<Estimates>>,
     pub(crate) plans: Arc<Works<Plan>>,
+    /// The catalogs that this process knows.
+    pub(crate) shelf: Arc<Shelf>,
 }
 
 impl App {
-    pub(crate) fn new(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, door: Door) -> Self {
+    pub(crate) fn new(
+        stores: Stores,
+        shelf: Arc<Shelf>,
+        clock: Arc<dyn Clock>,
+        notice: Option<String>,
+        door: Door,
+    ) -> Self {
         let turn = turn();
         let (estimates, plans) = (Arc::new(Works::new(turn.clone())), Arc::new(Works::new(turn)));
         let entrance = Arc::new(Entrance::new(door));
-        Self { stores, entrance, clock, notice: notice.map(Into::into), estimates, plans }
+        Self { stores, entrance, clock, notice: notice.map(Into::into), estimates, plans, shelf }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -26,6 +26,7 @@ const STYLES: &str = concat!(
     include_str!("../assets/ask.css"),
     include_str!("../assets/pipeline.css"),
     include_str!("../assets/door.css"),
+    include_str!("../assets/catalogs.css"),
 );
 
 static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {

@@ -17,6 +17,12 @@ pub(crate) enum Failure {
     NoExperiment(String),
     /// There is no such decision.
     NoDecision(String),
+    /// There is no such catalog.
+    NoCatalog(String),
+    /// A catalog has no such item.
+    NoItem(String),
+    /// Catalogs are still being read.
+    Reading,
     /// The reader may not do this.
     Forbidden,
     /// The session ended, or never began.
@@ -84,12 +90,14 @@ impl Failure {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoPage | Self::NoExperiment(_) | Self::NoDecision(_) => StatusCode::NOT_FOUND,
+            Self::NoPage | Self::NoExperiment(_) | Self::NoDecision(_) | Self::NoCatalog(_) | Self::NoItem(_) => {
+                StatusCode::NOT_FOUND
+            }
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::Stale | Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Reading => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -106,6 +114,18 @@ impl Failure {
             Self::NoDecision(id) => (
                 lang.t("Not found"),
                 lang.say("There is no decision {id}. It may not have been read yet, or it is so old that it was let go of.", &[("id", id.as_str().into())]),
+            ),
+            Self::NoCatalog(id) => (
+                lang.t("Not found"),
+                lang.say("There is no catalog {id}. It may have been removed.", &[("id", id.as_str().into())]),
+            ),
+            Self::NoItem(id) => (
+                lang.t("Not found"),
+                lang.say("The catalog has no item {id}. It may have been removed, or have expired long ago.", &[("id", id.as_str().into())]),
+            ),
+            Self::Reading => (
+                lang.t("Still reading"),
+                lang.say("This server has just started and is still reading the catalogs. Reload this page in a moment.", &[]),
             ),
             Self::Forbidden => (
                 lang.t("Not allowed"),

@@ -28,6 +28,7 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/planner.toml"),
     include_str!("../locales/ja/what_if.toml"),
     include_str!("../locales/ja/experiment.toml"),
+    include_str!("../locales/ja/catalogs.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {

@@ -7,6 +7,7 @@ mod app;
 mod arms;
 mod assets;
 mod audit;
+mod catalogs;
 mod controls;
 mod door;
 mod drawing;
@@ -46,14 +47,15 @@ use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use bandit::Clock;
 use std::sync::Arc;
-use store::Stores;
+use store::{Shelf, Stores};
 
 /// Longest form that somebody sends who is not signed in.
 const MAX_CLAIM: usize = 1 << 14;
 
-/// Everything under `/dashboard`, for those who come in by `door`. `notice` is a line that every page shows at its top.
-pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, door: Door) -> Router {
-    let app = App::new(stores, clock, notice, door);
+/// Everything under `/dashboard`, for those who come in by `door`. Catalogs are shown as `shelf` knows them, which somebody
+/// keeps current. `notice` is a line that every page shows at its top.
+pub fn router(stores: Stores, shelf: Arc<Shelf>, clock: Arc<dyn Clock>, notice: Option<String>, door: Door) -> Router {
+    let app = App::new(stores, shelf, clock, notice, door);
     let home = || async { Redirect::permanent("/dashboard") };
     Router::new()
         .route("/dashboard", get(pages::experiments))
@@ -74,6 +76,11 @@ pub fn router(stores: Stores, clock: Arc<dyn Clock>, notice: Option<String>, doo
         .route("/dashboard/decisions/{decision}/plots/draw", get(plots::draw))
         .route("/dashboard/experiments/{id}/what-if", get(pages::what_if::what_if))
         .route("/dashboard/experiments/{id}/plots/what-if", get(plots::forest))
+        .route("/dashboard/catalogs", get(pages::catalogs))
+        .route("/dashboard/catalogs/{catalog}", get(pages::catalog))
+        .route("/dashboard/catalogs/{catalog}/item", get(pages::item))
+        .route("/dashboard/catalogs/{catalog}/visitors", get(pages::visitor))
+        .route("/dashboard/catalogs/{catalog}/plots/{plot}", get(plots::of_catalog))
         .route("/dashboard/pipeline", get(pages::pipeline::pipeline))
         .route("/dashboard/planner", get(pages::planner::planner))
         .route("/dashboard/planner/plots/regret", get(plots::regret))

@@ -78,6 +78,44 @@ struct Open {
 /// Quickest if the pool is in order of scores, best first.
 #[must_use]
 pub fn choose(pool: &[Candidate<'_>], k: usize, variety: &Variety) -> Vec<usize> {
+    fill(pool, k, variety, |_| ()).chosen
+}
+
+/// What a candidate was worth when it was taken, or would be for the place after the list's last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// Its place in the pool.
+    pub place: usize,
+    /// From 0, the pool's worst, to 1, its best.
+    pub relevance: f64,
+    /// The mean cosine to the items that were in the list; none if it was empty.
+    pub similarity: Option<f64>,
+    /// The largest of these.
+    pub nearest: Option<f32>,
+    /// What its tags cost.
+    pub penalty: f64,
+    /// What decided: the largest is taken.
+    pub value: f64,
+    /// Whether it is the same thing as an item of the list, and never taken.
+    pub near_duplicate: bool,
+}
+
+/// What [`choose`] chooses, and why: each item of the list in its order, then the first `others` places of the pool that
+/// are not in it.
+#[must_use]
+pub fn judge(pool: &[Candidate<'_>], k: usize, variety: &Variety, others: usize) -> (Vec<Judged>, Vec<Judged>) {
+    let mut taken = Vec::new();
+    let list = fill(pool, k, variety, |judged| taken.push(judged));
+    let rest = relevances(pool).into_iter().filter(|o| !list.chosen.contains(&o.place)).take(others);
+    let rest = rest.map(|mut o| {
+        let near_duplicate = !list.compare(&mut o);
+        Judged { near_duplicate, ..list.judged(&o) }
+    });
+    let rest = rest.collect();
+    (taken, rest)
+}
+
+fn fill<'a>(pool: &'a [Candidate<'a>], k: usize, variety: &'a Variety, mut took: impl FnMut(Judged)) -> List<'a> {
     let mut open = relevances(pool);
     let mut list = List {
         kernel: Kernel::best(),
@@ -88,10 +126,13 @@ pub fn choose(pool: &[Candidate<'_>], k: usize, variety: &Variety) -> Vec<usize>
     };
     while list.chosen.len() < k {
         let Some(best) = list.best(&mut open) else { break };
+        if let Some(o) = open.iter().find(|o| o.place == best) {
+            took(list.judged(o));
+        }
         list.add(best);
         open.retain(|o| o.place != best);
     }
-    list.chosen
+    list
 }
 
 /// A list in the making.
@@ -153,6 +194,17 @@ impl List<'_> {
         #[expect(clippy::cast_precision_loss, reason = "lists are short")]
         let excess = self.counts.excess(self.pool[o.place].tags, most) as f64;
         self.variety.tag_step.max(0.0) * excess
+    }
+
+    /// What is known of a candidate that was compared with all of the list.
+    fn judged(&self, o: &Open) -> Judged {
+        let penalty = self.penalty(o);
+        let n = self.chosen.len();
+        #[expect(clippy::cast_precision_loss, reason = "lists are short")]
+        let similarity = (n > 0).then(|| o.alike / n as f64);
+        let nearest = (n > 0).then_some(o.nearest);
+        let (place, relevance, value) = (o.place, o.relevance, self.worth(o) - penalty);
+        Judged { place, relevance, similarity, nearest, penalty, value, near_duplicate: false }
     }
 
     /// Compares a candidate with what is new in the list; false if it is a near-duplicate.

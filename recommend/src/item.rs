@@ -25,6 +25,9 @@ pub struct Item {
     /// What lists bring with it, as it was sent.
     #[serde(default)]
     pub payload: Option<Box<RawValue>>,
+    /// When it was first put; none where nobody noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_at: Option<Timestamp>,
 }
 
 impl Item {
@@ -38,8 +41,8 @@ impl Item {
 impl PartialEq for Item {
     fn eq(&self, other: &Self) -> bool {
         let text = |item: &Self| item.payload.as_ref().map(|p| p.get().to_owned());
-        (&self.id, &self.vector, &self.tags, self.expires_at)
-            == (&other.id, &other.vector, &other.tags, other.expires_at)
+        (&self.id, &self.vector, &self.tags, self.expires_at, self.added_at)
+            == (&other.id, &other.vector, &other.tags, other.expires_at, other.added_at)
             && text(self) == text(other)
     }
 }

@@ -2,14 +2,21 @@
 
 mod candidates;
 mod catalog;
+mod distinct;
 pub mod diversity;
 pub mod index;
 mod item;
 pub mod popularity;
 mod profile;
+mod projection;
 pub mod quality;
 
-pub use candidates::{Candidate, Candidates, List, Source, Wanted};
+pub use candidates::{
+    Browse, Candidate, Candidates, Explanation, Found, List, Measured, Near, Placed, Seen, Shown, Source, Standing,
+    Wanted,
+};
 pub use catalog::{CatalogDefinition, CatalogError, Embedder, MAX_DIMENSION, MAX_HISTORY, Metric};
+pub use distinct::Distinct;
 pub use item::{Item, ItemError, MAX_TAGS, check_vector};
 pub use profile::{Profile, View};
+pub use projection::Projection;

@@ -25,7 +25,14 @@ fn vector(generation: u64) -> Vec<f32> {
 fn item(n: u64, generation: u64, now: Timestamp) -> Item {
     let expires_at = n.is_multiple_of(3).then(|| now + SignedDuration::from_millis(200));
     let payload = Some(serde_json::value::RawValue::from_string(generation.to_string()).unwrap());
-    Item { id: n.to_string(), vector: vector(generation), tags: vec![format!("t{}", n % 7)], expires_at, payload }
+    Item {
+        id: n.to_string(),
+        vector: vector(generation),
+        tags: vec![format!("t{}", n % 7)],
+        expires_at,
+        payload,
+        added_at: None,
+    }
 }
 
 #[test]

@@ -14,7 +14,14 @@ fn item(n: usize, dimension: usize) -> Item {
         f32::from(u16::try_from(mixed >> 48).unwrap_or(0)) / 65_536.0
     };
     let vector = (0..dimension).map(number).collect();
-    Item { id: format!("sku-{n:07}"), vector, tags: vec![format!("shop-{}", n % 50)], expires_at: None, payload: None }
+    Item {
+        id: format!("sku-{n:07}"),
+        vector,
+        tags: vec![format!("shop-{}", n % 50)],
+        expires_at: None,
+        payload: None,
+        added_at: None,
+    }
 }
 
 fn rate(what: &str, count: usize, took: Duration) {

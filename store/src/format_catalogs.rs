@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use recommend::{CatalogDefinition, Item};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Version written by this release.
 const VERSION: u8 = 1;
@@ -14,16 +15,22 @@ const VERSION: u8 = 1;
 /// Bytes of an item before its header: version, numbers in the vector, bytes of the header.
 const LENGTHS: usize = 9;
 
+/// Version of items written by this release: version 2 tells when they were first put.
+const ITEM_VERSION: u8 = 2;
+
 /// The header of an item in version 1: tags, when it expires, whether a payload follows the vector.
-type HeaderV1<'a> = (std::borrow::Cow<'a, [String]>, Option<Timestamp>, bool);
+type HeaderV1<'a> = (Cow<'a, [String]>, Option<Timestamp>, bool);
+
+/// In version 2, with when it was first put.
+type HeaderV2<'a> = (Cow<'a, [String]>, Option<Timestamp>, bool, Option<Timestamp>);
 
 /// An item without its id, which is in its key: lengths, header, vector (32-bit floats, the lowest byte first), payload.
 pub(crate) fn encode_item(item: &Item) -> Result<Vec<u8>> {
-    let header: HeaderV1<'_> = ((&item.tags[..]).into(), item.expires_at, item.payload.is_some());
+    let header: HeaderV2<'_> = ((&item.tags[..]).into(), item.expires_at, item.payload.is_some(), item.added_at);
     let header = serde_json::to_vec(&header).map_err(|e| StoreError::Damaged(e.to_string()))?;
     let payload = item.payload.as_ref().map_or("", |p| p.get());
     let mut out = Vec::with_capacity(LENGTHS + header.len() + 4 * item.vector.len() + payload.len());
-    out.push(VERSION);
+    out.push(ITEM_VERSION);
     for length in [item.vector.len(), header.len()] {
         let length = u32::try_from(length).map_err(|_| StoreError::Damaged("an item too large to keep".into()))?;
         out.extend_from_slice(&length.to_le_bytes());
@@ -37,10 +44,10 @@ pub(crate) fn encode_item(item: &Item) -> Result<Vec<u8>> {
 /// The item of an id from its bytes.
 pub(crate) fn decode_item(id: String, bytes: &[u8]) -> Result<Item> {
     let damaged = |what: &str| StoreError::Damaged(format!("item '{}': {what}", id.escape_debug()));
-    let rest = match bytes.split_first() {
-        Some((&VERSION, rest)) => rest,
+    let (version, rest) = match bytes.split_first() {
+        Some((&version @ (VERSION | ITEM_VERSION), rest)) => (version, rest),
         Some((other, _)) => {
-            return Err(damaged(&format!("it has format {other}, this release reads up to {VERSION}: upgrade")));
+            return Err(damaged(&format!("it has format {other}, this release reads up to {ITEM_VERSION}: upgrade")));
         }
         None => return Err(damaged("it is empty")),
     };
@@ -52,8 +59,15 @@ pub(crate) fn decode_item(id: String, bytes: &[u8]) -> Result<Item> {
     let (header, rest) = rest.split_at_checked(header).ok_or_else(cut)?;
     let vector = dimension.checked_mul(4).and_then(|bytes| rest.split_at_checked(bytes));
     let (vector, payload) = vector.ok_or_else(cut)?;
-    let (tags, expires_at, has_payload): HeaderV1<'_> =
-        serde_json::from_slice(header).map_err(|e| damaged(&e.to_string()))?;
+    let header = if version == VERSION {
+        serde_json::from_slice(header).map(|(tags, expires_at, has_payload): HeaderV1<'_>| {
+            let added_at = None;
+            (tags, expires_at, has_payload, added_at)
+        })
+    } else {
+        serde_json::from_slice(header)
+    };
+    let (tags, expires_at, has_payload, added_at): HeaderV2<'_> = header.map_err(|e| damaged(&e.to_string()))?;
     let payload = match (has_payload, payload) {
         (false, []) => None,
         (false, _) => return Err(damaged("it is too long")),
@@ -63,7 +77,7 @@ pub(crate) fn decode_item(id: String, bytes: &[u8]) -> Result<Item> {
         }
     };
     let vector = vector.as_chunks().0.iter().map(|v| f32::from_le_bytes(*v)).collect();
-    Ok(Item { vector, tags: tags.into_owned(), expires_at, payload, id })
+    Ok(Item { vector, tags: tags.into_owned(), expires_at, payload, added_at, id })
 }
 
 /// A catalog: under which number its items are kept, and its definition.
@@ -127,13 +141,16 @@ mod tests {
             tags: vec!["shop-3".into(), "靴".into()],
             expires_at: Some("2026-11-21T10:00:00.123456789Z".parse().unwrap()),
             payload: Some(RawValue::from_string(r#"{ "β" : 1.50,"b":1.50 }"#.into()).unwrap()),
+            added_at: Some("2026-11-20T09:00:00Z".parse().unwrap()),
         }
     }
 
     /// Data of old releases must still be read.
     #[test]
-    fn version_1_is_read_and_written() {
+    fn what_was_written_is_read_and_written_again() {
         let bytes = include_bytes!("../fixtures/item.v1");
+        assert_eq!(decode_item("sku-9".into(), bytes).unwrap(), Item { added_at: None, ..item() });
+        let bytes = include_bytes!("../fixtures/item.v2");
         assert_eq!(decode_item("sku-9".into(), bytes).unwrap(), item());
         assert_eq!(encode_item(&item()).unwrap(), bytes);
         let bytes = include_bytes!("../fixtures/catalog.v1").trim_ascii_end();
@@ -161,8 +178,8 @@ mod tests {
             assert!(matches!(refused, Err(StoreError::Damaged(_))), "{length} of {} bytes: {refused:?}", bytes.len());
         }
         assert!(decode_item("i".into(), &[&bytes[..], b" x"].concat()).is_err(), "too long");
-        let later = decode_item("i".into(), &[&[2], &bytes[1..]].concat()).unwrap_err();
-        assert!(later.to_string().contains("format 2"), "{later}");
+        let later = decode_item("i".into(), &[&[3], &bytes[1..]].concat()).unwrap_err();
+        assert!(later.to_string().contains("format 3"), "{later}");
         let odd = [Popular { id: "i".into(), score: f64::NAN }];
         assert!(encode_popular(&odd).is_err(), "JSON has no such number, and could not be read back");
     }
@@ -171,7 +188,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..80), version in any::<bool>()) {
             if let (true, Some(first)) = (version, bytes.first_mut()) {
-                *first = VERSION;
+                *first = ITEM_VERSION;
             }
             let _ = (decode_item("i".into(), &bytes), decode_definition(&bytes), decode_change(1, &bytes));
             let _ = decode_popular(&bytes);
@@ -195,7 +212,8 @@ mod tests {
         ) {
             let payload = payload.and_then(|text| RawValue::from_string(text).ok());
             let expires_at = ms.map(|ms| Timestamp::from_millisecond(ms).unwrap());
-            let item = Item { id: "i".into(), vector, tags, expires_at, payload };
+            let added_at = expires_at;
+            let item = Item { id: "i".into(), vector, tags, expires_at, payload, added_at };
             let found = decode_item("i".into(), &encode_item(&item).unwrap()).unwrap();
             let bits = |item: &Item| item.vector.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(bits(&found), bits(&item));

@@ -4,8 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, Memory,
-    Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Views,
+    Assignments, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, ListHours,
+    Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Views,
 };
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub struct Stores {
     pub decisions: Arc<dyn Decisions>,
     /// How often items were looked at.
     pub item_views: Arc<dyn ItemViews>,
+    /// Which lists were served, hour by hour.
+    pub list_hours: Arc<dyn ListHours>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
     /// What each published version said of the whole experiment.
@@ -81,6 +83,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         outcomes: database.clone(),
         decisions: database.clone(),
         item_views: database.clone(),
+        list_hours: database.clone(),
         findings: database.clone(),
         history: database.clone(),
         runs: database.clone(),

@@ -93,7 +93,7 @@ pub struct RunReport {
 /// A part of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunStep {
-    /// `consume`, `forget`, `recompute`, `examine`, `expire`.
+    /// `consume`, `forget`, `recompute`, `examine`, `remember`, `expire`, `popular`, `map`.
     pub name: String,
     /// Wall time in milliseconds.
     pub duration_ms: u64,

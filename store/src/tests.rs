@@ -36,3 +36,4 @@ crate::conformance!(leases: Directory);
 crate::conformance!(candidates: Directory);
 crate::conformance!(replicas: Directory);
 crate::conformance!(item_views: Directory);
+crate::conformance!(list_hours: Directory);

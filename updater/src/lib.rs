@@ -6,6 +6,7 @@ mod consume;
 mod examine;
 mod history;
 mod lease;
+mod maps;
 mod popular;
 mod schedule;
 mod steps;

@@ -91,6 +91,10 @@ impl Updater {
             tracing::error!("what is popular cannot be told: {e}");
             failure.get_or_insert(e);
         }
+        if let Err(e) = steps.time("map", self.draw_maps()).await {
+            tracing::error!("maps of catalogs cannot be drawn: {e}");
+            failure.get_or_insert(e);
+        }
         failure.map_or(Ok((as_of, recomputed, published)), Err)
     }
 

@@ -9,7 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use bandit::check_id;
 use jiff::Timestamp;
-use recommend::{CatalogDefinition, Item, MAX_TAGS, check_vector};
+use recommend::{Candidates, Item, MAX_TAGS, check_vector};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -77,7 +77,7 @@ pub(crate) struct StoredItem {
 }
 
 impl NewItem {
-    fn check(self, catalog: &CatalogDefinition) -> std::result::Result<Item, String> {
+    fn check(self, catalog: &Candidates, now: Timestamp) -> std::result::Result<Item, String> {
         check_id(&self.id).map_err(|e| format!("id: {e}"))?;
         let vector = match (self.vector, self.text) {
             (Some(vector), None) => vector,
@@ -85,7 +85,7 @@ impl NewItem {
             (Some(_), Some(_)) => return Err("text: comes in place of a vector, not beside one".into()),
             (None, Some(_)) => return Err("text: the catalog has no embedder, send a vector".into()),
         };
-        check_vector(catalog, &vector).map_err(|e| format!("vector: {e}"))?;
+        check_vector(catalog.definition(), &vector).map_err(|e| format!("vector: {e}"))?;
         if self.tags.len() > MAX_TAGS {
             return Err(format!("tags: must be at most {MAX_TAGS}, are {}", self.tags.len()));
         }
@@ -97,7 +97,9 @@ impl NewItem {
         }
         // An explicit null is none.
         let payload = self.payload.filter(|p| p.get() != "null");
-        Ok(Item { id: self.id, vector, tags: self.tags, expires_at: self.expires_at, payload })
+        // Whoever puts all items again each night makes none of them new.
+        let added_at = catalog.added_at(&self.id).unwrap_or(Some(now));
+        Ok(Item { id: self.id, vector, tags: self.tags, expires_at: self.expires_at, payload, added_at })
     }
 }
 
@@ -116,9 +118,9 @@ pub(crate) async fn put(
     let candidates = candidates(&app, &catalog)?;
     let _turn = app.bulk.try_acquire().map_err(|_| Problem::overloaded())?;
     let body = read(request.into_body(), MAX_BULK).await?;
-    let definition = candidates.definition().clone();
+    let now = app.clock.now();
     // Megabytes of numbers take a while: not on a thread that answers others.
-    let parsed = tokio::task::spawn_blocking(move || check(&body, &definition)).await;
+    let parsed = tokio::task::spawn_blocking(move || check(&body, &candidates, now)).await;
     let (items, rejected) = parsed.map_err(|e| {
         tracing::error!("reading items broke off: {e}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the items could not be read")
@@ -131,11 +133,11 @@ pub(crate) async fn put(
     Ok(Json(Receipt { accepted: items.len(), rejected }))
 }
 
-fn check(body: &[u8], catalog: &CatalogDefinition) -> Result<(Vec<Item>, Vec<Rejection>)> {
+fn check(body: &[u8], catalog: &Candidates, now: Timestamp) -> Result<(Vec<Item>, Vec<Rejection>)> {
     let (mut items, mut rejected) = (Vec::new(), Vec::new());
     let mut places: HashMap<String, usize> = HashMap::new();
     for (index, parsed) in split::<NewItem>(body, "an item")?.into_iter().enumerate() {
-        match parsed.and_then(|item| item.check(catalog)) {
+        match parsed.and_then(|item| item.check(catalog, now)) {
             Ok(item) => match places.get(&item.id) {
                 Some(first) => {
                     let detail = format!("id: '{}' is at place {first} already", item.id.escape_debug());
@@ -177,7 +179,7 @@ pub(crate) async fn get(
 ) -> Result<Json<StoredItem>> {
     candidates(&app, &catalog)?;
     let found = app.stores.catalogs.items(&catalog, std::slice::from_ref(&id)).await?.pop().flatten();
-    let Item { id, vector, tags, expires_at, payload } = found.ok_or_else(|| no_item(&catalog, &id))?;
+    let Item { id, vector, tags, expires_at, payload, .. } = found.ok_or_else(|| no_item(&catalog, &id))?;
     Ok(Json(StoredItem { id, vector, tags, expires_at, payload }))
 }
 

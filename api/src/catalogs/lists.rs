@@ -203,16 +203,21 @@ pub(crate) async fn recommendations(app: &App, catalog: &str, uri: &Uri) -> Resu
     {
         let Explored { items, version: posterior_version, source: dealt_by } = explored;
         let order = Order { experiment: explorer.experiment().id.clone(), posterior_version, dealt_by };
-        ordered = Some((items.into_iter().map(|(c, placed)| recommended(c, placed)).collect(), order));
+        let (shown, places): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        list.items = shown;
+        ordered = Some((places, order));
     }
     list.items.truncate(wanted.k);
+    app.served.count(catalog, &candidates, &list, now);
     let List { items, source, history } = list;
     let source = match source {
         Source::History => "history",
         Source::Popular => "popular",
     };
     app.metrics.lists.increment(1);
-    let (items, order) = ordered.map_or_else(|| (told(items), None), |(items, order)| (items, Some(order)));
+    let (places, order) = ordered.map_or_else(|| (Vec::new(), None), |(places, order)| (places, Some(order)));
+    let places = places.into_iter().chain(std::iter::repeat(None));
+    let items = items.into_iter().zip(places).map(|(c, placed)| recommended(c, placed)).collect();
     respond(&Recommendations { items, source, history, order })
 }
 

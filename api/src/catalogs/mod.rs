@@ -4,11 +4,13 @@ pub(crate) mod definitions;
 mod explored;
 pub(crate) mod items;
 pub(crate) mod lists;
+mod served;
 
 use crate::app::App;
 use crate::problem::{Problem, Result};
 use axum::http::StatusCode;
 use recommend::Candidates;
+pub(crate) use served::Served;
 use std::sync::Arc;
 
 /// The live items of a catalog that this replica knows.

@@ -22,6 +22,14 @@ const PAGES: &[&str] = &[
     "/dashboard/decisions",
     "/dashboard/decisions?experiment=page&arm=a",
     "/dashboard/decisions?experiment=unknown",
+    "/dashboard/catalogs",
+    "/dashboard/catalogs/shop",
+    "/dashboard/catalogs/shop?tag=shelf&hours=168",
+    "/dashboard/catalogs/shop?near=sku-1",
+    "/dashboard/catalogs/shop/item?item=sku-1",
+    "/dashboard/catalogs/shop/visitors",
+    "/dashboard/catalogs/shop/visitors?user=u1",
+    "/dashboard/catalogs/shop/visitors?user=nobody",
     "/dashboard/planner",
     "/dashboard/pipeline",
     "/dashboard/experiments/nothing",
@@ -30,6 +38,25 @@ const PAGES: &[&str] = &[
 fn visit(n: u32) -> Value {
     let device = if n.is_multiple_of(2) { "mobile" } else { "desktop" };
     json!({"experiment": "page", "user": format!("u{n}"), "context": {"device": device}})
+}
+
+/// A catalog of three shelves, and a visitor with views and lists.
+async fn catalog(server: &Server) {
+    server.expect(Method::PUT, "/v1/catalogs/shop", Some(&json!({"dimension": 4, "max_per_tag": 2})), 201).await;
+    let item = |n: usize| {
+        let mut vector = [0.1 + 0.01 * f64::from(u32::try_from(n * 7 % 13).unwrap()); 4];
+        vector[n % 3] = 1.0;
+        json!({"id": format!("sku-{n}"), "vector": vector, "tags": [format!("shelf-{}", n % 3)],
+            "payload": {"name": format!("Thing {n}")}})
+    };
+    let items = Value::Array((0..60).map(item).collect());
+    server.expect(Method::PUT, "/v1/catalogs/shop/items", Some(&items), 200).await;
+    for item in ["sku-3", "sku-4"] {
+        server.post("/v1/events", &json!({"type": "view", "user": "u1", "item": item})).await;
+    }
+    for user in ["u1", "u2"] {
+        server.expect(Method::GET, &format!("/v1/catalogs/shop/recommendations?user={user}"), None, 200).await;
+    }
 }
 
 /// A server with a little past.
@@ -47,6 +74,7 @@ async fn house(dir: &std::path::Path) -> (Server, String) {
             server.post("/v1/events", &json!({"type": "reward", "name": "buy", "decision_id": id})).await;
         }
     }
+    catalog(&server).await;
     server.update("page").await;
     let first = server.post("/v1/decide", &visit(0)).await;
     (server, first["decision_id"].as_str().unwrap().to_owned())

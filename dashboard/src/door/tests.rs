@@ -60,7 +60,7 @@ async fn only_editors_change_things_and_only_with_their_own_forms() {
         sign_in(&*people, name, role).await;
     }
     let door = Door { loopback: true, proxies: vec![], identity: None, clock: Arc::new(At) };
-    let app = App::new(stores, Arc::new(At), None, door);
+    let app = App::new(stores, Arc::default(), Arc::new(At), None, door);
     let changes = Changes::default();
     let router = Router::new()
         .route("/dashboard/change", post(change))

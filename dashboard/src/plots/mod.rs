@@ -1,6 +1,7 @@
 //! Plots as JSON: data, layout and configuration for Plotly, built from the same numbers as the tables.
 
 mod bands;
+mod catalog;
 mod delay;
 mod densities;
 mod draw;
@@ -8,6 +9,7 @@ mod experiment;
 mod figure;
 mod forest;
 mod gain;
+mod map;
 mod past;
 mod planned;
 mod propensities;
@@ -16,6 +18,7 @@ mod standalone;
 mod style;
 mod values;
 
+pub(crate) use catalog::of_catalog;
 pub(crate) use draw::draw;
 pub(crate) use experiment::plot;
 pub use figure::{Figure, layout};

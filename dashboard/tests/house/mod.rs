@@ -15,11 +15,13 @@ use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use store::{Change, Durability, ExperimentRecord, Ingest, Locations, Role, RunReport, Stores, Trigger, VersionEntry};
+use store::{
+    Change, Durability, ExperimentRecord, Ingest, Locations, Role, RunReport, Shelf, Stores, Trigger, VersionEntry,
+};
 use tower::ServiceExt;
 
 /// A clock that stands.
-struct At(Timestamp);
+pub(crate) struct At(pub(crate) Timestamp);
 
 impl Clock for At {
     fn now(&self) -> Timestamp {
@@ -30,6 +32,8 @@ impl Clock for At {
 /// Stores in a directory of their own, at a fixed time.
 pub(crate) struct House {
     pub(crate) stores: Stores,
+    /// What the dashboard knows of catalogs: empty until somebody reads them.
+    pub(crate) shelf: Arc<Shelf>,
     pub(crate) now: Timestamp,
     _dir: tempfile::TempDir,
 }
@@ -56,11 +60,12 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let locations = Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) };
         let stores = store::open(&locations).await.unwrap();
-        Self { stores, now: "2026-11-21T10:00:00Z".parse().unwrap(), _dir: dir }
+        Self { stores, shelf: Arc::default(), now: "2026-11-21T10:00:00Z".parse().unwrap(), _dir: dir }
     }
 
     pub(crate) fn router_by(&self, door: Door) -> Router {
-        dashboard::router(self.stores.clone(), Arc::new(At(self.now)), Some("Simulated <visitors>".into()), door)
+        let notice = Some("Simulated <visitors>".into());
+        dashboard::router(self.stores.clone(), self.shelf.clone(), Arc::new(At(self.now)), notice, door)
     }
 
     /// A router behind a proxy on this machine that names people: `tester` may edit, all others may look.

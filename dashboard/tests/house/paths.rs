@@ -7,3 +7,12 @@ pub(crate) const PAGES: &[&str] = &[
     "/dashboard/experiments/large?version=7&days=30",
     "/dashboard/experiments/large?segment=country%3Dland-003%2Cdevice%3Dtelephone",
 ];
+
+/// Pages of a catalog of 100,000 items.
+pub(crate) const CATALOG: &[&str] = &[
+    "/dashboard/catalogs",
+    "/dashboard/catalogs/large",
+    "/dashboard/catalogs/large?q=sku-09",
+    "/dashboard/catalogs/large?near=sku-000001",
+    "/dashboard/catalogs/large/item?item=sku-000001",
+];

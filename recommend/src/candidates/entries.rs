@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Bytes of an entry beside its texts: its place, its names' counts, its rows in two maps.
-const ENTRY_BYTES: usize = 224;
+const ENTRY_BYTES: usize = 240;
 /// Bytes of a tag of an entry: its number, and the slot among the tag's holders.
 const TAG_BYTES: usize = 12;
 
@@ -19,6 +19,7 @@ pub(super) struct Entry {
     pub(super) tags: Box<[u32]>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) payload: Option<Arc<RawValue>>,
+    pub(super) added_at: Option<Timestamp>,
     /// Grows from one put to the next.
     pub(super) arrival: u64,
 }
@@ -49,6 +50,11 @@ impl Entries {
         self.by_slot.get(slot as usize)?.as_ref()
     }
 
+    /// One more than the last slot that was ever in use at once.
+    pub(super) fn end(&self) -> u32 {
+        u32::try_from(self.by_slot.len()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn slot(&self, id: &str) -> Option<u32> {
         self.slots.get(id).copied()
     }
@@ -64,7 +70,8 @@ impl Entries {
         let tags: Box<[u32]> = named.into_iter().map(|tag| self.tags.add(tag, slot)).collect();
         self.arrived += 1;
         let payload = item.payload.clone().map(Arc::from);
-        let entry = Entry { id, tags, expires_at: item.expires_at, payload, arrival: self.arrived };
+        let (expires_at, added_at) = (item.expires_at, item.added_at);
+        let entry = Entry { id, tags, expires_at, payload, added_at, arrival: self.arrived };
         self.slots.insert(entry.id.clone(), slot);
         self.expiries.extend(entry.expires_at.map(|at| (at, slot)));
         self.arrivals.insert((entry.arrival, slot));
@@ -102,9 +109,14 @@ impl Entries {
         self.tags.numbers.get(name).copied()
     }
 
+    /// What a tag is called.
+    pub(super) fn tag_name(&self, tag: u32) -> &Arc<str> {
+        &self.tags.holders[tag as usize].0
+    }
+
     /// The name of a tag that some item has.
     pub(super) fn name(&self, tag: u32) -> &str {
-        &self.tags.holders[tag as usize].0
+        self.tag_name(tag)
     }
 
     /// Slots of the items that have a tag.

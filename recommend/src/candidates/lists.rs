@@ -72,6 +72,15 @@ pub struct List {
     pub history: usize,
 }
 
+/// A list, and what it was made from.
+pub(super) struct Made<'a> {
+    pub(super) list: List,
+    pub(super) views: Vec<View<'a>>,
+    pub(super) vector: Option<Vec<f32>>,
+    /// What it was chosen from, best first.
+    pub(super) pool: Vec<Hit>,
+}
+
 impl Candidates {
     /// What is near a vector that passed [`crate::check_vector`].
     pub fn near(&self, vector: &[f32], wanted: &Wanted<'_>) -> Vec<Candidate> {
@@ -91,7 +100,10 @@ impl Candidates {
     /// A list for somebody who looked at `seen`, newest first, each with the seconds since then. Of these the newest that
     /// are known here count, as many as the catalog's history is long; none of `seen` is shown.
     pub fn for_visitor(&self, seen: &[(&str, f64)], wanted: &Wanted<'_>) -> List {
-        let state = self.read();
+        self.made_for(&self.read(), seen, wanted).list
+    }
+
+    pub(super) fn made_for<'a>(&self, state: &'a State, seen: &[(&str, f64)], wanted: &Wanted<'_>) -> Made<'a> {
         let ids = wanted.exclude.iter().map(String::as_str).chain(seen.iter().map(|(id, _)| *id));
         let hidden = state.slots_of(ids);
         let views: Vec<View<'_>> = seen
@@ -100,13 +112,16 @@ impl Candidates {
             .filter_map(|(place, (id, age))| Some(View { vector: state.vector_of(id)?, age_seconds: *age, place }))
             .take(self.definition.history_length)
             .collect();
-        match self.definition.profile.vector(&views, self.definition.metric) {
+        let vector = self.definition.profile.vector(&views, self.definition.metric);
+        let (pool, items, source) = match &vector {
             Some(vector) => {
-                let items = self.list(&state, &vector, wanted, &hidden);
-                List { items, source: Source::History, history: views.len() }
+                let (pool, chosen) = self.chosen(state, vector, wanted, &hidden);
+                let items = state.listed(&pool, &chosen);
+                (pool, items, Source::History)
             }
-            None => List { items: state.popular(wanted, &hidden), source: Source::Popular, history: views.len() },
-        }
+            None => (Vec::new(), state.popular(wanted, &hidden), Source::Popular),
+        };
+        Made { list: List { items, source, history: views.len() }, views, vector, pool }
     }
 
     /// Those of `ids` that may be shown, each in its place; without a score.
@@ -122,23 +137,38 @@ impl Candidates {
     }
 
     fn list(&self, state: &State, vector: &[f32], wanted: &Wanted<'_>, hidden: &HashSet<u32>) -> Vec<Candidate> {
+        let (pool, chosen) = self.chosen(state, vector, wanted, hidden);
+        state.listed(&pool, &chosen)
+    }
+
+    /// What is near, best first, and the places of those that make the list.
+    fn chosen(
+        &self,
+        state: &State,
+        vector: &[f32],
+        wanted: &Wanted<'_>,
+        hidden: &HashSet<u32>,
+    ) -> (Vec<Hit>, Vec<usize>) {
         let tags = state.wanted_tags(wanted);
         let mut most = POOL_AT_LEAST.max(wanted.k.saturating_mul(POOL_PER_PLACE));
         loop {
             let pool = state.pool(vector, most, wanted, tags.as_deref(), hidden);
-            let chosen = self.varied(state, &pool, wanted);
+            let chosen = self.varied(state, &pool, wanted, |pool, variety| choose(pool, wanted.k, variety));
             if chosen.len() < wanted.k && pool.len() == most && most < POOL_AT_MOST {
                 most = POOL_AT_MOST.min(most * POOL_GROWS);
                 continue;
             }
-            return chosen
-                .into_iter()
-                .filter_map(|i| state.candidate(pool[i].slot, f64::from(pool[i].score)))
-                .collect();
+            return (pool, chosen);
         }
     }
 
-    fn varied(&self, state: &State, pool: &[Hit], wanted: &Wanted<'_>) -> Vec<usize> {
+    pub(super) fn varied<T>(
+        &self,
+        state: &State,
+        pool: &[Hit],
+        wanted: &Wanted<'_>,
+        choose: impl FnOnce(&[diversity::Candidate<'_>], &Variety) -> T,
+    ) -> T {
         let directions: Vec<Cow<'_, [f32]>> = pool.iter().map(|hit| self.direction(state, hit.slot)).collect();
         let candidates: Vec<diversity::Candidate<'_>> = pool
             .iter()
@@ -148,17 +178,21 @@ impl Candidates {
                 diversity::Candidate { score: hit.score, vector, tags }
             })
             .collect();
+        choose(&candidates, &self.variety(wanted))
+    }
+
+    /// How varied a list is to be.
+    pub(super) fn variety(&self, wanted: &Wanted<'_>) -> Variety {
         let usual = Variety::new(wanted.diversity.unwrap_or(self.definition.diversity));
-        let variety = Variety {
+        Variety {
             near_duplicate: usual.near_duplicate.filter(|_| !wanted.alike),
             max_per_tag: wanted.max_per_tag.or(self.definition.max_per_tag),
             ..usual
-        };
-        choose(&candidates, wanted.k, &variety)
+        }
     }
 
     /// A vector at length 1, as it is kept under the cosine.
-    fn direction<'a>(&self, state: &'a State, slot: u32) -> Cow<'a, [f32]> {
+    pub(super) fn direction<'a>(&self, state: &'a State, slot: u32) -> Cow<'a, [f32]> {
         let vector = state.index.vector(slot).unwrap_or_default();
         match self.definition.metric {
             Metric::Cosine => vector.into(),
@@ -210,7 +244,7 @@ impl State {
             && tags.is_none_or(|tags| entry.tags.iter().any(|tag| tags.contains(tag)))
     }
 
-    fn vector_of(&self, id: &str) -> Option<&[f32]> {
+    pub(super) fn vector_of(&self, id: &str) -> Option<&[f32]> {
         let live = self.entries.slot(id).and_then(|slot| self.index.vector(slot));
         live.or_else(|| self.ended.vector(id))
     }
@@ -231,6 +265,10 @@ impl State {
             .take(wanted.k)
             .filter_map(|(slot, score)| self.candidate(slot, score))
             .collect()
+    }
+
+    fn listed(&self, pool: &[Hit], chosen: &[usize]) -> Vec<Candidate> {
+        chosen.iter().filter_map(|i| self.candidate(pool[*i].slot, f64::from(pool[*i].score))).collect()
     }
 
     fn candidate(&self, slot: u32, score: f64) -> Option<Candidate> {

@@ -4,19 +4,25 @@
 //! a put or removal takes the write lock for one item, microseconds. Whether an item has expired is asked when a list
 //! is made, of every item in it: nothing that was prepared earlier can show one that ended.
 
+mod browse;
 mod ended;
 mod entries;
+mod explain;
 mod lists;
+mod measure;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use crate::index::Index;
 use crate::{CatalogDefinition, Item};
+pub use browse::{Browse, Found, Placed, Shown};
 use ended::Ended;
 use entries::Entries;
+pub use explain::{Explanation, Near, Seen, Standing};
 use jiff::Timestamp;
 pub use lists::{Candidate, List, Source, Wanted};
+pub use measure::Measured;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::sync::Arc;
 

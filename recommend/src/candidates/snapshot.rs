@@ -26,6 +26,8 @@ struct Head<'a> {
     tags: Vec<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     expires_at: Option<jiff::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    added_at: Option<jiff::Timestamp>,
     #[serde(borrow, skip_serializing_if = "Option::is_none", default)]
     payload: Option<&'a RawValue>,
 }
@@ -93,8 +95,8 @@ impl State {
         for (slot, list) in placements.lists {
             let (Some(entry), Some(vector)) = (self.entries.get(slot), self.index.vector(slot)) else { continue };
             let tags = entry.tags.iter().map(|tag| self.entries.name(*tag).into()).collect();
-            let head =
-                Head { id: (&*entry.id).into(), tags, expires_at: entry.expires_at, payload: entry.payload.as_deref() };
+            let (expires_at, added_at) = (entry.expires_at, entry.added_at);
+            let head = Head { id: (&*entry.id).into(), tags, expires_at, added_at, payload: entry.payload.as_deref() };
             sized(&mut bytes, &serde_json::to_vec(&head)?)?;
             bytes.extend(list.to_le_bytes());
             bytes.extend(vector.iter().flat_map(|v| v.to_le_bytes()));
@@ -115,6 +117,7 @@ impl State {
             vector: numbers.iter().map(|v| f32::from_le_bytes(*v)).collect(),
             tags: head.tags.into_iter().map(Cow::into_owned).collect(),
             expires_at: head.expires_at,
+            added_at: head.added_at,
             payload: head.payload.map(ToOwned::to_owned),
         };
         let slot = self.entries.put(&item);

@@ -23,6 +23,7 @@ fn item(id: &str, vector: &[f32], tags: &[&str], expires: Option<i64>) -> Item {
         tags: tags.iter().map(ToString::to_string).collect(),
         expires_at: expires.map(later),
         payload: Some(payload),
+        added_at: None,
     }
 }
 

@@ -14,7 +14,14 @@ fn catalog(id: &str, dimension: usize) -> Catalog {
 
 /// An item whose vector tells it from others of its id.
 fn item(id: &str, mark: f32) -> Item {
-    Item { id: id.into(), vector: vec![mark, 1.0], tags: vec!["t".into()], expires_at: None, payload: None }
+    Item {
+        id: id.into(),
+        vector: vec![mark, 1.0],
+        tags: vec!["t".into()],
+        expires_at: None,
+        payload: None,
+        added_at: None,
+    }
 }
 
 fn ids<const N: usize>(ids: [&str; N]) -> Vec<String> {
@@ -56,6 +63,7 @@ pub async fn every_field_comes_back(place: impl Place) {
             vector: extremes.iter().cycle().skip(n).take(8).copied().collect(),
             tags: tags[n % tags.len()].clone(),
             expires_at: moments[n % moments.len()].map(|m| m.parse().unwrap()),
+            added_at: moments[(n / 2) % moments.len()].map(|m| m.parse().unwrap()),
             payload: payloads[n % payloads.len()].map(|p| RawValue::from_string(p.into()).unwrap()),
         })
         .collect();

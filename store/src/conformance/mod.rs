@@ -18,6 +18,7 @@ pub mod history;
 pub mod item_views;
 pub mod keys;
 pub mod leases;
+pub mod list_hours;
 pub mod outcomes;
 pub mod outcomes_days;
 pub mod outcomes_model;
@@ -117,6 +118,10 @@ macro_rules! conformance {
     };
     (item_views: $place:ty) => {
         $crate::conformance!(@item_views $place: views_fade);
+    };
+    (list_hours: $place:ty) => {
+        $crate::conformance!(@list_hours $place: counts_are_replaced_and_summed forgotten_with_the_past
+            maps_are_kept_and_replaced);
     };
     (runs: $place:ty) => {
         $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back old_reports_are_read

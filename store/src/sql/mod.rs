@@ -26,6 +26,7 @@ mod ingest;
 mod item_views;
 mod keys;
 mod leases;
+mod list_hours;
 mod outcomes;
 mod people;
 mod postgres;

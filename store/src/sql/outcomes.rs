@@ -212,6 +212,7 @@ impl Outcomes for Database {
         // counted for can be counted again.
         let (decisions, events) = (midnight, midnight.saturating_sub(DAY_MS));
         on!(&self.0, db => db.forget(decisions, events).await)?;
+        self.forget_list_hours(decisions).await?;
         self.forget_history(decisions).await
     }
 

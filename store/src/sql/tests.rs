@@ -10,9 +10,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 22] = [
     "audit",
     "candidate_arms",
+    "catalog_maps",
     "claims",
     "dead_letters",
     "decisions",
@@ -24,6 +25,7 @@ const TABLES: [&str; 20] = [
     "imports",
     "keys",
     "leases",
+    "list_hours",
     "newest_trials",
     "outcomes",
     "people",
@@ -213,6 +215,7 @@ pub(super) mod server {
     crate::conformance!(candidates: OwnDatabase);
     crate::conformance!(replicas: OwnDatabase);
     crate::conformance!(item_views: OwnDatabase);
+    crate::conformance!(list_hours: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_counts_older_delays() {

@@ -1,0 +1,2 @@
+DROP TABLE catalog_maps;
+DROP TABLE list_hours;
