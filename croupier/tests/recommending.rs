@@ -1,5 +1,10 @@
 //! Catalogs under `kill -9`: what was acknowledged is there, and a load that was cut off is sent again to its end.
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -39,7 +44,8 @@ async fn a_load_that_was_cut_off_is_sent_again_and_nothing_acknowledged_is_lost(
         let first = usize::try_from(round).unwrap() * LOAD / 2;
         // A few that are acknowledged, one by one, and a removal.
         for n in first..first + 20 {
-            let answer = server.expect(Method::PUT, "/v1/catalogs/shop/items", Some(&json!([item(n, round)])), 200).await;
+            let answer =
+                server.expect(Method::PUT, "/v1/catalogs/shop/items", Some(&json!([item(n, round)])), 200).await;
             assert_eq!(answer["accepted"], 1);
             may_be.insert(n, [round].into());
             removed.remove(&n);

@@ -34,26 +34,37 @@ pub(crate) fn encode_item(item: &Item) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// The parts of an item: numbers in its vector, header, and what follows that; or what is wrong.
+fn parts(bytes: &[u8]) -> std::result::Result<(usize, HeaderV1<'static>, &[u8]), String> {
+    let rest = match bytes.split_first() {
+        Some((&VERSION, rest)) => rest,
+        Some((other, _)) => return Err(format!("it has format {other}, this release reads up to {VERSION}: upgrade")),
+        None => return Err("it is empty".into()),
+    };
+    let (dimension, rest) = rest.split_first_chunk().ok_or(CUT)?;
+    let (header, rest) = rest.split_first_chunk().ok_or(CUT)?;
+    let length = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).map_err(|_| CUT);
+    let (dimension, header) = (length(dimension)?, length(header)?);
+    let (header, rest) = rest.split_at_checked(header).ok_or(CUT)?;
+    Ok((dimension, serde_json::from_slice(header).map_err(|e| e.to_string())?, rest))
+}
+
+const CUT: &str = "it is cut off";
+
+/// If an item expired before a moment, its bytes up to the vector: whatever begins with the same expired then, too. None
+/// for what cannot be read.
+pub(crate) fn expired_head(bytes: &[u8], before: Timestamp) -> Option<&[u8]> {
+    let (_, (_, expires_at, _), rest) = parts(bytes).ok()?;
+    let head = bytes.get(..bytes.len() - rest.len());
+    head.filter(|_| expires_at.is_some_and(|at| at < before))
+}
+
 /// The item of an id from its bytes.
 pub(crate) fn decode_item(id: String, bytes: &[u8]) -> Result<Item> {
     let damaged = |what: &str| StoreError::Damaged(format!("item '{}': {what}", id.escape_debug()));
-    let rest = match bytes.split_first() {
-        Some((&VERSION, rest)) => rest,
-        Some((other, _)) => {
-            return Err(damaged(&format!("it has format {other}, this release reads up to {VERSION}: upgrade")));
-        }
-        None => return Err(damaged("it is empty")),
-    };
-    let cut = || damaged("it is cut off");
-    let (dimension, rest) = rest.split_first_chunk().ok_or_else(cut)?;
-    let (header, rest) = rest.split_first_chunk().ok_or_else(cut)?;
-    let length = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).map_err(|_| cut());
-    let (dimension, header) = (length(dimension)?, length(header)?);
-    let (header, rest) = rest.split_at_checked(header).ok_or_else(cut)?;
+    let (dimension, (tags, expires_at, has_payload), rest) = parts(bytes).map_err(|what| damaged(&what))?;
     let vector = dimension.checked_mul(4).and_then(|bytes| rest.split_at_checked(bytes));
-    let (vector, payload) = vector.ok_or_else(cut)?;
-    let (tags, expires_at, has_payload): HeaderV1<'_> =
-        serde_json::from_slice(header).map_err(|e| damaged(&e.to_string()))?;
+    let (vector, payload) = vector.ok_or_else(|| damaged(CUT))?;
     let payload = match (has_payload, payload) {
         (false, []) => None,
         (false, _) => return Err(damaged("it is too long")),
@@ -173,6 +184,7 @@ mod tests {
             if let (true, Some(first)) = (version, bytes.first_mut()) {
                 *first = VERSION;
             }
+            let _ = expired_head(&bytes, Timestamp::MAX);
             let _ = (decode_item("i".into(), &bytes), decode_definition(&bytes), decode_change(1, &bytes));
             let _ = decode_popular(&bytes);
         }
@@ -200,6 +212,30 @@ mod tests {
             let bits = |item: &Item| item.vector.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(bits(&found), bits(&item));
             prop_assert_eq!(Item { vector: vec![], ..found }, Item { vector: vec![], ..item });
+        }
+
+        /// What begins as an expired item did is expired, whatever follows; and nothing else is.
+        #[test]
+        fn a_head_says_when_an_item_expires(
+            marks in proptest::collection::vec(any::<f32>(), 0..5), tag in ".{0,4}",
+            ms in proptest::option::of(0_i64..4), before in 0_i64..4,
+        ) {
+            let moment = |ms| Timestamp::from_millisecond(ms).unwrap();
+            let vector = marks.iter().map(|_| 1.0).collect();
+            let expires_at = ms.map(moment);
+            let item = Item { id: "i".into(), vector, tags: vec![tag], expires_at, payload: None };
+            let again = Item { vector: marks, ..item.clone() };
+            let (bytes, again) = (encode_item(&item).unwrap(), encode_item(&again).unwrap());
+            let head = expired_head(&bytes, moment(before));
+            prop_assert_eq!(head.is_some(), ms.is_some_and(|ms| ms < before));
+            prop_assert_eq!(expired_head(&again, moment(before)), head);
+            if let Some(head) = head {
+                let later = Item { expires_at: Some(moment(before)), ..item.clone() };
+                let never = Item { expires_at: None, ..item };
+                for stays in [later, never] {
+                    prop_assert!(!encode_item(&stays).unwrap().starts_with(head));
+                }
+            }
         }
     }
 }
