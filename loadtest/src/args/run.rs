@@ -52,7 +52,7 @@ pub(crate) struct MapArgs {
     pub(crate) as_is: bool,
     /// PLACE:REGEX, where PLACE is path, query.NAME, cookie.NAME, header.NAME, client or method, and groups are named
     /// experiment, user, item or context.NAME, as in 'path:^/p/(?<item>[^/]+)'; the first rule that captures a field
-    /// gives it, and a rule without groups is a condition
+    /// gives it. Where there are rules for the path, one of them must match; a rule without groups is a condition
     #[arg(long, value_name = "RULE", help_heading = "Mapping")]
     pub(crate) map: Vec<Rule>,
     /// FIELD=VALUE for requests that get the field from no rule, as in experiment=product-page

@@ -17,7 +17,6 @@ pub(super) struct Prepared {
     inbox: Inbox,
     targets: Vec<Target>,
     max_lag: Duration,
-    patience: Duration,
 }
 
 /// Makes an engine; `epoch` is when its time is zero, or with its first job.
@@ -31,7 +30,7 @@ pub(super) fn prepare(
     let settings = Settings { targets: targets.clone(), timeout: args.timeout, patience: args.patience, epoch, stop };
     let engine = Engine::new(settings, watch).map_err(|error| Failure::System { what: "prepare the run", error })?;
     let (outbox, inbox) = channel(engine.waker());
-    Ok((Prepared { engine, inbox, targets, max_lag: args.max_lag, patience: args.patience }, outbox))
+    Ok((Prepared { engine, inbox, targets, max_lag: args.max_lag }, outbox))
 }
 
 impl Prepared {
@@ -60,10 +59,6 @@ impl Prepared {
             findings: watch.findings,
             differences: watch.pairs.map(|pairs| pairs.differences),
         })
-    }
-
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
     }
 }
 

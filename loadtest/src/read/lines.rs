@@ -53,6 +53,9 @@ pub(super) fn read(
                 if matches!(text, Cow::Owned(_)) {
                     ledger.lock().note(Note::NotUtf8, &line);
                 }
+                if entry.cut {
+                    ledger.lock().note(Note::Tail, &line);
+                }
                 if each(&entry, &line) == Outcome::Enough {
                     return Outcome::Enough;
                 }

@@ -18,6 +18,8 @@ const TICK_NS: u64 = 20_000_000;
 const READ: usize = 64 << 10;
 /// Requests that may wait to follow from an answer.
 const LATER: usize = 100_000;
+/// Between the first job and the run's beginning.
+const LEAD: Duration = Duration::from_millis(100);
 /// How long answers are waited for once somebody asked the run to stop.
 const GRACE_NS: u64 = 1_000_000_000;
 
@@ -117,7 +119,17 @@ impl<O: Observer> Engine<O> {
             while inbox.peek().is_none() && !inbox.ended() && !self.stopped() {
                 self.poller.wait(Duration::from_nanos(TICK_NS))?.for_each(drop);
             }
-            self.epoch = Instant::now();
+            // The log's reader gets ahead, and the first requests find connections.
+            let begin = Instant::now() + LEAD;
+            self.pools.iter_mut().for_each(|pool| pool.warm(&self.poller));
+            loop {
+                let left = begin.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                self.wait(u64::try_from(left.as_nanos()).unwrap_or(0), &mut scratch)?;
+            }
+            self.epoch = begin;
         }
         let (mut next_tick, mut stopped_at) = (0, None);
         let end = loop {

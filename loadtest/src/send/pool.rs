@@ -13,6 +13,9 @@ const BACK_OFF_NS: u64 = 50_000_000;
 /// Requests that may wait for a connection; those beyond are given up.
 const WAITING: usize = 50_000;
 
+/// Connections that are open when a run begins.
+const WARM: usize = 4;
+
 /// A target and the most connections to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
@@ -93,9 +96,18 @@ impl Pool {
         }
     }
 
+    /// Opens a few connections before anybody waits for them.
+    pub(super) fn warm(&mut self, poller: &Poller) {
+        self.open_up_to(WARM, poller, 0);
+    }
+
     /// Opens connections, without waiting for them, while more requests wait than are being opened.
     pub(super) fn open(&mut self, poller: &Poller, now_ns: u64) {
-        while self.waiting.len() > self.opening && now_ns >= self.not_before_ns {
+        self.open_up_to(self.waiting.len(), poller, now_ns);
+    }
+
+    fn open_up_to(&mut self, wanted: usize, poller: &Poller, now_ns: u64) {
+        while wanted > self.opening && now_ns >= self.not_before_ns {
             let Some(index) = self.vacant.pop() else { return };
             let token = (self.number as u64) << 32 | index as u64;
             match Connection::open(self.target.address, poller, token, now_ns) {
