@@ -39,6 +39,9 @@ pub(crate) struct SendArgs {
     /// sending them again is meant to be harmless
     #[arg(long, value_name = "METHOD", help_heading = "Target")]
     pub(crate) allow_method: Vec<String>,
+    /// Send only on multiples of this: coarse, as in 1ms, costs less, and what is due in between goes late together
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration, help_heading = "Target")]
+    pub(crate) grain: Duration,
     /// Send lag at the 99th percentile beyond which the run is invalid
     #[arg(long, default_value = "10ms", value_name = "TIME", value_parser = duration, help_heading = "Target")]
     pub(crate) max_lag: Duration,

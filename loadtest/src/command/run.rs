@@ -27,7 +27,14 @@ pub(super) fn prepare(
     stop: Arc<AtomicBool>,
     epoch: Option<Instant>,
 ) -> Result<(Prepared, Outbox), Failure> {
-    let settings = Settings { targets: targets.clone(), timeout: args.timeout, patience: args.patience, epoch, stop };
+    let settings = Settings {
+        targets: targets.clone(),
+        timeout: args.timeout,
+        patience: args.patience,
+        grain: args.grain,
+        epoch,
+        stop,
+    };
     let engine = Engine::new(settings, watch).map_err(|error| Failure::System { what: "prepare the run", error })?;
     let (outbox, inbox) = channel(engine.waker());
     Ok((Prepared { engine, inbox, targets, max_lag: args.max_lag }, outbox))
