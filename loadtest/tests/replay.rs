@@ -24,7 +24,7 @@ fn each_users_requests_arrive_in_their_order() {
         let item: u64 = request.query("item").unwrap().parse().unwrap();
         theirs.lock().unwrap().entry(request.query("user").unwrap()).or_default().push(item);
         // Slow for some: what is sent meanwhile over other connections overtakes.
-        std::thread::sleep(Duration::from_millis(if item % 3 == 0 { 12 } else { 0 }));
+        std::thread::sleep(Duration::from_millis(if item.is_multiple_of(3) { 12 } else { 0 }));
         decision(&item.to_string(), "a", true)
     });
     let directory = tempfile::tempdir().unwrap();
@@ -98,6 +98,15 @@ fn rewards_follow_from_a_model_and_from_the_log() {
     let (code, found) = report(&[&arguments[..], &PAGE, &model].concat(), directory.path());
     assert_eq!((code, found["targets"][0]["events"].as_u64()), (0, Some(1)), "{found}");
     assert_eq!(*events.lock().unwrap(), [r#"{"decision_id":"id-10.0.0.1","name":"buy","type":"reward"}"#]);
+    // Lines of the log that are rewards, of users whom other rules name.
+    events.lock().unwrap().clear();
+    let file = log(directory.path(), &(exact(0, "10.0.0.2", "/p/7") + &exact(1_000_000, "10.0.0.2", "/bought/7/3.5")));
+    let rule = ["--reward-map", "path:^/bought/(?<item>[^/]+)/(?<value>.+)"];
+    let arguments = ["replay", &file, "--target", &url, "--allow-method", "POST"];
+    let (code, found) = report(&[&arguments[..], &PAGE, &rule].concat(), directory.path());
+    assert_eq!((code, found["targets"][0]["events"].as_u64()), (0, Some(1)), "{found}");
+    let wanted = r#"{"experiment":"page","item":"7","name":"purchase","type":"reward","user":"10.0.0.2","value":3.5}"#;
+    assert_eq!(*events.lock().unwrap(), [wanted]);
     // A decision log with its rewards, as late as they were.
     events.lock().unwrap().clear();
     let lines = concat!(

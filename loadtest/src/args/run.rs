@@ -35,8 +35,8 @@ pub(crate) struct SendArgs {
     /// A host that is not this machine, to which load may go
     #[arg(long, value_name = "HOST", help_heading = "Target")]
     pub(crate) allow_host: Vec<String>,
-    /// A method that may change something where it goes, as in POST; GET, HEAD and OPTIONS need no leave, since
-    /// sending them again is meant to be harmless
+    /// A method that may change something where it goes, as in POST. GET, HEAD and OPTIONS need no leave: HTTP calls
+    /// them safe, and a decide by GET deals a user an arm at most once a day, as any visit would
     #[arg(long, value_name = "METHOD", help_heading = "Target")]
     pub(crate) allow_method: Vec<String>,
     /// Send only on multiples of this: coarse, as in 1ms, costs less, and what is due in between goes late together

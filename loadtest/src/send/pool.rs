@@ -3,7 +3,7 @@
 use super::connection::{Connection, Event, Flight};
 use super::poller::Poller;
 use super::stats::Stats;
-use super::{Job, Lost};
+use super::{Job, Kind, Lost};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -83,7 +83,7 @@ impl Pool {
 
     /// A request is due: it goes at once, or waits for its user's last one or for a connection.
     pub(super) fn submit(&mut self, job: Rc<Job>, poller: &Poller, now_ns: u64, out: &mut Vec<Outcome>) {
-        self.stats.asked(job.due_ns);
+        self.stats.asked(job.due_ns, job.kind != Kind::Event);
         if let Some(connection) = self.of_user(&job) {
             connection.own.push_back(job);
         } else if let Some(index) = self.free.pop() {
@@ -252,8 +252,9 @@ impl Pool {
             self.users.insert(job.user, index);
         }
         let lag = now_ns.saturating_sub(job.due_ns.max(connection.since_ns));
+        let paced = job.kind != Kind::Event;
         let event = connection.send(job, now_ns);
-        self.stats.sent(now_ns, lag);
+        self.stats.sent(now_ns, lag, paced);
         self.follow(index, event, poller, now_ns, out);
     }
 
