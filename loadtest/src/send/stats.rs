@@ -56,7 +56,6 @@ pub(crate) struct Stats {
     pub(crate) first_due_ns: Option<u64>,
     pub(crate) last_due_ns: u64,
     pub(crate) last_sent_ns: u64,
-    pub(crate) first_sent_ns: Option<u64>,
     pub(crate) end_ns: u64,
     /// The last reason why no connection could be opened.
     pub(crate) refused: Option<String>,
@@ -81,7 +80,6 @@ impl Stats {
             first_due_ns: None,
             last_due_ns: 0,
             last_sent_ns: 0,
-            first_sent_ns: None,
             end_ns: 0,
             refused: None,
             second: Histogram::new_with_bounds(1, LONGEST_MICROS, 2)?,
@@ -113,7 +111,6 @@ impl Stats {
         self.point(sent_ns).sent += 1;
         if paced {
             self.paced_sent += 1;
-            self.first_sent_ns.get_or_insert(sent_ns);
             self.last_sent_ns = sent_ns;
         }
     }
