@@ -2,6 +2,7 @@
 
 mod clf;
 mod clock;
+mod decisions;
 mod gor;
 mod har;
 mod input;
