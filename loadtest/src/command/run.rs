@@ -44,8 +44,7 @@ impl Prepared {
     /// Sends everything, and reports.
     pub(super) fn run(self, command: &str, ledger: &SharedLedger) -> Result<Report, Failure> {
         let started_at = now();
-        let (end, stats, watch) =
-            self.engine.run(self.inbox).map_err(|error| Failure::System { what: "wait for answers", error })?;
+        let (end, stats, watch) = self.engine.run(self.inbox).map_err(waiting)?;
         let targets: Vec<TargetReport> = self
             .targets
             .iter()
@@ -67,6 +66,15 @@ impl Prepared {
             differences: watch.pairs.map(|pairs| pairs.differences),
         })
     }
+}
+
+/// Waits of less than a millisecond came with Linux 5.11.
+fn waiting(error: std::io::Error) -> Failure {
+    let what = match error.kind() {
+        std::io::ErrorKind::Unsupported => "wait for answers, which needs Linux 5.11 or later",
+        _ => "wait for answers",
+    };
+    Failure::System { what, error }
 }
 
 /// Why latencies would be the generator's own: it sent too late although a connection was free.
