@@ -99,7 +99,8 @@ pub(crate) struct TimingArgs {
     /// How a second is filled that the log does not divide, or with --rate how requests follow each other
     #[arg(long, value_enum, default_value_t, help_heading = "Timing")]
     pub(crate) spread: Spread,
-    /// How far a line may be out of order in the log's time
+    /// How far a line may be out of order in the log's time; of a log that is still being written, requests are held
+    /// for as long
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = duration, help_heading = "Timing")]
     pub(crate) reorder: Duration,
     /// Cut longer pauses of the log to this
