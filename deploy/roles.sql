@@ -10,16 +10,16 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM croupier_api, croupier_dashboard;
 
 -- The API changes experiments and says who did, asks for updates, and checks keys. It never sees decisions or events:
 -- those go through Pub/Sub, so that somebody who breaks into it cannot read visitors' histories here.
-GRANT SELECT ON experiments, audit, segments, outcomes, delays, newest_trials, findings, imports, update_runs, keys, replicas,
-    _sqlx_migrations TO croupier_api;
+GRANT SELECT ON experiments, audit, segments, candidate_arms, outcomes, delays, newest_trials, findings, imports, update_runs,
+    keys, replicas, _sqlx_migrations TO croupier_api;
 GRANT INSERT ON experiments, audit, update_runs TO croupier_api;
 GRANT INSERT, UPDATE, DELETE ON replicas TO croupier_api;
 GRANT SELECT, INSERT, UPDATE ON list_hours TO croupier_api;
 GRANT UPDATE, DELETE ON experiments TO croupier_api;
 
 -- The dashboard looks, at single decisions too, does what editors ask, and lets people in.
-GRANT SELECT ON experiments, audit, segments, outcomes, delays, newest_trials, traffic, item_views, findings, history, decisions,
-    decision_keys, claims, events, dead_letters, imports, update_runs, leases, keys, replicas, _sqlx_migrations
+GRANT SELECT ON experiments, audit, segments, candidate_arms, outcomes, delays, newest_trials, traffic, item_views, findings,
+    history, decisions, decision_keys, claims, events, dead_letters, imports, update_runs, leases, keys, replicas, _sqlx_migrations
     TO croupier_dashboard;
 GRANT INSERT ON experiments, audit, update_runs TO croupier_dashboard;
 GRANT UPDATE, DELETE ON experiments TO croupier_dashboard;

@@ -157,6 +157,11 @@ async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
     let snapshot = app.snapshot();
     let decider = match snapshot.get(&request.experiment) {
         Some(decider) => decider.clone(),
+        None if snapshot.orders(&request.experiment).is_some() => {
+            let catalog = snapshot.orders(&request.experiment).unwrap_or_default().escape_debug();
+            let why = format!("orders lists: ask GET /v1/catalogs/{catalog}/recommendations");
+            return Err(Problem::field("experiment", why));
+        }
         None if snapshot.is_complete() => return Err(Problem::unknown_experiment(&request.experiment)),
         None => return Err(Problem::not_ready()),
     };
@@ -242,15 +247,23 @@ async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
 
 /// An answer all the same, though a store failed or did not answer in time; but not when it asks to be left alone.
 fn fallback(app: &App, assignment: Assignment, first: bool, failure: Option<StoreError>) -> Result<Kept> {
+    excuse(app, failure)?;
+    Ok(Kept { assignment: Assignment { source: Source::Fallback, ..assignment }, first })
+}
+
+/// Lets a failure of a store pass, unless it asks to be left alone.
+pub(crate) fn excuse(app: &App, failure: Option<StoreError>) -> Result<()> {
     match failure {
         Some(StoreError::Busy) => {
             app.metrics.shed.increment(1);
-            return Err(Problem::overloaded());
+            Err(Problem::overloaded())
         }
-        Some(e) => app.complain(&e),
-        None => {}
+        Some(e) => {
+            app.complain(&e);
+            Ok(())
+        }
+        None => Ok(()),
     }
-    Ok(Kept { assignment: Assignment { source: Source::Fallback, ..assignment }, first })
 }
 
 fn answer(decider: &Decider, request: &DecideRequest, a: &Assignment, day: Date, first: bool) -> Decision {

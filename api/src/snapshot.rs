@@ -1,6 +1,6 @@
 //! What decisions are made from: every experiment with its posteriors, immutable, replaced whole.
 
-use bandit::{Decider, Status};
+use bandit::{Decider, Experiment, Explorer, Status};
 use futures::StreamExt;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,9 +15,53 @@ const AT_ONCE: usize = 16;
 /// One consistent view. A request works with the view it began with.
 #[derive(Default)]
 pub(crate) struct Snapshot {
-    experiments: HashMap<String, Arc<Decider>>,
+    experiments: HashMap<String, Dealer>,
+    /// By catalog, what orders its lists.
+    explorers: HashMap<String, Arc<Explorer>>,
     /// Number of the last change of an experiment that is in it; none if one could not be taken in.
     changes: Option<u64>,
+}
+
+/// An experiment, ready to deal one arm or a list.
+#[derive(Clone)]
+enum Dealer {
+    Arms(Arc<Decider>),
+    Lists(Arc<Explorer>),
+}
+
+impl Dealer {
+    fn experiment(&self) -> &Experiment {
+        match self {
+            Self::Arms(d) => d.experiment(),
+            Self::Lists(e) => e.experiment(),
+        }
+    }
+
+    fn status(&self) -> Status {
+        match self {
+            Self::Arms(d) => d.status(),
+            Self::Lists(e) => e.status(),
+        }
+    }
+
+    fn posterior_version(&self) -> u64 {
+        match self {
+            Self::Arms(d) => d.posterior_version(),
+            Self::Lists(e) => e.posterior_version(),
+        }
+    }
+
+    /// Whether it still is what `record` and the latest posterior version make.
+    fn is(&self, record: &ExperimentRecord, version: Option<u64>) -> bool {
+        let (revision, frozen) = match self {
+            Self::Arms(d) => (d.revision(), d.is_frozen()),
+            Self::Lists(e) => (e.revision(), e.is_frozen()),
+        };
+        revision == record.revision
+            && self.status() == record.status
+            && frozen == record.frozen_at.is_some()
+            && (record.status != Status::Running || version == Some(self.posterior_version()))
+    }
 }
 
 /// What a look for changes found.
@@ -30,7 +74,23 @@ pub(crate) struct Look {
 
 impl Snapshot {
     pub(crate) fn get(&self, experiment: &str) -> Option<&Arc<Decider>> {
-        self.experiments.get(experiment)
+        match self.experiments.get(experiment)? {
+            Dealer::Arms(decider) => Some(decider),
+            Dealer::Lists(_) => None,
+        }
+    }
+
+    /// The catalog whose lists an experiment orders, if it is such a one.
+    pub(crate) fn orders(&self, experiment: &str) -> Option<&str> {
+        match self.experiments.get(experiment)? {
+            Dealer::Arms(_) => None,
+            Dealer::Lists(explorer) => Some(&explorer.spec().catalog),
+        }
+    }
+
+    /// What orders the lists of a catalog now.
+    pub(crate) fn explorer(&self, catalog: &str) -> Option<&Arc<Explorer>> {
+        self.explorers.get(catalog)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -73,7 +133,7 @@ impl Snapshot {
         if !stale {
             return Ok(Look { next: None, trouble });
         }
-        let mut next = Self { experiments: HashMap::new(), changes: Some(changes) };
+        let mut next = Self { changes: Some(changes), ..Self::default() };
         let mut after: Option<String> = None;
         loop {
             let page = stores.experiments.list(after.as_deref(), PAGE).await?;
@@ -83,7 +143,7 @@ impl Snapshot {
                 let id = record.definition.id.clone();
                 let known = self.experiments.get(&id);
                 let decider = match known {
-                    Some(now) if same(now, &record, versions.get(&id).copied()) => Some(now.clone()),
+                    Some(now) if now.is(&record, versions.get(&id).copied()) => Some(now.clone()),
                     // One that cannot be read must not hold up the others; it stays as it was, until the next look.
                     _ => compile(stores, record).await.map_or_else(
                         |e| {
@@ -95,6 +155,11 @@ impl Snapshot {
                         Some,
                     ),
                 };
+                if let Some(Dealer::Lists(explorer)) = &decider
+                    && explorer.status() == Status::Running
+                {
+                    next.explorers.insert(explorer.spec().catalog.clone(), explorer.clone());
+                }
                 next.experiments.extend(decider.map(|d| (id, d)));
             }
         }
@@ -102,20 +167,12 @@ impl Snapshot {
     }
 }
 
-async fn ask(posteriors: Arc<dyn PosteriorSets>, decider: Arc<Decider>) -> (Arc<Decider>, Result<u64>) {
+async fn ask(posteriors: Arc<dyn PosteriorSets>, decider: Dealer) -> (Dealer, Result<u64>) {
     let version = posteriors.latest_version(&decider.experiment().id).await;
     (decider, version)
 }
 
-/// Whether a decider still is what `record` and the latest posterior version make.
-fn same(now: &Decider, record: &ExperimentRecord, version: Option<u64>) -> bool {
-    now.revision() == record.revision
-        && now.status() == record.status
-        && now.is_frozen() == record.frozen_at.is_some()
-        && (record.status != Status::Running || version == Some(now.posterior_version()))
-}
-
-async fn compile(stores: &Stores, record: ExperimentRecord) -> Result<Arc<Decider>> {
+async fn compile(stores: &Stores, record: ExperimentRecord) -> Result<Dealer> {
     let set = match stores.posteriors.latest(&record.definition.id).await {
         // Only a draw needs posteriors: a pause must not wait for them.
         Err(_) if record.status != Status::Running => None,
@@ -124,9 +181,14 @@ async fn compile(stores: &Stores, record: ExperimentRecord) -> Result<Arc<Decide
     // Propensities that were not published with the set take quadrature: not on a thread that answers others.
     let compiled = tokio::task::spawn_blocking(move || {
         let ExperimentRecord { definition, status, winner, revision, frozen_at, .. } = record;
-        Decider::new(definition, status, winner.as_deref(), revision, set.as_ref())
-            .map(|decider| decider.frozen(frozen_at.is_some()))
+        let frozen = frozen_at.is_some();
+        if definition.candidates.is_some() {
+            let explorer = Explorer::new(definition, status, revision, set.as_ref())?;
+            return Ok(Dealer::Lists(Arc::new(explorer.frozen(frozen))));
+        }
+        let decider = Decider::new(definition, status, winner.as_deref(), revision, set.as_ref())?;
+        Ok(Dealer::Arms(Arc::new(decider.frozen(frozen))))
     });
     let decider = compiled.await.map_err(|e| StoreError::Damaged(e.to_string()))?;
-    decider.map(Arc::new).map_err(StoreError::Damaged)
+    decider.map_err(StoreError::Damaged)
 }

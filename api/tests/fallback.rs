@@ -214,3 +214,38 @@ async fn while_the_state_is_away_experiments_can_be_paused() {
     let (status, ready) = api.call_plain("GET", "/readyz").await;
     assert_eq!((status, &ready["parts"][1]["ok"]), (200, &json!(true)));
 }
+
+#[tokio::test]
+async fn while_the_log_is_stuck_lists_are_told_as_fallback() {
+    let mut log = None;
+    let api = start_on(|stores| {
+        let stuck = Arc::new(Stuck { log: stores.events.clone(), stuck: AtomicBool::new(false) });
+        stores.events = stuck.clone();
+        log = Some(stuck);
+    })
+    .await;
+    let log = log.unwrap();
+    assert_eq!(api.call("PUT", "/v1/catalogs/shop", json!({"dimension": 2}).to_string()).await.0, 201);
+    let items: Vec<_> = (0..9).map(|n| json!({"id": format!("i{n}"), "vector": [1, n]})).collect();
+    assert_eq!(api.call("PUT", "/v1/catalogs/shop/items", json!(items).to_string()).await.1["accepted"], 9);
+    for sticky in [false, true] {
+        let id = if sticky { "sticky" } else { "shelf" };
+        let candidates = json!({"catalog": "shop", "sticky": sticky});
+        api.run(&json!({"id": id, "candidates": candidates, "reward": {"event": "buy"}})).await;
+        let list = async || {
+            let (status, list) = api.call("GET", "/v1/catalogs/shop/recommendations?user=u&k=4", "").await;
+            assert_eq!(status, 200, "{list}");
+            list
+        };
+        log.stuck.store(true, Ordering::Relaxed);
+        let told = list().await;
+        assert_eq!(told["dealt_by"], "fallback");
+        log.stuck.store(false, Ordering::Relaxed);
+        let again = list().await;
+        assert_eq!((&again["dealt_by"], &again["items"]), (&json!("policy"), &told["items"]), "logged, and the same");
+        let logged = log.pull(100).await.unwrap();
+        assert_eq!(logged.events.len(), 4);
+        log.acknowledge(logged.receipt.unwrap()).await.unwrap();
+        assert_eq!(api.call("POST", &format!("/v1/experiments/{id}/stop"), "").await.0, 200);
+    }
+}

@@ -1,7 +1,10 @@
 //! What a draw, a comparison and an update cost: `cargo bench -p bandit`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench fails by panicking, and has no users")]
 
-use bandit::{Beta, DecisionId, Evidence, Experiment, HourOutcome, ListPolicy, SegmentPolicy, compare, recompute};
+use bandit::{
+    BaseRate, Beta, CandidatePolicy, DecisionId, Evidence, Experiment, HourOutcome, ListPolicy, SegmentPolicy, compare,
+    recompute,
+};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_distr::Distribution;
@@ -86,6 +89,33 @@ fn ranking(c: &mut Criterion) {
     group.finish();
 }
 
+/// A list of ten from pools of two sizes, half of whose items have been shown: what a visitor waits for.
+fn exploring(c: &mut Criterion) {
+    let mut group = c.benchmark_group("candidates");
+    group.sample_size(20);
+    let json = r#"{"id":"e","candidates":{"catalog":"shop"},"reward":{"event":"buy"}}"#;
+    let e: Experiment = serde_json::from_str(json).unwrap();
+    for (size, length) in [(20u32, 10usize), (50, 10), (50, 50)] {
+        let counts = |i: u32| if i.is_multiple_of(2) { [f64::from(i), 20.0 * f64::from(i)] } else { [0.0, 0.0] };
+        let pool: Vec<(f64, [f64; 2])> = (0..size).map(|i| (1.0 - f64::from(i) * 0.01, counts(i))).collect();
+        let base = BaseRate::of(50.0, 950.0);
+        let policy = CandidatePolicy::new(&e, base, &pool).unwrap();
+        group.bench_function(format!("{length} of {size}, drawn and with probabilities"), |b| {
+            let mut turn = 0u64;
+            b.iter(|| {
+                turn += 1;
+                let policy = CandidatePolicy::new(&e, base, black_box(&pool)).unwrap();
+                let order = policy.draw(DecisionId(u128::from(turn).to_le_bytes()), 7, false, length);
+                policy.propensities(&order)
+            });
+        });
+        group.bench_function(format!("{length} of {size}, the whole matrix"), |b| {
+            b.iter(|| black_box(&policy).positions(length));
+        });
+    }
+    group.finish();
+}
+
 fn updating(c: &mut Criterion) {
     let mut group = c.benchmark_group("update");
     group.sample_size(10);
@@ -108,5 +138,5 @@ fn updating(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(all, sampling, comparing, ranking, updating);
+criterion_group!(all, sampling, comparing, ranking, exploring, updating);
 criterion_main!(all);

@@ -143,6 +143,8 @@ impl Deal {
             features: self.features.clone(),
             arm: a.arm.to_string(),
             propensity: a.propensity,
+            position: None,
+            list: None,
             posterior_version: a.posterior_version,
             revision: a.revision,
             source: a.source,
@@ -183,6 +185,9 @@ impl Decider {
         revision: u64,
         set: Option<&PosteriorSet>,
     ) -> Result<Self, String> {
+        if experiment.candidates.is_some() {
+            return Err("it orders lists: an Explorer deals them".into());
+        }
         let zone = TimeZone::get(&experiment.sticky.time_zone).map_err(|e| e.to_string())?;
         let payloads: Result<Vec<_>, _> =
             experiment.arms.iter().map(|a| serde_json::value::to_raw_value(&a.payload)).collect();

@@ -53,6 +53,13 @@ pub struct DecisionRecord {
     pub arm: String,
     /// Its probability.
     pub propensity: f64,
+    /// Of an item of a list: its place, from 0. The propensity is that of the item at this place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
+    /// Names the list that it was first shown in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub list: Option<DecisionId>,
     /// Posterior version.
     pub posterior_version: u64,
     /// Revision of the definition.

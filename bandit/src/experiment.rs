@@ -1,5 +1,6 @@
 //! What an experiment is, as its owner writes it.
 
+use crate::candidates::CandidateArms;
 use crate::policy::PolicySpec;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,8 +15,12 @@ pub struct Experiment {
     /// Name for people; the id when empty.
     #[serde(default)]
     pub name: String,
-    /// What can be shown, 2 to 100, in a fixed order: new ones go last.
+    /// What can be shown, 2 to 100, in a fixed order: new ones go last. None with `candidates`.
+    #[serde(default)]
     pub arms: Vec<Arm>,
+    /// The items of a catalog, in place of arms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<CandidateArms>,
     /// How arms are chosen.
     #[serde(default)]
     pub policy: PolicySpec,

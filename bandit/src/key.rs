@@ -12,6 +12,8 @@ pub struct DecisionId(pub [u8; 16]);
 
 /// Separates this use of SHA-256 from others.
 const DOMAIN: &[u8] = b"croupier/assignment/1";
+const LISTS: &[u8] = b"croupier/list/1";
+const CONTENTS: &[u8] = b"croupier/list-contents/1";
 
 /// What an assignment is stored under. `day` is part of `id`; it stands beside it so that a store can
 /// let whole days go.
@@ -33,13 +35,37 @@ impl AssignmentKey {
         part(&mut hash, Some(experiment.as_bytes()));
         part(&mut hash, has(StickyBy::User).then_some(user.as_bytes()));
         part(&mut hash, if has(StickyBy::Item) { item.map(str::as_bytes) } else { None });
-        let ymd = day.map(|d| {
-            let [y0, y1] = d.year().to_be_bytes();
-            [y0, y1, d.month().unsigned_abs(), d.day().unsigned_abs()]
-        });
-        part(&mut hash, ymd.as_ref().map(<[u8; 4]>::as_slice));
+        part(&mut hash, day.map(ymd).as_ref().map(<[u8; 4]>::as_slice));
         Self { id: DecisionId(first_half(hash)), day }
     }
+
+    /// The key of a list that `user` is shown on `day`; `place` tells apart lists beside each other.
+    #[must_use]
+    pub(crate) fn of_list(experiment: &str, user: &str, place: &[&str], day: Date) -> Self {
+        let mut hash = Sha256::new_with_prefix(LISTS);
+        part(&mut hash, Some(experiment.as_bytes()));
+        part(&mut hash, Some(user.as_bytes()));
+        part(&mut hash, Some(&ymd(day)));
+        place.iter().for_each(|name| part(&mut hash, Some(name.as_bytes())));
+        Self { id: DecisionId(first_half(hash)), day: Some(day) }
+    }
+}
+
+impl DecisionId {
+    /// Names a list by its key, the posterior version that dealt it and what it shows.
+    pub(crate) fn of_list<'a>(key: &AssignmentKey, version: u64, ids: impl Iterator<Item = &'a str>) -> Self {
+        let mut hash = Sha256::new_with_prefix(CONTENTS);
+        part(&mut hash, Some(&key.id.0));
+        part(&mut hash, Some(&version.to_le_bytes()));
+        ids.for_each(|id| part(&mut hash, Some(id.as_bytes())));
+        Self(first_half(hash))
+    }
+}
+
+/// A day's year, month and day.
+fn ymd(day: Date) -> [u8; 4] {
+    let [y0, y1] = day.year().to_be_bytes();
+    [y0, y1, day.month().unsigned_abs(), day.day().unsigned_abs()]
 }
 
 /// Hashes one component so that neighbours cannot run into each other: presence, length, bytes.

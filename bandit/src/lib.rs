@@ -4,6 +4,7 @@
 //! A posterior is a function of logged outcomes: see [`recompute`].
 
 mod beta;
+mod candidates;
 mod clock;
 #[expect(clippy::needless_range_loop, reason = "a node's index runs over several arrays at once")]
 mod compare;
@@ -34,6 +35,10 @@ mod sweep;
 mod validate;
 
 pub use beta::{Beta, Interval};
+pub use candidates::{
+    BaseRate, CandidateArms, CandidatePolicy, DealtItem, DealtList, Explorer, MAX_POOL, MOST_CANDIDATES,
+    OTHER_CANDIDATES,
+};
 pub use clock::Clock;
 pub use compare::{Comparison, compare};
 pub use context::{

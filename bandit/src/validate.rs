@@ -55,7 +55,13 @@ pub fn validate(e: &Experiment) -> Result<(), Vec<FieldError>> {
     {
         f.add("name", why.to_string());
     }
-    arms(e, &mut f);
+    match &e.candidates {
+        None => {
+            arms(e, &mut f);
+            floor(e, &mut f);
+        }
+        Some(candidates) => candidates.check(e, |ok, field, why| f.check(ok, field, why)),
+    }
     policy(e, &mut f);
     sticky(e, &mut f);
     if let Err(why) = check_id(&e.reward.event) {
@@ -117,11 +123,15 @@ fn arms(e: &Experiment, f: &mut Findings) {
     );
 }
 
-fn policy(e: &Experiment, f: &mut Findings) {
-    let p = &e.policy;
+fn floor(e: &Experiment, f: &mut Findings) {
     #[expect(clippy::cast_precision_loss, reason = "at most 100 arms")]
     let most = 1.0 / e.arms.len().max(1) as f64;
-    f.check((0.0..=most).contains(&p.floor), "policy.floor", format!("must be 0 to {most:.4} (1 / number of arms)"));
+    let fits = (0.0..=most).contains(&e.policy.floor);
+    f.check(fits, "policy.floor", format!("must be 0 to {most:.4} (1 / number of arms)"));
+}
+
+fn policy(e: &Experiment, f: &mut Findings) {
+    let p = &e.policy;
     if let Some(epsilon) = p.epsilon {
         f.check(share(epsilon), "policy.epsilon", "must be 0 to 1");
         f.check(p.kind == PolicyKind::EpsilonGreedy, "policy.epsilon", "belongs to the kind 'epsilon_greedy' only");
@@ -162,7 +172,7 @@ fn policy(e: &Experiment, f: &mut Findings) {
         );
     }
     f.check(
-        p.kind != PolicyKind::Fixed || e.arms.iter().any(|a| a.enabled && a.weight > 0.0),
+        p.kind != PolicyKind::Fixed || e.candidates.is_some() || e.arms.iter().any(|a| a.enabled && a.weight > 0.0),
         "arms",
         "the policy 'fixed' needs an enabled arm with a positive weight",
     );
@@ -255,6 +265,11 @@ pub fn validate_change(old: &Experiment, new: &Experiment) -> Result<(), Vec<Fie
             format!("must stay '{}': disable an arm instead of removing it, and add new ones last", arm.id),
         );
     }
+    f.check(
+        old.candidates.as_ref().map(|c| &c.catalog) == new.candidates.as_ref().map(|c| &c.catalog),
+        "candidates.catalog",
+        fixed,
+    );
     f.check(old.control() == new.control(), "arms", "the control cannot change once the experiment has started");
     f.check(old.segment_by == new.segment_by, "segment_by", fixed);
     f.check(old.features == new.features, "features", fixed);

@@ -267,6 +267,8 @@ fn the_platform_s_own_records_are_trials() {
             segment: "all".into(),
             features: None,
             arm: arm.into(),
+            position: None,
+            list: None,
             propensity: 0.5,
             posterior_version: 1,
             revision: 1,
@@ -322,6 +324,9 @@ fn the_platform_s_own_records_are_trials() {
     let open = events.lines().filter(|l| !l.contains("\"v\"") && !l.contains("\"z\"")).collect::<Vec<_>>().join("\n");
     let (code, _, err) = evaluate(&[&[file(dir.path(), "open.ndjson", &open).as_str()], &same[..]].concat());
     assert!(code == 1 && err.contains("their rewards may still come") || code == 0, "{err}");
+    let lists = events.replace("\"segment\":", "\"position\":0,\"list\":\"cd\",\"segment\":");
+    let (code, _, err) = evaluate(&[&[file(dir.path(), "lists.ndjson", &lists).as_str()], &same[..]].concat());
+    assert!(code == 1 && err.contains("experiment 'page' orders lists"), "{err}");
     let two =
         events.clone() + &events.replace("\"page\"", "\"other\"").replace("\"decision_id\":\"0", "\"decision_id\":\"1");
     let (code, _, err) = evaluate(&[&[file(dir.path(), "two.ndjson", &two).as_str()], &same[..]].concat());
@@ -343,6 +348,16 @@ fn an_experiment_is_evaluated_from_the_database() {
     assert_eq!(stored["policies"], read["policies"]);
     let (code, _, err) = evaluate(&["--experiment", "nothing", "--data", &data, "--policy", "uniform"]);
     assert!(code == 1 && err.contains("experiment 'nothing' does not exist"), "{err}");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let stores = store::open(&store::Locations::in_dir(std::path::Path::new(&data))).await.unwrap();
+        let shelf = json!({"id": "shelf", "candidates": {"catalog": "shop"}, "reward": {"event": "click"}});
+        let change = store::Change { who: "test".into(), why: String::new(), at: Timestamp::UNIX_EPOCH };
+        stores.experiments.create(&serde_json::from_value(shelf).unwrap(), &change).await.unwrap();
+    });
+    drop(runtime);
+    let (code, _, err) = evaluate(&["--experiment", "shelf", "--data", &data, "--policy", "uniform"]);
+    assert!(code == 1 && err.contains("experiment 'shelf' orders lists") && err.lines().count() == 1, "{err}");
 }
 
 /// The estimates of the dashboard's page on the experiment.

@@ -17,7 +17,7 @@ use support::{Server, setting};
 
 const DIMENSION: usize = 64;
 /// Items of a request: a few megabytes.
-const LOAD: usize = 4_000;
+const LOAD: usize = 2_500;
 
 /// Item `n` as it was sent the `round`th time: its payload says which, and so does its vector.
 fn item(n: usize, round: u64) -> Value {
@@ -31,7 +31,7 @@ fn lines(of: impl Iterator<Item = usize>, round: u64) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_was_cut_off_is_sent_again_and_nothing_acknowledged_is_lost() {
-    let kills = setting("KILLS", 5);
+    let kills = setting("KILLS", 3);
     let dir = tempfile::tempdir().unwrap();
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
     let mut server = Server::start(dir.path(), &[]);

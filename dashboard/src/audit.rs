@@ -39,6 +39,7 @@ pub(crate) fn check(lang: Lang, check: &str) -> String {
         "change" => lang.t("change").into(),
         "guardrails" => lang.t("guardrails").into(),
         "stopping" => lang.t("stopping").into(),
+        "lists" => lang.t("lists").into(),
         other => other.replace('_', " "),
     }
 }

@@ -36,6 +36,15 @@ pub(crate) fn comparison(
                 vec![lang.say("It cannot be dealt once more: posterior version {version} has been removed.", &numbers)],
             );
         }
+        Err(Unknown::List) => {
+            return (
+                false,
+                vec![lang.say(
+                    "It is one of a list, dealt from a pool that depends on what the visitor looked at and what was there at that moment. The log does not have the pool, so that the list cannot be dealt once more; its probability was computed when it was dealt.",
+                    &[],
+                )],
+            );
+        }
         Err(Unknown::Unusable) => {
             return (
                 false,

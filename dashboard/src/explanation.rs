@@ -17,6 +17,9 @@ pub(crate) fn verdict(lang: Lang, record: &DecisionRecord) -> Phrase {
         ("segment", record.segment.as_str().into()),
         ("p", (&p).into()),
     ];
+    if let Some(position) = record.position {
+        return placed(lang, record, position);
+    }
     match record.source {
         Source::Policy => {
             lang.say("The policy dealt {user} the arm {arm} in segment {segment}, with probability {p}.", &things)
@@ -31,6 +34,24 @@ pub(crate) fn verdict(lang: Lang, record: &DecisionRecord) -> Phrase {
             lang.say("{user} got the control, {arm}, for the experiment was dealing nothing else.", &things)
         }
         Source::Fallback => lang.say("{user} was told {arm} while a store did not answer in time.", &things),
+    }
+}
+
+/// The same of an item of a list.
+fn placed(lang: Lang, record: &DecisionRecord, position: u32) -> Phrase {
+    let (p, n) = (Num::share(record.propensity), Num::count(u64::from(position) + 1));
+    let things: [(&str, Thing<'_>); 4] = [
+        ("user", record.user.as_str().into()),
+        ("item", record.arm.as_str().into()),
+        ("n", (&n).into()),
+        ("p", (&p).into()),
+    ];
+    match record.source {
+        Source::Holdout => {
+            lang.say("{user} is in the holdout, whose lists are left as they are: {item} was at place {n}.", &things)
+        }
+        _ => lang
+            .say("The policy put {item} at place {n} of a list for {user}; with probability {p} it is there.", &things),
     }
 }
 
@@ -58,7 +79,7 @@ pub(crate) fn source(
             )));
         }
         Source::Holdout => {
-            said.push(lang.say("The holdout is dealt every enabled arm alike, so that the policy can be measured against it. Such decisions are evidence too.", &[]));
+            said.push(if record.position.is_some() { lang.say("Lists of the holdout are left as they are, so that the policy can be measured against them. Such decisions are evidence too.", &[]) } else { lang.say("The holdout is dealt every enabled arm alike, so that the policy can be measured against it. Such decisions are evidence too.", &[]) });
             said.extend(numbers.map(|(_, holdout)| lang.say(
                 "A hash of the participant gives a number that lasts: {holdout} is below the holdout of {share}.",
                 &[("holdout", (&holdout).into()), ("share", (&held_out).into())],

@@ -26,6 +26,8 @@ pub(crate) enum Unknown {
     Definition,
     /// The posterior set of its version has been removed.
     Set,
+    /// It was dealt as one of a list, whose pool nobody wrote down.
+    List,
     /// The definition cannot be used.
     Unusable,
 }
@@ -42,6 +44,7 @@ impl Past {
         let drawn = !matches!(record.source, Source::NotEnrolled | Source::Paused);
         let replay = match &definition {
             None => Err(Unknown::Definition),
+            Some(e) if e.candidates.is_some() => Err(Unknown::List),
             Some(_) if drawn && record.posterior_version > 0 && set.is_none() => Err(Unknown::Set),
             Some(e) => bandit::replay(e, set.as_ref(), record).map_err(|_| Unknown::Unusable),
         };

@@ -102,7 +102,11 @@ impl Sought {
             self.errors.insert("experiment", error);
             return;
         }
-        if let Some(arm) = self.own("arm") {
+        let lists = self.experiment.as_ref().is_some_and(|e| e.definition.candidates.is_some());
+        if let Some(arm) = self.own("arm").filter(|_| lists) {
+            // Its arms are the items that it shows.
+            self.filter.item.get_or_insert(arm);
+        } else if let Some(arm) = self.own("arm") {
             self.filter.arm = self.experiment.as_ref().and_then(|e| e.definition.arm_index(&arm));
             let error = match &self.experiment {
                 None => Some(lang.say("An arm belongs to an experiment: name that too.", &[])),

@@ -35,6 +35,9 @@ pub(crate) async fn summaries(
     let one = async |(l, version): (&Listed, u64)| {
         let e = &l.record.definition;
         let of_days = traffic.get(e.id.as_str()).map_or(&[][..], Vec::as_slice);
+        if e.candidates.is_some() {
+            return Some(counted(l, of_days, updates));
+        }
         match entries.get(&e.id).filter(|entry| says_all(entry, version, &l.record)) {
             Some(entry) => Some(kept(l, entry, of_days, updates)),
             None => computed(app, &l.record).await,
@@ -51,21 +54,26 @@ fn says_all(entry: &VersionEntry, version: u64, record: &ExperimentRecord) -> bo
     current && !e.policy.shares_segments() && e.features.is_empty() && entry.arms.len() == e.arms.len()
 }
 
-fn kept(listed: &Listed, entry: &VersionEntry, traffic: &[&DayTraffic], updates: Updates) -> Summary {
-    let record = &listed.record;
-    let trials: u64 = traffic.iter().map(|t| t.trials).sum();
-    let best = entry.arms.iter().enumerate().max_by(|a, b| a.1.p_best.total_cmp(&b.1.p_best));
-    let ahead = best.map(|(i, _)| i).filter(|_| trials > 0);
-    let arm = record.winner.as_ref().and_then(|w| record.definition.arm_index(w)).or(ahead);
-    let failing = updates.failing && record.status != bandit::Status::Draft;
+/// What is counted by day, and the checks that are kept.
+fn counted(listed: &Listed, traffic: &[&DayTraffic], updates: Updates) -> Summary {
+    let failing = updates.failing && listed.record.status != bandit::Status::Draft;
     Summary {
-        arm,
-        p_best: arm.filter(|_| ahead.is_some()).map(|i| entry.arms[i].p_best),
-        trials,
+        arm: None,
+        p_best: None,
+        trials: traffic.iter().map(|t| t.trials).sum(),
         rewards: traffic.iter().map(|t| t.rewards).sum(),
         updated: updates.succeeded_at,
         worries: failing.then(|| "update".to_owned()).into_iter().chain(listed.worries.iter().cloned()).collect(),
     }
+}
+
+fn kept(listed: &Listed, entry: &VersionEntry, traffic: &[&DayTraffic], updates: Updates) -> Summary {
+    let record = &listed.record;
+    let counted = counted(listed, traffic, updates);
+    let best = entry.arms.iter().enumerate().max_by(|a, b| a.1.p_best.total_cmp(&b.1.p_best));
+    let ahead = best.map(|(i, _)| i).filter(|_| counted.trials > 0);
+    let arm = record.winner.as_ref().and_then(|w| record.definition.arm_index(w)).or(ahead);
+    Summary { arm, p_best: arm.filter(|_| ahead.is_some()).map(|i| entry.arms[i].p_best), ..counted }
 }
 
 async fn computed(app: &App, record: &ExperimentRecord) -> Option<Summary> {

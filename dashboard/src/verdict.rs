@@ -11,6 +11,9 @@ pub(crate) fn verdict(lang: Lang, record: &ExperimentRecord, results: &Results) 
     let e = &record.definition;
     let control = e.arms.get(e.control()).map_or("", |a| a.id.as_str());
     let mut said = Vec::new();
+    if let Some(candidates) = &e.candidates {
+        return of_lists(lang, record, results, &candidates.catalog);
+    }
     match (record.status, &record.winner) {
         (Status::Draft, _) => {
             return vec![
@@ -50,5 +53,27 @@ pub(crate) fn verdict(lang: Lang, record: &ExperimentRecord, results: &Results) 
         "If nothing else were shown from now on, the expected loss is {loss} of rate per trial.",
         &[("loss", (&loss).into())],
     ));
+    said
+}
+
+/// Where an experiment stands whose arms are a catalog's items.
+fn of_lists(lang: Lang, record: &ExperimentRecord, results: &Results, catalog: &str) -> Vec<Phrase> {
+    let things = [("catalog", catalog.into())];
+    let mut said = vec![match record.status {
+        Status::Draft => lang.say("Not started: the lists of catalog {catalog} are as they are without it.", &things),
+        Status::Running => lang.say("It orders the lists of catalog {catalog}.", &things),
+        Status::Paused => {
+            lang.say("Paused: the lists of catalog {catalog} are as they are without it; rewards still count.", &things)
+        }
+        Status::Stopped => lang.say("Stopped: the lists of catalog {catalog} are as they are without it.", &things),
+    }];
+    match leader(&results.arms) {
+        None => said.push(lang.say("No trial has been counted yet.", &[])),
+        Some((_, best)) => {
+            let p = Num::share(best.p_best);
+            let things = [("arm", best.id.as_str().into()), ("p", (&p).into())];
+            said.push(lang.say("Of the items shown here {arm} has the highest rate with probability {p}.", &things));
+        }
+    }
     said
 }

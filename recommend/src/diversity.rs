@@ -15,6 +15,8 @@
 /// fifth of a cosine apart.
 pub const ALIKE: f64 = 5.0;
 
+use crate::index::Kernel;
+
 /// Cosine above which two items are the same thing twice.
 pub const NEAR_DUPLICATE: f32 = 0.98;
 
@@ -115,7 +117,13 @@ pub fn judge(pool: &[Candidate<'_>], k: usize, variety: &Variety, others: usize)
 
 fn fill<'a>(pool: &'a [Candidate<'a>], k: usize, variety: &'a Variety, mut took: impl FnMut(Judged)) -> List<'a> {
     let mut open = relevances(pool);
-    let mut list = List { pool, variety, chosen: Vec::with_capacity(k.min(pool.len())), counts: TagCounts::default() };
+    let mut list = List {
+        kernel: Kernel::best(),
+        pool,
+        variety,
+        chosen: Vec::with_capacity(k.min(pool.len())),
+        counts: TagCounts::default(),
+    };
     while list.chosen.len() < k {
         let Some(best) = list.best(&mut open) else { break };
         if let Some(o) = open.iter().find(|o| o.place == best) {
@@ -129,6 +137,7 @@ fn fill<'a>(pool: &'a [Candidate<'a>], k: usize, variety: &'a Variety, mut took:
 
 /// A list in the making.
 struct List<'a> {
+    kernel: Kernel,
     pool: &'a [Candidate<'a>],
     variety: &'a Variety,
     chosen: Vec<usize>,
@@ -201,7 +210,7 @@ impl List<'_> {
     /// Compares a candidate with what is new in the list; false if it is a near-duplicate.
     fn compare(&self, o: &mut Open) -> bool {
         for chosen in &self.chosen[o.compared..] {
-            let cosine = dot(self.pool[*chosen].vector, self.pool[o.place].vector).max(-1.0);
+            let cosine = self.kernel.near(self.pool[*chosen].vector, self.pool[o.place].vector).max(-1.0);
             o.alike += f64::from(cosine);
             o.nearest = o.nearest.max(cosine);
         }
@@ -241,23 +250,6 @@ impl TagCounts {
         let count = |tag: &u32| self.0.iter().find(|(t, _)| t == tag).map_or(0, |(_, n)| *n);
         tags.iter().map(|tag| (count(tag) + 1).saturating_sub(most)).max().unwrap_or(0)
     }
-}
-
-/// Sums side by side, which compilers turn into vector instructions, as one after another they may not.
-const LANES: usize = 16;
-
-/// Inner product of two vectors of one length.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..LANES {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

@@ -31,13 +31,15 @@ pub enum Profile {
 }
 
 fn queries() -> usize {
-    1
+    3
 }
 
 fn temperature() -> f64 {
-    0.2
+    0.1
 }
 
+/// On MovieLens 100K, by titles and genres, recall does not tell half-lives of 1 to 20 views, or attention, from each other:
+/// all are within two standard errors.
 impl Default for Profile {
     fn default() -> Self {
         Self::Recent { half_life_views: Some(10.0), half_life_hours: None }

@@ -47,6 +47,8 @@ fn decision(n: u64, at: Timestamp) -> (Assignment, Event) {
         segment: "device=mobile".into(),
         features: None,
         arm: arm.into(),
+        position: None,
+        list: None,
         propensity,
         posterior_version: assignment.posterior_version,
         revision: 2,

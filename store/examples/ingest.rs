@@ -30,6 +30,8 @@ fn decision(n: u64, all: u64, days: u64) -> DecisionRecord {
         segment: ["device=mobile", "device=desktop", "device=tablet"][usize::try_from(n % 3).unwrap_or(0)].into(),
         features: None,
         arm: if key.id.0[0].is_multiple_of(3) { "b" } else { "control" }.into(),
+        position: None,
+        list: None,
         propensity: 0.5,
         posterior_version: 1 + n / 50_000,
         revision: 2,

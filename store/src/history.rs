@@ -1,6 +1,6 @@
 //! What each published version said of the whole experiment, so that its past is read without its posterior sets.
 
-use crate::results::rows_of;
+use crate::results::{foremost, rows_of};
 use crate::{Memory, Result};
 use async_trait::async_trait;
 use bandit::evaluate::Gain;
@@ -114,9 +114,16 @@ impl VersionEntry {
     /// the caller to add.
     #[must_use]
     pub fn new(e: &Experiment, set: &PosteriorSet, evidence: &Evidence, now: Timestamp) -> Self {
+        if e.candidates.is_some() && e.arms.is_empty() {
+            let ids = foremost(evidence);
+            let entry =
+                Self::new(&e.with_candidates(&ids), &set.of_candidates(&ids), &evidence.of_candidates(&ids), now);
+            let holdout = crate::results::holdout(e, &evidence.outcomes).and_then(|h| h.difference);
+            return Self { holdout, ..entry };
+        }
         let open_since = hour_of(now) - i64::from(e.reward.window_hours);
         let rows = rows_of(e, set, evidence, open_since);
-        let alike = e.features.is_empty() && e.segment_by.is_empty();
+        let alike = e.features.is_empty() && e.segment_by.is_empty() && e.candidates.is_none();
         let betas: Vec<Beta> = rows.iter().map(|r| r.posterior).collect();
         let arm = |(r, arm): (ArmResult, &bandit::Arm)| VersionArm {
             id: r.id,
@@ -147,11 +154,11 @@ impl VersionEntry {
     }
 
     /// An entry for a set that was published some time ago, by the decisions from before it; none if the definition's arms
-    /// are no longer the set's.
+    /// are no longer the set's, or are a catalog's items.
     #[must_use]
     pub fn made_up(e: &Experiment, set: &PosteriorSet, evidence: &Evidence) -> Option<Self> {
         let known = set.arms.len() <= e.arms.len() && set.arms.iter().zip(&e.arms).all(|(id, arm)| *id == arm.id);
-        if !known {
+        if !known || e.candidates.is_some() {
             return None;
         }
         let mut then = e.clone();

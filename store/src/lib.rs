@@ -66,8 +66,8 @@ pub use people::{NewSession, People, Person, PersonChange, Role, Session};
 pub use posteriors::PosteriorSets;
 pub use replicas::{Replica, ReplicaReport, Replicas, Tally};
 pub use results::{
-    Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments, Updates, results,
-    results_and_segments, segment_counts, updates,
+    ARMS_SHOWN, Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments,
+    Updates, results, results_and_segments, segment_counts, updates, with_foremost_arms,
 };
 pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};

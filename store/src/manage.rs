@@ -147,6 +147,13 @@ pub async fn transition(
     change: &Change,
 ) -> Result<ExperimentRecord, Refusal> {
     let now = existing(experiments, id).await?;
+    if let (Some(_), Some(candidates)) = (winner, &now.definition.candidates) {
+        let why = format!(
+            "must be left out: '{id}' orders the lists of '{}', and none of its items wins",
+            candidates.catalog
+        );
+        return Err(wrong("winner", why));
+    }
     if let Some(winner) = winner {
         let arm = now.definition.arms.iter().find(|a| a.id == winner);
         let why = match arm {

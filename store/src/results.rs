@@ -1,8 +1,11 @@
 //! An experiment's results, as the API answers and the dashboard shows them: one computation for both.
 
+mod foremost;
 mod report;
 mod standing;
 
+pub(crate) use foremost::foremost;
+pub use foremost::{ARMS_SHOWN, with_foremost_arms};
 pub use report::{Delay, Examined, Group, Health, Holdout, Results, SegmentResult};
 pub use standing::{Updates, updates};
 
@@ -13,6 +16,7 @@ use bandit::{
     most_context_outcomes, overall, rate_difference, recompute, segment_weights, summarise, summarise_judged,
     trials_by_segment,
 };
+use foremost::{ids, left_out, of_shown, with_foremost};
 use jiff::Timestamp;
 use standing::{RECENT_RUNS, context, freshness, updates_of};
 use std::collections::BTreeMap;
@@ -58,7 +62,12 @@ pub async fn results_and_segments(
 ) -> Result<(Results, Segments)> {
     let e = &record.definition;
     let open_since = hour_of(now) - i64::from(e.reward.window_hours);
-    let totals = Evidence { ended: record.stopped_at, ..stores.outcomes.totals(&e.id, open_since).await? };
+    let all = Evidence { ended: record.stopped_at, ..stores.outcomes.totals(&e.id, open_since).await? };
+    let shown = with_foremost(record, &all);
+    let record = &shown;
+    let e = &record.definition;
+    let arms_left_out = e.candidates.as_ref().map(|_| left_out(&all, e.arms.len()));
+    let totals = of_shown(e, all.clone());
     let set = stores.memory.newest_set(&*stores.posteriors, &e.id).await?;
     let runs = stores.runs.latest_runs(None, RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
@@ -86,7 +95,7 @@ pub async fn results_and_segments(
         let arms = rows(e, &joined(e, &set, outcomes, &sums), outcomes, open_since, &memory);
         let segments =
             wanted.map_or_else(Vec::new, |only| segments(e, &set, outcomes, open_since, only.as_deref(), &memory));
-        (arms, segments, holdout(e, outcomes), delay(e, &totals, now))
+        (arms, segments, holdout(e, &all.outcomes), delay(e, &totals, now))
     });
     let (arms, segments, holdout, delay) =
         computed.await.map_err(|e| crate::StoreError::Damaged(format!("results: {e}")))?;
@@ -96,6 +105,7 @@ pub async fn results_and_segments(
         winner: record.winner.clone(),
         posterior_version: version,
         updated_at,
+        arms_left_out,
         arms,
         segments,
         holdout,
@@ -114,6 +124,10 @@ async fn pooled(
     totals: &Evidence,
 ) -> Result<(Arc<PosteriorSet>, Arc<Vec<Beta>>)> {
     let (e, revision) = (&record.definition, record.revision);
+    let set = match set {
+        Some(set) if e.candidates.is_some() => Some(Arc::new(set.of_candidates(&ids(e)))),
+        set => set,
+    };
     let current = set.as_ref().is_none_or(|s| s.revision == revision);
     // An id may be used again once a draft is deleted.
     let made = record.created_at.as_nanosecond().to_string();
@@ -132,7 +146,8 @@ async fn pooled(
         stores.memory.keep_sums(key(&set), sums.clone());
         return Ok((set, sums));
     }
-    let mut evidence = Evidence { ended: record.stopped_at, ..stores.outcomes.evidence(&e.id).await? };
+    let evidence = Evidence { ended: record.stopped_at, ..stores.outcomes.evidence(&e.id).await? };
+    let mut evidence = of_shown(e, evidence);
     if !e.features.is_empty() {
         evidence.contexts = stores.outcomes.context_outcomes(&e.id, most_context_outcomes(e)).await?;
     }
@@ -178,8 +193,10 @@ pub struct Segments {
 /// # Errors
 /// When a store cannot be read.
 pub async fn segment_counts(stores: &Stores, record: &ExperimentRecord, most: usize) -> Result<Segments> {
+    let all = stores.outcomes.totals(&record.definition.id, i64::MAX).await?;
+    let record = &with_foremost(record, &all);
     let e = &record.definition;
-    let totals = stores.outcomes.totals(&e.id, i64::MAX).await?;
+    let totals = of_shown(e, all);
     let set = stores.memory.newest_set(&*stores.posteriors, &e.id).await?;
     let published = set.is_some();
     let (set, _) = pooled(stores, record, set, &totals).await?;

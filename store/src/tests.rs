@@ -33,6 +33,7 @@ crate::conformance!(runs: Directory);
 crate::conformance!(keys: Directory);
 crate::conformance!(people: Directory);
 crate::conformance!(leases: Directory);
+crate::conformance!(candidates: Directory);
 crate::conformance!(replicas: Directory);
 crate::conformance!(item_views: Directory);
 crate::conformance!(list_hours: Directory);

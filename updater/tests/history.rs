@@ -62,6 +62,8 @@ impl World {
                 segment,
                 features: None,
                 arm: if b { "b" } else { "a" }.into(),
+                position: None,
+                list: None,
                 propensity: if b { 0.25 } else { 0.75 },
                 posterior_version: 0,
                 revision: 1,

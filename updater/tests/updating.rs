@@ -79,6 +79,8 @@ impl World {
             segment: "all".into(),
             features: None,
             arm: "b".into(),
+            position: None,
+            list: None,
             propensity: 0.5,
             posterior_version: 0,
             revision: 1,

@@ -1,6 +1,7 @@
 //! Lists: for a visitor, for an item's page, for a vector.
 
 use super::candidates;
+use super::explored::{Explored, Placed, explore};
 use super::items::no_item;
 use crate::app::App;
 use crate::body::{json, query_with};
@@ -8,7 +9,7 @@ use crate::decide::respond;
 use crate::problem::{Problem, Result};
 use axum::http::Uri;
 use axum::response::Response;
-use bandit::check_id;
+use bandit::{DecisionId, check_id};
 use jiff::Timestamp;
 use recommend::{Candidate, List, Source, Wanted, check_vector};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,20 @@ pub(crate) struct Recommendations {
     source: &'static str,
     /// Views that the list was made from.
     history: usize,
+    /// The experiment that ordered the list, if one did.
+    #[serde(flatten)]
+    order: Option<Order>,
+}
+
+/// What ordered a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Order {
+    /// The experiment.
+    experiment: String,
+    /// Posterior version that dealt the list.
+    posterior_version: u64,
+    /// Who chose the order: `policy`, `holdout`, or `fallback` (a store did not answer in time).
+    dealt_by: bandit::Source,
 }
 
 /// A list.
@@ -52,6 +67,13 @@ pub(crate) struct Recommended {
     score: f32,
     #[schema(value_type = Option<serde_json::Value>)]
     payload: Option<Box<RawValue>>,
+    /// Names the decision to show it, if an experiment placed it: send it with rewards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    decision_id: Option<DecisionId>,
+    /// The probability with which it was dealt its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    propensity: Option<f64>,
 }
 
 /// What a list may hold.
@@ -147,12 +169,14 @@ fn names(value: String) -> Vec<String> {
 }
 
 fn told(items: Vec<Candidate>) -> Vec<Recommended> {
-    let told = |c: Candidate| {
-        #[expect(clippy::cast_possible_truncation, reason = "nearness is of single precision")]
-        let score = c.score as f32;
-        Recommended { id: c.id, score, payload: c.payload.map(|p| (*p).to_owned()) }
-    };
-    items.into_iter().map(told).collect()
+    items.into_iter().map(|c| recommended(c, None)).collect()
+}
+
+fn recommended(c: Candidate, placed: Option<Placed>) -> Recommended {
+    #[expect(clippy::cast_possible_truncation, reason = "nearness is of single precision")]
+    let score = c.score as f32;
+    let (decision_id, propensity) = (placed.map(|p| p.decision_id), placed.map(|p| p.propensity));
+    Recommended { id: c.id, score, payload: c.payload.map(|p| (*p).to_owned()), decision_id, propensity }
 }
 
 /// What fits a visitor now: near what they looked at last, none of it shown again; what is popular, for who is new.
@@ -169,15 +193,29 @@ pub(crate) async fn recommendations(app: &App, catalog: &str, uri: &Uri) -> Resu
     let now = app.clock.now();
     let ages: Vec<(&str, f64)> =
         seen.iter().map(|s| (s.item.as_str(), now.duration_since(s.at).as_secs_f64().max(0.0))).collect();
-    let list = candidates.for_visitor(&ages, &limits.wanted(now)?);
-    app.served.count(catalog, &candidates, &list, now);
+    let wanted = limits.wanted(now)?;
+    let explorer = app.snapshot().explorer(catalog).filter(|e| e.source(&user).is_some()).cloned();
+    let k = explorer.as_ref().map_or(wanted.k, |e| wanted.k.max(e.spec().pool));
+    let mut list = candidates.for_visitor(&ages, &Wanted { k, ..wanted });
+    let mut ordered = None;
+    if let Some(explorer) = &explorer
+        && let Some(explored) = explore(app, explorer, &candidates, &user, &list, &wanted).await?
+    {
+        let Explored { items, version: posterior_version, source: dealt_by } = explored;
+        let order = Order { experiment: explorer.experiment().id.clone(), posterior_version, dealt_by };
+        ordered = Some((items.into_iter().map(|(c, placed)| recommended(c, placed)).collect(), order));
+    }
+    list.items.truncate(wanted.k);
     let List { items, source, history } = list;
     let source = match source {
         Source::History => "history",
         Source::Popular => "popular",
     };
     app.metrics.lists.increment(1);
-    respond(&Recommendations { items: told(items), source, history })
+    let (items, order) = ordered.map_or_else(|| (told(items), None), |(items, order)| (items, Some(order)));
+    let ids: Vec<&str> = items.iter().map(|item| &*item.id).collect();
+    app.served.count(catalog, &candidates, source == "history", &ids, now);
+    respond(&Recommendations { items, source, history, order })
 }
 
 /// What somebody looked at; nothing, if the store does not answer in time: something popular is better than no page.

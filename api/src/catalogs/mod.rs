@@ -1,6 +1,7 @@
 //! Catalogs: define, fill, and ask for lists.
 
 pub(crate) mod definitions;
+mod explored;
 pub(crate) mod items;
 pub(crate) mod lists;
 mod served;

@@ -61,6 +61,17 @@ async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut 
     Api { router: api::router(app.clone()), app, stores, clock, _dir: dir }
 }
 
+/// Another replica on the same stores, with the same clock.
+pub async fn beside(api: &Api) -> Api {
+    let access = Access::Loopback;
+    let config =
+        Config { cached_assignments: 10_000, store_timeout: Duration::from_secs(10), catalog_bytes: 64 << 20, access };
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
+    let app = App::new(api.stores.clone(), api.clock.clone(), config, recorder).await.unwrap();
+    let (stores, clock) = (api.stores.clone(), api.clock.clone());
+    Api { router: api::router(app.clone()), app, stores, clock, _dir: tempfile::tempdir().unwrap() }
+}
+
 impl Api {
     pub async fn send(&self, request: Request<Body>) -> (StatusCode, axum::http::HeaderMap, Vec<u8>) {
         let response = self.router.clone().oneshot(request).await.unwrap();

@@ -86,6 +86,7 @@ fn experiment(spec: &PolicySpec, trials: &Trials) -> Experiment {
         id: "evaluated".into(),
         name: String::new(),
         arms: (0..trials.arms.len()).map(arm).collect(),
+        candidates: None,
         policy: spec.clone(),
         segment_by: trials.attributes.clone(),
         features: Vec::new(),

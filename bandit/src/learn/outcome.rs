@@ -12,7 +12,7 @@ use crate::key::{AssignmentKey, DecisionId};
 use crate::policy::SegmentPolicy;
 use crate::posterior::{ArmPosterior, PosteriorSet, Shared};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// All that the posteriors of an experiment are a function of, beside its definition and the moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,10 +23,23 @@ pub struct Evidence {
     pub delays: Vec<HourDelay>,
     /// Counts by the declared features, in any order; empty unless the policy is contextual.
     pub contexts: Vec<ContextOutcome>,
+    /// Ids of the arms that `outcomes` are of, those with most trials first, where arms are candidates.
+    pub candidates: Vec<String>,
     /// Moment of the newest trial.
     pub latest: Option<Timestamp>,
     /// When the experiment was stopped: evidence fades no further. Rewards may still come.
     pub ended: Option<Timestamp>,
+}
+
+impl Evidence {
+    /// What is known of these candidates, in this order.
+    #[must_use]
+    pub fn of_candidates(&self, ids: &[String]) -> Self {
+        let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+        let place = |o: &HourOutcome| places.get(self.candidates.get(o.arm)?.as_str()).copied();
+        let outcomes = self.outcomes.iter().filter_map(|o| Some(HourOutcome { arm: place(o)?, ..o.clone() })).collect();
+        Self { outcomes, candidates: ids.to_vec(), ..self.clone() }
+    }
 }
 
 impl From<Vec<HourOutcome>> for Evidence {
@@ -84,8 +97,14 @@ pub fn recompute(
     evidence: &Evidence,
     as_of: Timestamp,
 ) -> PosteriorSet {
+    if experiment.candidates.is_some() && experiment.arms.is_empty() && !evidence.candidates.is_empty() {
+        return recompute(&experiment.with_candidates(&evidence.candidates), revision, version, evidence, as_of);
+    }
     let Posteriors { segments, unseen } = posteriors(experiment, evidence, as_of);
     let dealt = |learnt: &Learnt| {
+        if experiment.candidates.is_some() {
+            return shown(&learnt.arms);
+        }
         let policy = SegmentPolicy::paced(experiment, &learnt.arms, learnt.scale, None);
         let posterior = |(b, &propensity): (&Beta, &f64)| ArmPosterior { alpha: b.alpha, beta: b.beta, propensity };
         learnt.arms.iter().zip(policy.propensities()).map(posterior).collect()
@@ -105,6 +124,15 @@ pub fn recompute(
         Some(model) => set.with_model(experiment, model, &evidence.contexts),
         None => set,
     }
+}
+
+/// Posteriors of candidates. What is dealt depends on the visitor: in place of a probability stands the arm's share of
+/// what was shown, weighted as its outcomes are.
+fn shown(arms: &[Beta]) -> Vec<ArmPosterior> {
+    let trials = |b: &Beta| (b.alpha + b.beta - 2.0).max(0.0);
+    let all: f64 = arms.iter().map(trials).sum();
+    let share = |b: &Beta| if all > 0.0 { (trials(b) / all).min(1.0) } else { 0.0 };
+    arms.iter().map(|b| ArmPosterior { alpha: b.alpha, beta: b.beta, propensity: share(b) }).collect()
 }
 
 /// The `most` segments with most evidence; the first by name among equals.

@@ -2,7 +2,7 @@
 
 mod bayes_ucb;
 mod positions;
-mod rank;
+pub(crate) mod rank;
 mod spec;
 mod step;
 mod top_two;
@@ -167,6 +167,16 @@ pub(crate) fn seed(id: DecisionId, version: u64) -> [u8; 32] {
 /// The generator of every draw.
 pub(crate) fn generator(id: DecisionId, version: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(seed(id, version))
+}
+
+/// The first `length` of a uniformly random order.
+pub(crate) fn shuffled(mut all: Vec<usize>, length: usize, rng: &mut impl Rng) -> Vec<usize> {
+    let k = all.len();
+    for j in 0..length {
+        all.swap(j, rng.random_range(j..k));
+    }
+    all.truncate(length);
+    all
 }
 
 fn highest(draws: &[Odds], mut sample: impl FnMut(usize, &Odds) -> f64) -> usize {

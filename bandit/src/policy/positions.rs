@@ -1,6 +1,6 @@
 //! Lists of several arms, with the probability of every arm at every position.
 
-use super::{bayes_ucb, count, enabled, evidence, generator, means, rank, scaled};
+use super::{bayes_ucb, count, enabled, evidence, generator, means, rank, scaled, shuffled};
 use crate::beta::Beta;
 use crate::draw::Odds;
 use crate::experiment::Experiment;
@@ -84,14 +84,8 @@ impl ListPolicy {
     #[must_use]
     pub fn draw(&self, id: DecisionId, version: u64, holdout: bool) -> Vec<usize> {
         let mut rng = generator(id, version);
-        let k = self.enabled.len();
         if holdout || (self.explore > 0.0 && rng.random::<f64>() < self.explore) {
-            let mut order = self.enabled.clone();
-            for j in 0..self.length {
-                order.swap(j, rng.random_range(j..k));
-            }
-            order.truncate(self.length);
-            return order;
+            return shuffled(self.enabled.clone(), self.length, &mut rng);
         }
         // Highest first; the second number decides among equals.
         let mut keys: Vec<(f64, f64, usize)> =

@@ -11,13 +11,54 @@ use crate::shape::Shape;
 use crate::sweep::{Panel, sweep};
 
 /// Row j: probabilities that each arm's draw is the j-th highest, for the first `length` positions.
-pub(super) fn of_betas(arms: &[Beta], length: usize) -> Vec<Vec<f64>> {
+pub(crate) fn of_betas(arms: &[Beta], length: usize) -> Vec<Vec<f64>> {
     let shapes = outlines(arms);
     let low = shapes.iter().map(Shape::first).fold(f64::INFINITY, f64::min);
     let high = shapes.iter().map(Shape::last).fold(f64::NEG_INFINITY, f64::max);
     let mut ranks = Ranks::new(arms.len(), length);
     sweep(&shapes, low, high, |panel| ranks.add(panel));
     ranks.shares()
+}
+
+/// Entry j: probability that the draw of arm `order[j]` is the j-th highest. The same numbers at a fraction of the cost:
+/// of each panel the arms of the list alone are asked for, each at its one position.
+pub(crate) fn of_order(arms: &[Beta], order: &[usize]) -> Vec<f64> {
+    let shapes = outlines(arms);
+    let low = shapes.iter().map(Shape::first).fold(f64::INFINITY, f64::min);
+    let high = shapes.iter().map(Shape::last).fold(f64::NEG_INFINITY, f64::max);
+    let mut position = vec![None; arms.len()];
+    order.iter().enumerate().for_each(|(j, &i)| position[i] = Some(j));
+    let mut mass = vec![0.0; order.len()];
+    let mut before = vec![vec![[0.0; NODES]; order.len()]; order.len()];
+    sweep(&shapes, low, high, |panel| {
+        // Who is on the list, and how many of the arms that live here may be above: all to come are.
+        let place = |i: usize| position[i].and_then(|j| Some((j, j.checked_sub(panel.to_come)?)));
+        let Some(length) = panel.live.iter().filter_map(|&i| place(i)).map(|(_, above)| above + 1).max() else {
+            return;
+        };
+        let mut count = none_above(length);
+        for &i in panel.live {
+            if let Some((j, above)) = place(i) {
+                before[j][..=above].copy_from_slice(&count[..=above]);
+            }
+            include(&mut count, &panel.cdf[i]);
+        }
+        let weights = rule().weights;
+        let mut after = none_above(length);
+        for &i in panel.live.iter().rev() {
+            if let Some((j, above)) = place(i) {
+                let mut chance = [0.0; NODES];
+                for (row, rest) in before[j][..=above].iter().zip(after[..=above].iter().rev()) {
+                    for n in 0..NODES {
+                        chance[n] += row[n] * rest[n];
+                    }
+                }
+                mass[j] += (0..NODES).map(|n| weights[n] * panel.density[i][n] * chance[n]).sum::<f64>();
+            }
+            include(&mut after, &panel.cdf[i]);
+        }
+    });
+    mass.into_iter().map(|p| p.clamp(0.0, 1.0)).collect()
 }
 
 /// The same when arms are taken one after another without replacement, each in proportion to its positive weight among

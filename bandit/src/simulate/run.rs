@@ -52,6 +52,7 @@ impl Environment {
             id: "simulated".into(),
             name: self.name.clone(),
             arms: (0..self.arms).map(arm).collect(),
+            candidates: None,
             policy: policy.clone(),
             segment_by: if self.segments.is_empty() || contextual { Vec::new() } else { vec![SEGMENT.into()] },
             features: if contextual { self.features.iter().map(feature).collect() } else { Vec::new() },

@@ -102,6 +102,9 @@ pub enum EvaluateError {
     /// There is no such experiment.
     #[error("experiment '{0}' does not exist: 'croupier evaluate' without LOG reads the database")]
     NoExperiment(String),
+    /// Its log is of places in lists.
+    #[error("experiment '{0}' orders lists: its propensities are of places in them, and 'evaluate' reads single arms")]
+    Lists(String),
     /// There is nothing to evaluate.
     #[error("{log}: has no two trials to evaluate{}", still_open(*left_out))]
     NoTrials {

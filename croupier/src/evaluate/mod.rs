@@ -241,5 +241,8 @@ async fn of_database(stores: &DatabaseStores, id: &str, now: Timestamp) -> Resul
     let Some(record) = stores.experiments.get(id).await? else {
         return Err(EvaluateError::NoExperiment(id.into()));
     };
+    if record.definition.candidates.is_some() {
+        return Err(EvaluateError::Lists(id.into()));
+    }
     Ok(logged_trials(&*stores.outcomes, &record, Span::ALL, now).await?.trials)
 }

@@ -10,7 +10,7 @@ use bandit::{CLOCK_SKEW, WHOLE};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "record",
     "kind",
     "decision_id",
@@ -24,6 +24,7 @@ const COLUMNS: [&str; 13] = [
     "id",
     "name",
     "value",
+    "list",
 ];
 
 /// Whether these columns are of the platform's records, and nobody says that they are something else.
@@ -76,6 +77,8 @@ struct Records {
     /// Ids of events: delivery is at least once.
     seen: HashSet<String>,
     experiments: BTreeSet<String>,
+    /// An experiment whose decisions are places in lists.
+    lists: Option<String>,
     rewards: BTreeSet<String>,
     last: Option<Timestamp>,
 }
@@ -95,6 +98,9 @@ pub(super) fn read(args: &EvaluateArgs, source: &Source) -> Result<Trials, Evalu
     let list = |names: &BTreeSet<String>| names.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ");
     if args.experiment.is_none() && records.experiments.len() > 1 {
         return Err(EvaluateError::WhichExperiment { path: path.into(), found: list(&records.experiments) });
+    }
+    if let Some(experiment) = records.lists {
+        return Err(EvaluateError::Lists(experiment));
     }
     if args.reward_event.is_none() && records.rewards.len() > 1 {
         return Err(EvaluateError::WhichReward { path: path.into(), found: list(&records.rewards) });
@@ -136,6 +142,9 @@ impl Records {
             return Ok(());
         }
         self.experiments.extend(said.get("experiment").map(str::to_owned));
+        if said.get("list").is_some_and(|list| !list.is_empty()) {
+            self.lists = said.get("experiment").map(str::to_owned);
+        }
         let need = |field: Field, name: &str| said.get(name).ok_or(Why::Missing(field));
         let id = need(Field::DecisionId, "decision_id")?.to_owned();
         let decided = Decided {

@@ -24,6 +24,7 @@ pub(super) fn definition(args: &ImportArgs, mapping: &Mapping, source: &Source) 
         id: args.experiment.clone(),
         name: String::new(),
         arms: arms(mapping, source)?.into_iter().map(arm).collect(),
+        candidates: None,
         policy: PolicySpec::default(),
         segment_by: mapping.attributes(),
         features: Vec::new(),

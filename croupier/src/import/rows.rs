@@ -90,6 +90,8 @@ impl Said<'_> {
             segment: self.segment()?,
             features: None,
             arm,
+            position: None,
+            list: None,
             propensity: self.propensity()?,
             posterior_version: 0,
             revision: reader.revision,

@@ -26,6 +26,8 @@ struct Decision {
     logged: LoggedDecision,
     verdict: Phrase,
     style: Style,
+    /// Its place in a list, from 1.
+    place: Option<Num>,
     at: Moment,
     zone: String,
     source: &'static str,
@@ -119,6 +121,7 @@ fn page(frame: Frame, story: DecisionStory, past: Past, now: Timestamp) -> Decis
     Decision {
         verdict: explanation::verdict(lang, record),
         style: Style::of(story.decision.arm),
+        place: record.position.map(|p| Num::count(u64::from(p) + 1)),
         at: Moment::full(lang, record.at, now),
         zone: story.definition.sticky.time_zone.clone(),
         source: wording::source(lang, record.source),

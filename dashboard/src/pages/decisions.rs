@@ -59,6 +59,8 @@ struct Row {
     item: Option<String>,
     arm: String,
     style: Style,
+    /// Its place in a list, from 1.
+    place: Option<Num>,
     segment: String,
     source: &'static str,
     propensity: Num,
@@ -153,6 +155,7 @@ fn rows(lang: Lang, found: Vec<LoggedDecision>, now: Timestamp) -> Vec<Row> {
             item: r.item,
             arm: r.arm,
             style: Style::of(d.arm),
+            place: r.position.map(|p| Num::count(u64::from(p) + 1)),
             segment: r.segment,
             source: wording::source(lang, r.source),
             propensity: Num::share(r.propensity),
@@ -190,6 +193,8 @@ fn sheet(found: &[LoggedDecision]) -> Sheet {
             json!(d.trial),
             json!(d.rewarded),
             json!(d.delay_ms),
+            json!(r.position),
+            json!(r.list),
         ]
     };
     Sheet {
@@ -210,6 +215,8 @@ fn sheet(found: &[LoggedDecision]) -> Sheet {
             "trial",
             "rewarded",
             "delay_ms",
+            "position",
+            "list",
         ],
         rows: found.iter().map(row).collect(),
     }

@@ -23,6 +23,7 @@ struct Stop {
     id: String,
     title: String,
     control: String,
+    lists: bool,
     verdict: Vec<Phrase>,
     worries: Vec<Health>,
     arms: Vec<Arm>,
@@ -60,21 +61,24 @@ pub(crate) async fn stop(
     }
     let results = results(&app.stores, &record, app.now(), Detail::Whole).await?;
     let chosen = chosen.winner.or_else(|| leader(&results.arms).map(|(_, a)| a.id.clone()));
-    let arms = results.arms.iter().enumerate().filter(|(i, _)| e.arms[*i].enabled).map(|(i, a)| Arm {
-        id: a.id.clone(),
-        style: Style::of(i),
-        control: i == e.control(),
-        chosen: chosen.as_ref() == Some(&a.id),
-        trials: Num::count(a.trials),
-        rate: Num::maybe_rate(a.rate),
-        p_best: Num::share(a.p_best),
-        loss: Num::points(a.expected_loss),
-    });
+    let lists = e.candidates.is_some();
+    let arms =
+        results.arms.iter().enumerate().filter(|(i, _)| e.arms.get(*i).is_some_and(|a| a.enabled)).map(|(i, a)| Arm {
+            id: a.id.clone(),
+            style: Style::of(i),
+            control: i == e.control(),
+            chosen: chosen.as_ref() == Some(&a.id),
+            trials: Num::count(a.trials),
+            rate: Num::maybe_rate(a.rate),
+            p_best: Num::share(a.p_best),
+            loss: Num::points(a.expected_loss),
+        });
     html(&Stop {
         arms: arms.collect(),
         id: e.id.clone(),
         title: e.title().into(),
-        control: e.arms[e.control()].id.clone(),
+        control: e.arms.get(e.control()).map_or_else(String::new, |a| a.id.clone()),
+        lists,
         verdict: verdict(frame.lang, &record, &results),
         worries: results.health.iter().filter(|h| !h.ok).cloned().collect(),
         frame,

@@ -125,6 +125,7 @@ pub(crate) async fn what_if(
     uri: Uri,
     Found(record): Found,
 ) -> Result<Response, Failure> {
+    no_lists(&record)?;
     let question = Question::of(&uri);
     let e = &record.definition;
     let patience = if wanted.table().is_some() { PART } else { PAGE };
@@ -165,12 +166,25 @@ pub(crate) async fn what_if(
     Ok(html(&page)?.into_response())
 }
 
+/// Estimators weigh single arms: a list's probabilities are of places.
+fn no_lists(record: &ExperimentRecord) -> Result<(), Failure> {
+    let e = &record.definition;
+    match &e.candidates {
+        None => Ok(()),
+        Some(_) => Err(Failure::conflict(format!(
+            "experiment '{}' orders lists: policies of single arms cannot be estimated from its log",
+            e.id
+        ))),
+    }
+}
+
 /// Estimates for the plot of the same view.
 pub(crate) async fn for_plot(
     app: &App,
     record: &ExperimentRecord,
     uri: &Uri,
 ) -> Result<(Arc<Estimates>, Estimator), Failure> {
+    no_lists(record)?;
     let question = Question::of(uri);
     if !question.right {
         return Err(Failure::form());

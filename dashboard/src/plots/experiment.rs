@@ -10,7 +10,7 @@ use crate::view::View;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use store::{Detail, results, segment_counts};
+use store::{Detail, results, segment_counts, with_foremost_arms};
 
 /// Versions that a plot over time shows: more than this many are thinned evenly.
 const VERSIONS: usize = 100;
@@ -25,6 +25,7 @@ pub(crate) async fn plot(
     view: View,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<Brief>, Failure> {
+    let record = with_foremost_arms(&app.stores, record).await?;
     let (e, stores, lang) = (&record.definition, &app.stores, frame.lang);
     let Path((_, plot)) = path.map_err(|_| Failure::page())?;
     let figure = match plot.as_str() {

@@ -94,6 +94,8 @@ impl House {
                     segment: name(segment),
                     features: None,
                     arm: e.arms[arm].id.clone(),
+                    position: None,
+                    list: None,
                     propensity: 0.02,
                     posterior_version: 0,
                     revision: 1,

@@ -120,6 +120,8 @@ impl House {
                 segment: segment.into(),
                 features: None,
                 arm: e.arms[arm].id.clone(),
+                position: None,
+                list: None,
                 propensity: 0.5,
                 posterior_version: 0,
                 revision: 1,

@@ -124,6 +124,18 @@ impl Candidates {
         Made { list: List { items, source, history: views.len() }, views, vector, pool }
     }
 
+    /// Those of `ids` that may be shown, each in its place; without a score.
+    pub fn those(&self, ids: &[&str], wanted: &Wanted<'_>) -> Vec<Option<Candidate>> {
+        let state = self.read();
+        let hidden = state.slots_of(wanted.exclude.iter().map(String::as_str));
+        let tags = state.wanted_tags(wanted);
+        let one = |id: &&str| {
+            let slot = state.entries.slot(id)?;
+            state.may_show(slot, wanted, tags.as_deref(), &hidden).then(|| state.candidate(slot, 0.0))?
+        };
+        ids.iter().map(one).collect()
+    }
+
     fn list(&self, state: &State, vector: &[f32], wanted: &Wanted<'_>, hidden: &HashSet<u32>) -> Vec<Candidate> {
         let (pool, chosen) = self.chosen(state, vector, wanted, hidden);
         state.listed(&pool, &chosen)

@@ -1,4 +1,8 @@
 use super::*;
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    Kernel::best().near(a, b)
+}
 use crate::index::unit;
 use proptest::prelude::*;
 

@@ -54,8 +54,8 @@ impl List {
         self.blocks.iter().enumerate().map(move |(i, block)| (block, used(i)))
     }
 
-    /// Adds a row; its place.
-    pub(super) fn push(&mut self, row: &Coded) -> usize {
+    /// Adds a row after the last.
+    pub(super) fn push(&mut self, row: &Coded) {
         let (place, lane) = (self.len, self.len % ROWS);
         if lane == 0 {
             let codes = vec![[Line([128; 64]); 2]; row.codes.len() / 4].into_boxed_slice();
@@ -63,7 +63,6 @@ impl List {
         }
         self.write((place / ROWS, lane), row);
         self.len += 1;
-        place
     }
 
     /// Takes the row at a place out; the last row moves there: its slot, unless it was the one.

@@ -8,7 +8,8 @@ use super::kernel::Kernel;
 #[derive(Debug, Default)]
 pub(super) struct Centres {
     codes: List,
-    half_squares: Vec<f32>,
+    /// By blocks; endless where a block has no centre.
+    half_squares: Vec<[f32; ROWS]>,
 }
 
 impl Centres {
@@ -16,13 +17,19 @@ impl Centres {
         let mut all = Self::default();
         for (number, centre) in (0_u32..).zip(centres) {
             all.codes.push(&Coded::new(number, centre));
-            all.half_squares.push(centre.iter().map(|v| v * v).sum::<f32>() / 2.0);
+            let lane = number as usize % ROWS;
+            if lane == 0 {
+                all.half_squares.push([f32::INFINITY; ROWS]);
+            }
+            if let Some(last) = all.half_squares.last_mut() {
+                last[lane] = centre.iter().map(|v| v * v).sum::<f32>() / 2.0;
+            }
         }
         all
     }
 
     pub(super) fn len(&self) -> usize {
-        self.half_squares.len()
+        self.codes.len()
     }
 
     /// The number of the nearest centre by the distance, 0 if there is none. The square of the distance is least where
@@ -35,17 +42,19 @@ impl Centres {
         let query = Query::new(vector.to_vec());
         #[expect(clippy::cast_possible_truncation, reason = "an estimate")]
         let length = query.length as f32;
-        let (mut nearest, mut greatest) = (0, f32::NEG_INFINITY);
-        for ((block, used), half) in self.codes.blocks().zip(self.half_squares.chunks(ROWS)) {
+        // The best of each lane, and its number: no branch until all are seen.
+        let (mut greatest, mut numbers) = ([f32::NEG_INFINITY; ROWS], [0_u32; ROWS]);
+        for ((block, _), half) in self.codes.blocks().zip(&self.half_squares) {
             let scores = kernel.estimates(block, &query);
-            for ((number, score), half) in block.slot.iter().zip(scores).zip(half).take(used) {
-                let score = score * length - half;
-                if score > greatest {
-                    (nearest, greatest) = (*number, score);
-                }
+            for i in 0..ROWS {
+                let score = scores[i] * length - half[i];
+                let better = score > greatest[i];
+                greatest[i] = if better { score } else { greatest[i] };
+                numbers[i] = if better { block.slot[i] } else { numbers[i] };
             }
         }
-        nearest
+        let lanes = greatest.into_iter().zip(numbers);
+        lanes.min_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))).map_or(0, |(_, number)| number)
     }
 
     /// Scores of the centres with a query at length 1, and their numbers.
@@ -58,6 +67,6 @@ impl Centres {
     }
 
     pub(super) fn bytes(&self, dimension: usize) -> usize {
-        self.codes.bytes(dimension) + self.half_squares.capacity() * size_of::<f32>()
+        self.codes.bytes(dimension) + self.half_squares.capacity() * size_of::<[f32; ROWS]>()
     }
 }

@@ -52,6 +52,12 @@ impl Layout {
         self.numbers.capacity() * size_of::<f32>()
     }
 
+    /// How many lists there are.
+    #[must_use]
+    pub fn lists(&self) -> usize {
+        self.numbers.len() / self.dimension.max(1)
+    }
+
     /// As bytes, numbers little-endian: form (1), dimension (4), margin (4), rows (8), unevenness (8), the centres'
     /// numbers (4 each), and the CRC-32 of all before it (4).
     #[must_use]

@@ -7,7 +7,16 @@ use super::centres::Centres;
 use super::code::{Query, ROWS};
 use super::kernel::Kernel;
 use super::slots::Slots;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Where a slot's code is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    list: u32,
+    /// The place in the list, from 1: so that one that may not be there takes no more than one that is.
+    after: NonZeroU32,
+}
 
 /// Lists of rows: one without a layout, one for each of its centres with it.
 #[derive(Debug)]
@@ -15,8 +24,7 @@ pub(super) struct Lists {
     layout: Option<Layout>,
     centres: Centres,
     lists: Vec<List>,
-    /// A slot's list, and the place in it.
-    places: Slots<(u32, u32)>,
+    places: Slots<Place>,
     /// The sum of the squares of the lists' lengths.
     squares: u64,
     /// Whether the next scan of all rows goes from the last to the first: what one scan reads last is in the cache
@@ -51,33 +59,35 @@ impl Lists {
     pub(super) fn push(&mut self, list: u32, row: &Coded) {
         let into = &mut self.lists[list as usize];
         self.squares += 2 * into.len() as u64 + 1;
-        let place = u32::try_from(into.push(row)).unwrap_or(u32::MAX);
-        self.places.set(row.slot, (list, place));
+        into.push(row);
+        if let Some(after) = u32::try_from(into.len()).ok().and_then(NonZeroU32::new) {
+            self.places.set(row.slot, Place { list, after });
+        }
     }
 
     pub(super) fn remove(&mut self, slot: u32) {
-        let Some((list, place)) = self.places.take(slot) else { return };
-        let from = &mut self.lists[list as usize];
+        let Some(place) = self.places.take(slot) else { return };
+        let from = &mut self.lists[place.list as usize];
         self.squares -= 2 * from.len() as u64 - 1;
-        if let Some(moved) = from.swap_remove(place as usize) {
-            self.places.set(moved, (list, place));
+        if let Some(moved) = from.swap_remove(place.after.get() as usize - 1) {
+            self.places.set(moved, place);
         }
     }
 
     /// A slot's list.
     pub(super) fn list_of(&self, slot: u32) -> Option<u32> {
-        self.places.get(slot).map(|(list, _)| list)
+        self.places.get(slot).map(|place| place.list)
     }
 
     /// A slot's code.
     pub(super) fn read(&self, slot: u32) -> Option<Coded> {
-        let (list, place) = self.places.get(slot)?;
-        Some(self.lists[list as usize].read(place as usize))
+        let place = self.places.get(slot)?;
+        Some(self.lists[place.list as usize].read(place.after.get() as usize - 1))
     }
 
     /// Slots from this one on, and their lists.
     pub(super) fn placements(&self, from: u32) -> impl Iterator<Item = (u32, u32)> {
-        self.places.from(from).map(|(slot, (list, _))| (slot, list))
+        self.places.from(from).map(|(slot, place)| (slot, place.list))
     }
 
     /// What is scanned if a list is near as often as it is long, relative to lists that are all as long: 1 or more.

@@ -1,4 +1,18 @@
 //! What an index takes.
+//!
+//! A vector of dimension `d` takes `4·d + 8·⌈d / 8⌉ + 29` bytes, 669 for 128 numbers:
+//!
+//! | bytes | for |
+//! |---|---|
+//! | 4·d | the vector |
+//! | 4 + 0.4 | its slot, and its share of a chunk's head |
+//! | 8·⌈d / 8⌉ | its code |
+//! | 4 + 4 + 4 + 0.5 | its scale, slack and slot in the list, and its share of a block's head |
+//! | 4 + 8 | where the slot's vector is, and where its code |
+//!
+//! Beside that, what is begun and not full: up to 64 vectors, up to 32 codes for each list, up to 1,024 slots; and with
+//! lists 4·d + 8·⌈d / 8⌉ + 16 bytes for each centre. A training takes as much as the codes again, and the sample: 40
+//! vectors for each list.
 
 /// Bytes that an index has allocated, by part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,4 +1,56 @@
 //! Vectors of one dimension under numbers ("slots") that the caller gives out, searched by inner product or cosine.
+//!
+//! # The exact search
+//!
+//! A scan is bound by how fast memory is read, so it reads codes of a byte a number instead of floats, and scores in
+//! single precision only the rows that the codes cannot rule out. That is not a matter of luck, as each code comes with
+//! a bound. A row is `x = s·c + r`, with `s` the row's scale, `c` whole numbers from -127 to 127 and `r` what rounding
+//! left; the query at length 1 is `q = t·d + p`, with `d` of 13 bits. What a scan has is the whole number `c·d`. Then
+//!
+//! ```text
+//! q·x − s·t·(c·d)  =  q·r + p·(s·c)                      since q·x = q·(s·c) + q·r  and  q·(s·c) = s·t·(c·d) + p·(s·c)
+//! |q·x − s·t·(c·d)|  ≤  ‖q‖·‖r‖ + ‖p‖·‖s·c‖              Cauchy–Schwarz
+//!                    ≤  ‖r‖ + s·127·√dimension·‖p‖       as ‖q‖ = 1 and no number of c is beyond 127
+//! ```
+//!
+//! `‖r‖` is kept with each row (its `slack`), `127·√dimension·‖p‖` is known once for a query (its `reach`), and both
+//! have room for the rounding of the bound itself and of the score. A row is among the best `k` only if its upper
+//! bound reaches the `k`-th greatest lower bound of all; those rows are few (about `2k` in 512 dimensions), and are
+//! scored in double precision. So what is found is what a scan in double precision would find, up to scores that
+//! single precision cannot tell apart. Bounds that overflow rule nothing out.
+//!
+//! # The approximate search
+//!
+//! From [`MIN_LISTED`] rows on, they are worth being kept in lists, each around a centre that k-means found
+//! on a sample (an inverted file). There are `4·√rows` of them. A search scores the centres, then scans lists as above,
+//! the best centre's first, until the next centre scores more than a margin below the `k`-th best row so far. So a
+//! query amid one cluster ends after a few lists, one between many goes on, and one whose filter takes few rows goes
+//! on until it has `k` or the lists end. Training sets the margin: it searches everything for 256 vectors (rows, and
+//! sums of two), and takes the margin that finds 99.7 % of their best ten. Within the lists that are scanned a
+//! search is exact.
+//!
+//! Lists are dense, so a change costs microseconds, leaves nothing behind, and does not wear recall down; what makes
+//! lists old is that rows are many more, many fewer, or others than when they were made ([`Index::training_due`]).
+//!
+//! # Training while in use
+//!
+//! ```
+//! # use recommend::{Metric, index::Index};
+//! # use std::sync::{PoisonError, RwLock};
+//! # let lock = RwLock::new(Index::new(8, Metric::Cosine));
+//! # let (read, write) = (|| lock.read().unwrap_or_else(PoisonError::into_inner), || lock.write().unwrap_or_else(PoisonError::into_inner));
+//! if read().training_due() {
+//!     let mut training = write().begin_training(); // microseconds
+//!     while training.step(&read()) {} // some milliseconds each, and the lock is free between them
+//!     let old = write().finish_training(training); // takes over what changed since the last step
+//!     drop(old); // frees the former lists, without a lock
+//! }
+//! ```
+//!
+//! # Over a restart
+//!
+//! Keep [`Layout::to_bytes`] and the [`Index::placements`] beside the vectors; [`Index::with_layout`] and
+//! [`Index::insert_at`] bring the index back without k-means and without looking for nearest centres.
 
 mod best;
 mod block;
@@ -18,12 +70,12 @@ use crate::Metric;
 use best::Best;
 use block::Coded;
 use code::Query;
-use kernel::Kernel;
+pub(crate) use kernel::Kernel;
 pub use layout::{Layout, LayoutError, Placements};
 use lists::Lists;
 pub use memory::Memory;
 use rows::Rows;
-pub use training::Training;
+pub use training::{MIN_LISTED, Training};
 
 /// A vector that was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -111,9 +163,12 @@ impl Index {
         was
     }
 
+    /// Notes a change for the training. One that so many pass by was forgotten, or is out of date: it is given up.
     fn note(&mut self, slot: u32) {
-        if let Some(noted) = &mut self.noted {
-            noted.push(slot);
+        let Some(noted) = &mut self.noted else { return };
+        noted.push(slot);
+        if noted.len() > 2 * self.rows.len() + 100_000 {
+            self.noted = None;
         }
     }
 

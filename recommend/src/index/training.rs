@@ -179,7 +179,11 @@ impl Training {
             && let Some(one) = self.pick(index)
             && let Some(other) = self.pick(index)
         {
-            let row = if tried % 2 == 0 { one.to_vec() } else { one.iter().zip(other).map(|(a, b)| a + b).collect() };
+            let row = if tried.is_multiple_of(2) {
+                one.to_vec()
+            } else {
+                one.iter().zip(other).map(|(a, b)| a + b).collect()
+            };
             let query = Query::new(row);
             let mut best = self.lists.search(index.kernel, &query, BEST, |_| true);
             if best.raise() && query.length > 0.0 {
@@ -229,7 +233,7 @@ impl Index {
             return false;
         }
         let rows = self.len();
-        let Some(layout) = self.lists.layout() else { return wanted(rows, self.rows.dimension()) > 1 };
+        let Some(layout) = self.lists.layout() else { return wanted(rows) > 1 };
         let trained = usize::try_from(layout.trained).unwrap_or(usize::MAX);
         rows > trained.saturating_mul(2)
             || rows < trained / 2
@@ -241,7 +245,7 @@ impl Index {
     pub fn begin_training(&mut self) -> Training {
         self.epoch += 1;
         self.noted = Some(Vec::new());
-        Training::new(self.epoch, wanted(self.len(), self.rows.dimension()), self)
+        Training::new(self.epoch, wanted(self.len()), self)
     }
 
     /// Puts lists in use whose training has no step left, taking over what changed since the last: few changes if
@@ -258,7 +262,12 @@ impl Index {
     }
 }
 
+/// Rows from which on they are kept in lists. Measured, top 10 of a thousand clusters: 15,000 × 64, 12,000 × 128 and
+/// 20,000 × 512 are searched in the same time either way, half as many twice as fast whole, twice as many five times
+/// as fast by lists and more. What the dimension changes is less than what the data do, so that it is one number.
+pub const MIN_LISTED: usize = 16_000;
+
 /// How many lists an index of this many rows should have; 1: it is scanned whole.
-fn wanted(rows: usize, _dimension: usize) -> usize {
-    if rows < 20_000 { 1 } else { 4 * rows.isqrt() }
+fn wanted(rows: usize) -> usize {
+    if rows < MIN_LISTED { 1 } else { 4 * rows.isqrt() }
 }

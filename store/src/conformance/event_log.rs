@@ -134,6 +134,8 @@ pub async fn every_event_comes_back<P: Place>(place: P) {
         segment: "端末=携帯,国=".into(),
         features: Some(serde_json::from_str(r#"{"age":0.1,"n":18446744073709551615,"vip":true,"国":"jp"}"#).unwrap()),
         arm: "b".into(),
+        position: None,
+        list: None,
         propensity: 1.0 / 3.0,
         posterior_version: u64::MAX,
         revision: 1,

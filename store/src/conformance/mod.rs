@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 pub mod assignments;
+pub mod candidates;
 pub mod catalogs;
 pub mod decisions;
 pub mod event_log;
@@ -98,6 +99,10 @@ macro_rules! conformance {
             trials_by_exposure the_holdout_is_apart large_batches imported_whole_or_not import_names_are_taken
             batches_beside_each_other an_id_counts_once_on_any_day odd_days_count texts_of_any_characters
             the_past_is_forgotten forgotten_beside_batches);
+    };
+    (candidates: $place:ty) => {
+        $crate::conformance!(@candidates $place: items_are_arms arms_are_bounded arms_are_forgotten_with_their_days
+            one_runs_on_a_catalog);
     };
     (decisions: $place:ty) => {
         $crate::conformance!(@decisions $place: searched_by_each_field pages_have_no_gap_and_no_repeat

@@ -104,6 +104,8 @@ pub fn decision(e: &Experiment, n: u64, ms: i64) -> DecisionRecord {
         segment: "all".into(),
         features: None,
         arm: e.arms[0].id.clone(),
+        position: None,
+        list: None,
         propensity: 0.5,
         posterior_version: 0,
         revision: 1,

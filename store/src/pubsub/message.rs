@@ -13,6 +13,7 @@
 //! | `id`, `value` | none | idempotency key; size |
 //! | `name` | none | name of a reward |
 //! | `features` | values of the declared features, a JSON object as text, under a contextual policy | none |
+//! | `position`, `list` | of an item of a list: its place, from 0, and the list's name | none |
 //! | `day`, `segment`, `arm`, `propensity`, `posterior_version`, `revision`, `source` | as in `DecisionRecord` | none |
 //!
 //! Attributes: `format` is `1`; `kind` is that of the data, for filters of other subscriptions. Fields may be added
@@ -70,6 +71,10 @@ struct Flat<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     propensity: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<DecisionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     posterior_version: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
@@ -104,6 +109,8 @@ impl<'a> Flat<'a> {
             features: None,
             arm: None,
             propensity: None,
+            position: None,
+            list: None,
             posterior_version: None,
             revision: None,
             source: None,
@@ -122,6 +129,8 @@ impl<'a> Flat<'a> {
                 features: d.features.as_ref().and_then(|f| serde_json::to_string(f).ok()).map(Cow::from),
                 arm: Some((&*d.arm).into()),
                 propensity: Some(d.propensity),
+                position: d.position,
+                list: d.list,
                 posterior_version: Some(d.posterior_version),
                 revision: Some(d.revision),
                 source: Some(d.source),
@@ -156,6 +165,8 @@ impl<'a> Flat<'a> {
                         .map(|text| serde_json::from_str(&text).map_err(|e| format!("field 'features': {e}")))
                         .transpose()?,
                     arm: need("arm", self.arm)?.into_owned(),
+                    position: self.position,
+                    list: self.list,
                     propensity: need("propensity", self.propensity)?,
                     posterior_version: need("posterior_version", self.posterior_version)?,
                     revision: need("revision", self.revision)?,

@@ -20,6 +20,10 @@ pub struct Results {
     /// When the last update ended; none before the first.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub updated_at: Option<Timestamp>,
+    /// Where the arms are a catalog's items: how many with trials are not among `arms`, which are those with most trials.
+    /// `p_best` and the like are then among those shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arms_left_out: Option<u64>,
     /// The arms over all segments.
     pub arms: Vec<ArmResult>,
     /// The arms in each segment, those with most trials first; at most 400 rows in all.

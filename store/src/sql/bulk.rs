@@ -3,7 +3,7 @@
 use super::evaluate::Counts;
 use crate::{Result, StoreError};
 use bandit::{DecisionId, DecisionRecord, UserEvent, delay_bucket, hour_of};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub(super) type Id = [u8; 16];
 
@@ -81,6 +81,16 @@ impl DecisionRow<'_> {
         self.decision.features.as_ref().and_then(|f| serde_json::to_string(f).ok())
     }
 
+    /// Its place in its list, if it is of one.
+    pub(super) fn position(&self) -> Option<i64> {
+        self.decision.position.map(i64::from)
+    }
+
+    /// The name of its list.
+    pub(super) fn list(&self) -> Option<Id> {
+        self.decision.list.map(|list| list.0)
+    }
+
     pub(super) fn cell(&self) -> Cell {
         let d = self.decision;
         (self.experiment, hour_of(d.at), self.segment, self.arm, d.source == bandit::Source::Holdout)
@@ -134,6 +144,10 @@ pub(super) trait Bulk {
 
     /// The arms that those of `ids` have which are decisions. `ids` are in order.
     async fn arms(&mut self, ids: &[Id]) -> Result<Vec<(Id, i64)>>;
+
+    /// The numbers of arms by id, given to those that have none; each is of decisions up to a day (since 1970), which is
+    /// noted. `arms` have an id each, and are in order.
+    async fn number_arms(&mut self, experiment: i64, arms: &[(&str, i64)]) -> Result<HashMap<String, i64>>;
 
     /// Inserts the events whose keys are new with their claims, and returns them. `rows` have a key each, and are in
     /// its order.

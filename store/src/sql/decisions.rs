@@ -28,6 +28,8 @@ struct Row {
     arm: i64,
     source: i64,
     propensity: f64,
+    position: Option<i64>,
+    list: Option<Vec<u8>>,
     version: i64,
     revision: i64,
     visitor: String,
@@ -41,6 +43,7 @@ struct Row {
 
 const ROW: &str = "SELECT d.id, CAST(d.experiment AS BIGINT) AS experiment, s.segment, CAST(d.arm AS BIGINT) AS arm,
          CAST(d.source AS BIGINT) AS source, d.propensity, d.version, d.revision, d.visitor, d.item, d.at, d.features,
+         CAST(d.position AS BIGINT) AS position, d.list,
          d.counted_trial, d.counted_reward, d.counted_delay
      FROM decisions d JOIN experiments e ON e.num = d.experiment JOIN segments s ON s.num = d.segment";
 
@@ -111,6 +114,11 @@ fn logged(row: Row, experiment: &Experiment) -> Result<LoggedDecision> {
         .map_err(|e| StoreError::Damaged(format!("time zone of '{}': {e}", experiment.id)))?;
     let source =
         source_of(row.source).ok_or_else(|| StoreError::Damaged(format!("source {} of a decision", row.source)))?;
+    // A candidate is the item that was shown.
+    let arm = match (&experiment.candidates, &row.item) {
+        (Some(_), Some(item)) => item.clone(),
+        _ => experiment.arms.get(index(row.arm)).map(|arm| arm.id.clone()).unwrap_or_default(),
+    };
     let features = row.features.as_deref().map(serde_json::from_str).transpose();
     Ok(LoggedDecision {
         arm: index(row.arm),
@@ -125,7 +133,9 @@ fn logged(row: Row, experiment: &Experiment) -> Result<LoggedDecision> {
             day: zone.to_datetime(at).date(),
             segment: row.segment,
             features: features.map_err(damaged("features of a decision"))?,
-            arm: experiment.arms.get(index(row.arm)).map(|arm| arm.id.clone()).unwrap_or_default(),
+            arm,
+            position: row.position.and_then(|p| u32::try_from(p).ok()),
+            list: row.list.as_deref().map(id).transpose()?.map(DecisionId),
             propensity: row.propensity,
             posterior_version: unsigned(row.version),
             revision: unsigned(row.revision),

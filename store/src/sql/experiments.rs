@@ -70,6 +70,26 @@ pub(super) async fn audit(tx: &mut Tx, action: &str, experiment: &str, document:
     Ok(())
 }
 
+/// Lists have one order: of the experiments on a catalog one runs.
+async fn alone(tx: &mut Tx, id: &str, catalog: &str) -> Result<()> {
+    let at = match tx {
+        Either::Sqlite(_) => "json_extract(definition, '$.candidates.catalog')",
+        Either::Postgres(_) => "CAST(definition AS JSONB) #>> '{candidates,catalog}'",
+    };
+    let sql = AssertSqlSafe(format!(
+        "SELECT id FROM experiments WHERE status = 'running' AND deleted_at IS NULL AND id <> $1 AND {at} = $2 LIMIT 1"
+    ));
+    let other: Option<String> =
+        on!(tx, db => sqlx::query_scalar(sql).bind(id).bind(catalog).fetch_optional(&mut **db).await?);
+    match other {
+        None => Ok(()),
+        Some(other) => Err(StoreError::Conflict(format!(
+            "experiment '{other}' runs on catalog '{}': pause or stop it before '{id}' starts",
+            catalog.escape_debug()
+        ))),
+    }
+}
+
 fn json(definition: &Experiment) -> Result<String> {
     serde_json::to_string(definition).map_err(damaged("definition"))
 }
@@ -206,6 +226,9 @@ impl Experiments for Database {
         }
         if !from.may_become(to) {
             return Err(StoreError::Conflict(format!("experiment '{id}' is {from} and cannot become {to}")));
+        }
+        if let Some(candidates) = now.definition.candidates.as_ref().filter(|_| to == Status::Running) {
+            alone(&mut tx, id, &candidates.catalog).await?;
         }
         on!(&mut tx, db => {
             sqlx::query(

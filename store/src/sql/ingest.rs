@@ -1,6 +1,7 @@
 //! Taking in a batch: insert what is new, find which decisions that concerns, and move the counts by what changed.
 
 use super::bulk::{Aside, Bulk, DecisionRow, EventRow, Id, Moves};
+use super::candidates::{self, Numbers};
 use super::evaluate::Counts;
 use super::findings::two_arms;
 use super::item_views::{add_views, viewed};
@@ -64,6 +65,13 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
             experiments.insert(&decision.experiment, known(tx, &decision.experiment).await?);
         }
     }
+    let mut candidates: HashMap<&str, Numbers<'_>> = HashMap::new();
+    for (id, known) in experiments.iter().filter_map(|(id, known)| Some((*id, known.as_ref()?))) {
+        if known.definition.candidates.is_some() {
+            let own = batch.decisions.iter().filter(|d| d.experiment == id && shows_its_arm(d));
+            candidates.insert(id, candidates::numbers(tx, known.num, own).await?);
+        }
+    }
     let mut set_aside = batch.set_aside.clone();
     let mut rows = Vec::with_capacity(batch.decisions.len());
     let mut segments: HashMap<(i64, &str), i64> = HashMap::new();
@@ -72,7 +80,11 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
             set_aside.push((format!("unknown experiment '{}'", decision.experiment), body(decision)));
             continue;
         };
-        let Some(arm) = experiment.definition.arm_index(&decision.arm) else {
+        let arm = match candidates.get(decision.experiment.as_str()) {
+            Some(numbers) => numbers.get(decision.arm.as_str()).copied().filter(|_| shows_its_arm(decision)),
+            None => experiment.definition.arm_index(&decision.arm).map(|arm| signed(arm as u64)),
+        };
+        let Some(arm) = arm else {
             set_aside
                 .push((format!("experiment '{}' has no arm '{}'", decision.experiment, decision.arm), body(decision)));
             continue;
@@ -87,7 +99,7 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
             }
         };
         let trial = experiment.definition.exposure == Exposure::Decide && decision.source.is_trial();
-        rows.push(DecisionRow { experiment: experiment.num, segment, arm: signed(arm as u64), trial, decision });
+        rows.push(DecisionRow { experiment: experiment.num, segment, arm, trial, decision });
     }
 
     let mut moved = Moves::default();
@@ -115,6 +127,11 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
         .collect();
     let set_aside = on!(tx, db => db.set_aside(batch.at.as_millisecond(), &records).await?);
     Ok(Ingested { decisions: fresh.len() as u64, events, set_aside })
+}
+
+/// Whether the arm is the item, as it is where arms are a catalog's items.
+fn shows_its_arm(decision: &DecisionRecord) -> bool {
+    decision.item.as_ref() == Some(&decision.arm)
 }
 
 /// Notes a trial if it is the newest.

@@ -15,6 +15,7 @@ macro_rules! on {
 }
 
 mod bulk;
+mod candidates;
 mod decisions;
 mod evaluate;
 mod experiments;

@@ -1,13 +1,14 @@
 //! Reading counts, and making them anew.
 
 use super::bulk::{ClaimedRow, bucket_of};
+use super::candidates::{foremost, names, placed, with_others};
 use super::evaluate::Counts;
 use super::ingest::{KNOWN, known_of};
 use super::settle::Claimed;
 use super::{Database, Either, damaged, moment, postgres, signed, sqlite, storable, unsigned};
 use crate::{DayTraffic, DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Result, Trial};
 use async_trait::async_trait;
-use bandit::{CLOCK_SKEW, ContextOutcome, Evidence, Experiment, HourDelay, HourOutcome};
+use bandit::{CLOCK_SKEW, ContextOutcome, Evidence, Experiment, HourDelay, HourOutcome, MOST_CANDIDATES};
 use futures::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -77,6 +78,7 @@ impl Outcomes for Database {
             experiment,
             "SELECT o.hour, o.segment AS num, o.arm, o.holdout, o.trials, o.rewards
              FROM outcomes o JOIN experiments e ON e.num = o.experiment WHERE e.id = $1 AND $2 = $2 AND o.trials > 0",
+            "o.hour",
             "SELECT CAST(d.hour AS BIGINT), CAST(d.bucket AS BIGINT), d.rewards
              FROM delays d JOIN experiments e ON e.num = d.experiment WHERE e.id = $1 AND $2 = $2 AND d.rewards > 0",
             0,
@@ -91,6 +93,7 @@ impl Outcomes for Database {
                  CAST(sum(o.trials) AS BIGINT) AS trials, CAST(sum(o.rewards) AS BIGINT) AS rewards
              FROM outcomes o JOIN experiments e ON e.num = o.experiment
              WHERE e.id = $1 AND o.trials > 0 GROUP BY 1, 2, 3, 4",
+            "CASE WHEN o.hour < $2 THEN $2 - 1 ELSE o.hour END",
             "SELECT CASE WHEN d.hour < $2 THEN $2 - 1 ELSE d.hour END, CAST(d.bucket AS BIGINT),
                  CAST(sum(d.rewards) AS BIGINT)
              FROM delays d JOIN experiments e ON e.num = d.experiment
@@ -147,6 +150,9 @@ impl Outcomes for Database {
                 .await?
         });
         let names: HashMap<i64, String> = names.into_iter().collect();
+        if known.definition.candidates.is_some() {
+            return self.recounted_candidates(known.num, &names, places, waits, newest).await;
+        }
         let outcomes: Vec<HourOutcome> = places
             .into_iter()
             .filter(|(_, (trials, _))| *trials > 0)
@@ -244,17 +250,70 @@ async fn count(experiment: &Experiment, rows: impl Stream<Item = sqlx::Result<Cl
 }
 
 impl Database {
+    /// The same of arms that are candidates, whose numbers become places.
+    async fn recounted_candidates(
+        &self,
+        experiment: i64,
+        segments: &HashMap<i64, String>,
+        places: BTreeMap<Place, (u64, u64)>,
+        waits: BTreeMap<(i64, i64), u64>,
+        newest: Option<i64>,
+    ) -> Result<Evidence> {
+        let ids: Vec<(i64, String)> = on!(self.pool(), db => {
+            sqlx::query_as("SELECT CAST(num AS BIGINT), id FROM candidate_arms WHERE experiment = $1")
+                .bind(experiment)
+                .fetch_all(db)
+                .await?
+        });
+        let mut trials: BTreeMap<i64, u64> = BTreeMap::new();
+        for ((_, _, arm, _), (n, _)) in &places {
+            *trials.entry(*arm).or_default() += n;
+        }
+        let place = placed(trials);
+        let mut counts: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
+        for ((hour, segment, arm, holdout), (trials, rewards)) in places {
+            let Some(arm) = place.get(&arm) else { continue };
+            let sum = counts.entry((hour, segment, *arm, holdout)).or_default();
+            sum.0 += trials;
+            sum.1 += rewards;
+        }
+        let outcome = |((hour, segment, arm, holdout), (trials, rewards))| {
+            let segment = segments.get(&segment).cloned().unwrap_or_default();
+            HourOutcome { hour, segment, arm: index(arm), holdout, trials, rewards }
+        };
+        let outcomes = counts.into_iter().filter(|(_, (trials, _))| *trials > 0).map(outcome).collect();
+        let delay = |((hour, bucket), rewards)| HourDelay { hour, bucket: index(bucket), rewards };
+        let evidence = in_order(outcomes, waits.into_iter().map(delay).collect(), newest)?;
+        let mut named: Vec<(i64, String)> =
+            ids.into_iter().filter_map(|(num, id)| Some((*place.get(&num)?, id))).collect();
+        named.sort_unstable();
+        let named = named.into_iter().map(|(_, id)| id).collect();
+        let candidates = with_others(named, evidence.outcomes.iter().map(|o| o.arm));
+        Ok(Evidence { candidates, ..evidence })
+    }
+
     /// Counts and delays by two queries of one state. Counts come as one JSON document for each segment: a row of its own
     /// costs ten times as much as what is in it.
     async fn counts(
         &self,
         experiment: &str,
         outcomes: &'static str,
+        hour: &'static str,
         delays: &'static str,
         since: i64,
     ) -> Result<Evidence> {
         let id = storable(experiment);
         let mut tx = self.snapshot().await?;
+        let candidates = names(&mut tx, &id).await?;
+        // Arms by place, so that of all that were ever shown a bounded number is read.
+        let of_candidates = format!(
+            "SELECT {hour} AS hour, o.segment AS num, coalesce(f.place, {MOST_CANDIDATES}) AS arm, o.holdout,
+                 CAST(sum(o.trials) AS BIGINT) AS trials, CAST(sum(o.rewards) AS BIGINT) AS rewards
+             FROM outcomes o JOIN experiments e ON e.num = o.experiment LEFT JOIN ({}) f ON f.arm = o.arm
+             WHERE e.id = $1 AND $2 = $2 AND o.trials > 0 GROUP BY 1, 2, 3, 4",
+            foremost()
+        );
+        let outcomes = if candidates.is_some() { &of_candidates } else { outcomes };
         let packed = match &tx {
             Either::Sqlite(_) => "json_group_array(json_array(t.hour, t.arm, t.holdout, t.trials, t.rewards))",
             Either::Postgres(_) => {
@@ -289,7 +348,9 @@ impl Database {
             }));
         }
         let delay = |(hour, bucket, rewards)| HourDelay { hour, bucket: index(bucket), rewards: unsigned(rewards) };
-        in_order(counted, waits.into_iter().map(delay).collect(), newest)
+        let evidence = in_order(counted, waits.into_iter().map(delay).collect(), newest)?;
+        let candidates = with_others(candidates.unwrap_or_default(), evidence.outcomes.iter().map(|o| o.arm));
+        Ok(Evidence { candidates, ..evidence })
     }
 }
 

@@ -10,8 +10,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 22] = [
     "audit",
+    "candidate_arms",
     "catalog_maps",
     "claims",
     "dead_letters",
@@ -211,6 +212,7 @@ pub(super) mod server {
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(people: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
+    crate::conformance!(candidates: OwnDatabase);
     crate::conformance!(replicas: OwnDatabase);
     crate::conformance!(item_views: OwnDatabase);
     crate::conformance!(list_hours: OwnDatabase);

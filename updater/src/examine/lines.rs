@@ -35,6 +35,14 @@ fn arm(e: &Experiment, index: usize) -> &str {
     e.arms.get(index).map_or("?", |a| &a.id)
 }
 
+/// Why lists of a catalog's items are not judged.
+pub(super) fn of_lists() -> Health {
+    let detail = "the arms are a catalog's items, which come and go and are dealt by what each visitor is near to: counts \
+                  of all visitors cannot tell whether the log fits its propensities, a rate has changed, or when to stop; \
+                  a visitor sees several arms by design";
+    health("lists", true, detail.into(), Value::Null)
+}
+
 pub(super) fn sample_ratio(e: &Experiment, f: &SampleRatioFinding) -> Health {
     let detail = if f.impossible > 0 {
         format!("{} decisions have a propensity that none can have, or an unknown arm", f.impossible)

@@ -53,6 +53,13 @@ impl Updater {
         }
         let id = &record.definition.id;
         let damaged = |e: serde_json::Error| StoreError::Damaged(format!("findings of '{id}': {e}"));
+        if record.definition.candidates.is_some() {
+            let state = serde_json::to_value(State::default()).map_err(damaged)?;
+            let (gain, propensities, lines) = (None, Vec::new(), vec![lines::of_lists()]);
+            let kept = Examined { format: FORMAT, lines, gain, propensities, state };
+            let text = serde_json::to_string(&kept).map_err(damaged)?;
+            return self.stores.findings.keep_findings(id, self.clock.now(), &text).await;
+        }
         let (mut lines, mut state) = match self.stores.findings.findings(id).await? {
             None => (Vec::new(), State::default()),
             Some(text) => {

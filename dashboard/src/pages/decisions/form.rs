@@ -17,8 +17,10 @@ pub(super) fn fields(lang: Lang, sought: &Sought) -> Vec<FilterField<'_>> {
         field("item", "", input()),
     ];
     if let Some(e) = &sought.experiment {
-        let arms = e.definition.arms.iter().map(|a| (a.id.as_str(), a.id.as_str()));
-        fields.push(field("arm", "", Control::Select(std::iter::once(any()).chain(arms).collect())));
+        if e.definition.candidates.is_none() {
+            let arms = e.definition.arms.iter().map(|a| (a.id.as_str(), a.id.as_str()));
+            fields.push(field("arm", "", Control::Select(std::iter::once(any()).chain(arms).collect())));
+        }
         fields.push(field("segment", "", input()));
     } else {
         let wrong = |name: &&str| sought.error(name).is_some();

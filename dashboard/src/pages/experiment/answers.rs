@@ -23,6 +23,10 @@ pub(super) fn answers(
     segments: &Segments,
     newest: Option<&VersionEntry>,
 ) -> Vec<Answer> {
+    // Of a catalog's items none is the winner, and what lists have earned is not weighed.
+    if record.definition.candidates.is_some() {
+        return vec![health(lang, record, r), ahead(lang, r)];
+    }
     let mut all = vec![health(lang, record, r), ahead(lang, r), earned(lang, newest), stopping(lang, r, newest)];
     all.extend(differs(lang, r, segments));
     all

@@ -28,7 +28,7 @@ use guardrails::Guardrail;
 use jiff::Timestamp;
 use segments::{Drilled, SegmentRow};
 use store::{AuditEntry, Detail, ExperimentRecord, Group, Results, Segments, VersionEntry};
-use store::{results_and_segments, segment_counts};
+use store::{results_and_segments, segment_counts, with_foremost_arms};
 use timeline::Timeline;
 use versions::Stepper;
 
@@ -53,6 +53,8 @@ struct Experiment {
     arms: ArmsTable,
     tried: bool,
     contextual: bool,
+    /// Of an experiment whose arms are a catalog's items.
+    lists: Option<Lists>,
     /// Segments, and how many there are.
     segments: Vec<SegmentRow>,
     all_segments: Num,
@@ -101,6 +103,13 @@ struct GroupRow {
     interval: [Num; 2],
 }
 
+/// Which items the page shows.
+struct Lists {
+    catalog: String,
+    shown: Num,
+    left_out: Num,
+}
+
 /// What a page is made of.
 struct Read {
     results: Results,
@@ -122,6 +131,7 @@ pub(crate) async fn experiment(
     view: View,
     wanted: Wanted,
 ) -> Result<Response, Failure> {
+    let record = with_foremost_arms(&app.stores, record).await?;
     let read = read(&app, &record, &view).await?;
     if wanted.table().is_some() {
         let segments = if wanted.table() == Some("segments") {
@@ -179,6 +189,11 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
         arms: ArmsTable::new(lang, None, e, &r.arms),
         tried: r.arms.iter().any(|a| a.trials > 0),
         contextual: !e.features.is_empty(),
+        lists: e.candidates.as_ref().map(|c| Lists {
+            catalog: c.catalog.clone(),
+            shown: Num::count(r.arms.len() as u64),
+            left_out: Num::count(r.arms_left_out.unwrap_or(0)),
+        }),
         all_segments: Num::count(segments.all as u64),
         drilled: view.segment.as_deref().map(|name| Drilled::new(lang, e, name, &r.segments)),
         segments: segments.largest.iter().map(|s| SegmentRow::new(e, s)).collect(),

@@ -11,7 +11,7 @@ use super::code::{Query, ROWS};
 
 /// A form of the inner loops.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kernel {
+pub(crate) enum Kernel {
     /// AVX-512 with products of bytes.
     #[cfg(target_arch = "x86_64")]
     Vnni(x86::Vnni),
@@ -33,12 +33,12 @@ impl Kernel {
     }
 
     /// The fastest.
-    pub(super) fn best() -> Self {
+    pub(crate) fn best() -> Self {
         Self::all().first().copied().unwrap_or(Self::Portable)
     }
 
     /// Upper bounds of the scores of a block's rows with a query at length 1, and a bit for each that is not below
-    /// `floor`.
+    /// `floor`. `ahead` is what will be scanned next.
     pub(super) fn uppers(
         self,
         block: &Block,
@@ -47,6 +47,8 @@ impl Kernel {
         floor: f32,
         upper: &mut [f32; ROWS],
     ) -> u32 {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = ahead;
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Vnni(vnni) => vnni.uppers(block, ahead, query, floor, upper),
@@ -75,6 +77,17 @@ impl Kernel {
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = row;
+    }
+
+    /// The inner product in single precision: an estimate, for what is compared and not told.
+    pub(crate) fn near(self, a: &[f32], b: &[f32]) -> f32 {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni(vnni) => vnni.near(a, b),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.near(a, b),
+            Self::Portable => near(a, b),
+        }
     }
 
     /// The inner product in double precision.
@@ -125,6 +138,25 @@ fn uppers(dots: &[i32; ROWS], block: &Block, query: &Query, floor: f32, upper: &
 fn estimates(dots: &[i32; ROWS], block: &Block, query: &Query) -> [f32; ROWS] {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     std::array::from_fn(|i| block.scale[i] * (query.step * dots[i] as f32))
+}
+
+#[inline(always)]
+fn near(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 64];
+    let (a, a_rest) = a.as_chunks::<64>();
+    let (b, b_rest) = b.as_chunks::<64>();
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..64 {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    for half in [32, 16, 8, 4, 2, 1] {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+    }
+    sums[0] + rest
 }
 
 #[inline(always)]

@@ -1,5 +1,8 @@
 //! AVX-512 and AVX2.
 //!
+//! What the compiler makes of the portable loop for AVX-512 takes 1.3 to 1.4 times as long for searches of
+//! 100,000 × 256, and of the same loop for every processor five times as long.
+//!
 //! The only unsafe code of this crate: calling what a processor may not have, and reading registers from memory. A
 //! value of [`Vnni`] or [`Avx2`] is the proof that this processor has the instructions, and [`Vnni::detect`] and
 //! [`Avx2::detect`] are the only places that make one.
@@ -11,7 +14,7 @@ use std::arch::x86_64::*;
 
 /// The processor has AVX-512 F, BW and VNNI.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Vnni(());
+pub(crate) struct Vnni(());
 
 impl Vnni {
     pub(super) fn detect() -> Option<Self> {
@@ -46,6 +49,15 @@ impl Vnni {
         unsafe { run(block, ahead, query) }
     }
 
+    pub(super) fn near(self, a: &[f32], b: &[f32]) -> f32 {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+        fn run(a: &[f32], b: &[f32]) -> f32 {
+            super::near(a, b)
+        }
+        // SAFETY: `self` proves that the instructions are there.
+        unsafe { run(a, b) }
+    }
+
     pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f64 {
         #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
         fn run(a: &[f32], b: &[f32]) -> f64 {
@@ -58,7 +70,7 @@ impl Vnni {
 
 /// The processor has AVX2.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Avx2(());
+pub(crate) struct Avx2(());
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
@@ -90,6 +102,15 @@ impl Avx2 {
         unsafe { run(block, ahead, query) }
     }
 
+    pub(super) fn near(self, a: &[f32], b: &[f32]) -> f32 {
+        #[target_feature(enable = "avx2")]
+        fn run(a: &[f32], b: &[f32]) -> f32 {
+            super::near(a, b)
+        }
+        // SAFETY: `self` proves that the instructions are there.
+        unsafe { run(a, b) }
+    }
+
     pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f64 {
         #[target_feature(enable = "avx2")]
         fn run(a: &[f32], b: &[f32]) -> f64 {
@@ -111,6 +132,7 @@ fn dots_vnni(codes: &[Group], ahead: &[Group], query: &Query) -> [i32; ROWS] {
     let mut low = high;
     let words = query.high.as_chunks::<2>().0.iter().zip(query.low.as_chunks::<2>().0);
     for (groups, (high_words, low_words)) in codes.as_chunks::<2>().0.iter().zip(words) {
+        // A block is a piece of memory of its own: the processor cannot see from one where the next begins.
         if let Some(next) = ahead.get(at..at + 2) {
             for line in next.as_flattened() {
                 _mm_prefetch::<_MM_HINT_T0>(line.0.as_ptr().cast());

@@ -26,6 +26,8 @@ fn samples() -> Vec<Event> {
         segment: "device=mobile".into(),
         features: Some(serde_json::from_str(r#"{"age":41.5,"device":"mobile"}"#).unwrap()),
         arm: "b".into(),
+        position: Some(3),
+        list: Some(DecisionId([0xcd; 16])),
         propensity: 0.25,
         posterior_version: 42,
         revision: 3,

@@ -7,7 +7,7 @@ use crate::sql::evaluate::source_number;
 use crate::sql::{signed, storable};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Decisions with the events that claim them, one row per event.
 pub(in crate::sql) const CLAIMED: &str =
@@ -36,9 +36,9 @@ impl Bulk for PgConnection {
         }
         sqlx::query(
             "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, item,
-                 at, counted_trial, features)
+                 at, counted_trial, features, position, list)
              SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::float8[],
-                 $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::boolean[], $13::text[])",
+                 $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::boolean[], $13::text[], $14::bigint[], $15::bytea[])",
         )
         .bind(column(&rows, DecisionRow::id))
         .bind(column(&rows, |r| r.experiment))
@@ -53,6 +53,8 @@ impl Bulk for PgConnection {
         .bind(column(&rows, |r| r.decision.at.as_millisecond()))
         .bind(column(&rows, |r| r.trial))
         .bind(column(&rows, DecisionRow::features))
+        .bind(column(&rows, DecisionRow::position))
+        .bind(column(&rows, |r| r.list().map(|list| list.to_vec())))
         .execute(self)
         .await?;
         Ok(rows)
@@ -70,6 +72,40 @@ impl Bulk for PgConnection {
         .fetch_all(self)
         .await?;
         rows.into_iter().map(|(bytes, arm)| Ok((id(&bytes)?, arm))).collect()
+    }
+
+    async fn number_arms(&mut self, experiment: i64, arms: &[(&str, i64)]) -> Result<HashMap<String, i64>> {
+        let known: Vec<(String, i64)> = sqlx::query_as(
+            "UPDATE candidate_arms c SET day = greatest(c.day, a.day) FROM unnest($2::text[], $3::bigint[]) AS a (id, day)
+             WHERE c.experiment = $1 AND c.id = a.id AND c.day < a.day RETURNING c.id, CAST(c.num AS BIGINT)",
+        )
+        .bind(experiment)
+        .bind(column(arms, |a| a.0))
+        .bind(column(arms, |a| a.1))
+        .fetch_all(&mut *self)
+        .await?;
+        let mut numbers: HashMap<String, i64> = known.into_iter().collect();
+        let found: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT id, CAST(num AS BIGINT) FROM candidate_arms WHERE experiment = $1 AND id = ANY($2::text[])",
+        )
+        .bind(experiment)
+        .bind(column(arms, |a| a.0))
+        .fetch_all(&mut *self)
+        .await?;
+        numbers.extend(found);
+        // Only those that are new: a conflict would use up a number, of which there are two billion.
+        let fresh: Vec<&(&str, i64)> = arms.iter().filter(|(id, _)| !numbers.contains_key(*id)).collect();
+        let given: Vec<(String, i64)> = sqlx::query_as(
+            "INSERT INTO candidate_arms (experiment, id, day) SELECT $1, * FROM unnest($2::text[], $3::bigint[])
+             RETURNING id, CAST(num AS BIGINT)",
+        )
+        .bind(experiment)
+        .bind(column(&fresh, |a| a.0))
+        .bind(column(&fresh, |a| a.1))
+        .fetch_all(self)
+        .await?;
+        numbers.extend(given);
+        Ok(numbers)
     }
 
     async fn insert_events<'a>(&mut self, mut rows: Vec<EventRow<'a>>) -> Result<Vec<EventRow<'a>>> {

@@ -43,6 +43,7 @@ impl Server {
         sqlx::query("DELETE FROM claims WHERE at < $1").bind(events).execute(&mut *tx).await?;
         sqlx::query("DELETE FROM traffic WHERE hour < $1 / 3600000").bind(decisions).execute(&mut *tx).await?;
         sqlx::query("DELETE FROM item_views WHERE hour < $1 / 3600000").bind(decisions).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM candidate_arms WHERE day < $1 / 86400000").bind(decisions).execute(&mut *tx).await?;
         sqlx::query("DELETE FROM newest_trials WHERE at < $1").bind(decisions).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())

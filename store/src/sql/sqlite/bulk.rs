@@ -5,7 +5,7 @@ use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id,
 use crate::sql::evaluate::source_number;
 use crate::sql::signed;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Rows of one statement: SQLite takes 32,766 values.
 const ROWS: usize = 2_000;
@@ -24,7 +24,7 @@ impl Bulk for SqliteConnection {
         for chunk in rows.chunks(ROWS) {
             let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
                 "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, \
-                 item, at, counted_trial, features) ",
+                 item, at, counted_trial, features, position, list) ",
             );
             sql.push_values(chunk, |mut row, r| {
                 let d = r.decision;
@@ -40,7 +40,9 @@ impl Bulk for SqliteConnection {
                     .push_bind(&d.item)
                     .push_bind(d.at.as_millisecond())
                     .push_bind(i64::from(r.trial))
-                    .push_bind(r.features());
+                    .push_bind(r.features())
+                    .push_bind(r.position())
+                    .push_bind(r.list().map(|list| list.to_vec()));
             });
             sql.build().execute(&mut *self).await?;
         }
@@ -57,6 +59,31 @@ impl Bulk for SqliteConnection {
             }
         }
         Ok(arms)
+    }
+
+    async fn number_arms(&mut self, experiment: i64, arms: &[(&str, i64)]) -> Result<HashMap<String, i64>> {
+        let mut numbers = HashMap::with_capacity(arms.len());
+        for chunk in arms.chunks(ROWS) {
+            // Days move on, and only then is anything written.
+            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO candidate_arms (experiment, id, day) ");
+            sql.push_values(chunk, |mut row, (id, day)| {
+                row.push_bind(experiment).push_bind(*id).push_bind(*day);
+            });
+            sql.push(
+                " ON CONFLICT (experiment, id) DO UPDATE SET day = excluded.day WHERE candidate_arms.day < excluded.day",
+            );
+            sql.build().execute(&mut *self).await?;
+            let mut sql: QueryBuilder<Sqlite> =
+                QueryBuilder::new("SELECT id, num FROM candidate_arms WHERE experiment = ");
+            sql.push_bind(experiment).push(" AND id IN (");
+            let mut ids = sql.separated(", ");
+            for (id, _) in chunk {
+                ids.push_bind(*id);
+            }
+            sql.push(")");
+            numbers.extend(sql.build_query_as::<(String, i64)>().fetch_all(&mut *self).await?);
+        }
+        Ok(numbers)
     }
 
     async fn insert_events<'a>(&mut self, mut rows: Vec<EventRow<'a>>) -> Result<Vec<EventRow<'a>>> {
