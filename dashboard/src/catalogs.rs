@@ -67,6 +67,12 @@ pub(crate) fn usual(now: Timestamp, k: usize) -> Wanted<'static> {
     Wanted { k, diversity: None, max_per_tag: None, tags: &[], exclude: &[], alike: false, now }
 }
 
+/// A score with the digits that the API tells: those of single precision.
+#[expect(clippy::cast_possible_truncation, reason = "nearness is of single precision")]
+pub(crate) fn score(score: f64) -> f64 {
+    (score as f32).to_string().parse().unwrap_or(score)
+}
+
 /// A payload as text, cut to what fits a table.
 pub(crate) fn payload(text: Option<&str>) -> String {
     cut(text.unwrap_or_default(), PAYLOAD)

@@ -32,6 +32,7 @@ impl Shop {
             cached_assignments: 100,
             store_timeout: Duration::from_secs(10),
             catalog_bytes: 64 << 20,
+            catalogs_file: None,
             access: Access::Loopback,
         };
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
@@ -52,6 +53,9 @@ impl Shop {
         let mut definition = json!({"dimension": 8, "history_length": 5});
         definition.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.call("PUT", &format!("/v1/catalogs/{id}"), definition.to_string()).await;
+        if n == 0 {
+            return;
+        }
         let lines: String = (0..n).map(|i| format!("{}\n", item(i))).collect();
         let receipt = self.call("PUT", &format!("/v1/catalogs/{id}/items"), lines).await;
         assert_eq!(receipt, json!({"accepted": n, "rejected": []}));

@@ -203,21 +203,18 @@ pub(crate) async fn recommendations(app: &App, catalog: &str, uri: &Uri) -> Resu
     {
         let Explored { items, version: posterior_version, source: dealt_by } = explored;
         let order = Order { experiment: explorer.experiment().id.clone(), posterior_version, dealt_by };
-        let (shown, places): (Vec<_>, Vec<_>) = items.into_iter().unzip();
-        list.items = shown;
-        ordered = Some((places, order));
+        ordered = Some((items.into_iter().map(|(c, placed)| recommended(c, placed)).collect(), order));
     }
     list.items.truncate(wanted.k);
-    app.served.count(catalog, &candidates, &list, now);
     let List { items, source, history } = list;
     let source = match source {
         Source::History => "history",
         Source::Popular => "popular",
     };
     app.metrics.lists.increment(1);
-    let (places, order) = ordered.map_or_else(|| (Vec::new(), None), |(places, order)| (places, Some(order)));
-    let places = places.into_iter().chain(std::iter::repeat(None));
-    let items = items.into_iter().zip(places).map(|(c, placed)| recommended(c, placed)).collect();
+    let (items, order) = ordered.map_or_else(|| (told(items), None), |(items, order)| (items, Some(order)));
+    let ids: Vec<&str> = items.iter().map(|item| &*item.id).collect();
+    app.served.count(catalog, &candidates, source == "history", &ids, now);
     respond(&Recommendations { items, source, history, order })
 }
 

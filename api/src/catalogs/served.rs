@@ -7,7 +7,7 @@ use bandit::hour_of;
 use jiff::Timestamp;
 use rand::TryRng;
 use rand::rngs::SysRng;
-use recommend::{Candidates, List, Source};
+use recommend::Candidates;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -46,21 +46,27 @@ impl Served {
     }
 
     /// Counts a list that a visitor is shown.
-    pub(crate) fn count(&self, catalog: &str, candidates: &Candidates, list: &List, now: Timestamp) {
+    pub(crate) fn count(
+        &self,
+        catalog: &str,
+        candidates: &Candidates,
+        from_history: bool,
+        ids: &[&str],
+        now: Timestamp,
+    ) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.lists = counted.lists.wrapping_add(1);
         let measures = counted.lists.is_multiple_of(candidates.definition().dimension.div_ceil(NUMBERS));
         drop(counted);
-        let ids = list.items.iter().map(|item| &*item.id);
-        let measured = candidates.measure(ids.clone(), measures, now);
+        let measured = candidates.measure(ids.iter().copied(), measures, now);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let hour = hour_of(now);
         let fresh = || (ListHour::empty(catalog, hour, candidates.len()), true);
         let (sums, unsaid) = counted.hours.entry((hour, catalog.to_owned())).or_insert_with(fresh);
         *unsaid = true;
         sums.lists += 1;
-        sums.from_history += u64::from(list.source == Source::History);
-        sums.items += list.items.len() as u64;
+        sums.from_history += u64::from(from_history);
+        sums.items += ids.len() as u64;
         if let Some(distance) = measured.distance {
             sums.measured += 1;
             sums.distance += distance;
@@ -68,7 +74,7 @@ impl Served {
         sums.dated += measured.dated;
         sums.fresh += measured.new;
         sums.age_seconds += measured.age_seconds;
-        ids.for_each(|id| sums.shown.add(id));
+        ids.iter().for_each(|id| sums.shown.add(id));
     }
 
     /// Writes down what is new; what cannot be written stays for the next time.

@@ -4,7 +4,7 @@ use super::catalog::about_map;
 use super::html;
 use super::visitor::length;
 use crate::app::App;
-use crate::catalogs::{InCatalog, cut, payload, query, usual};
+use crate::catalogs::{InCatalog, cut, payload, query, score, usual};
 use crate::export::{Sheet, Wanted};
 use crate::failure::Failure;
 use crate::format::Num;
@@ -86,7 +86,7 @@ pub(crate) async fn item(
     };
     let row = |c: recommend::Candidate| Row {
         path: catalog.item_path(&c.id),
-        score: Num::number(c.score),
+        score: Num::number(score(c.score)),
         payload: payload(c.payload.as_ref().map(|p| p.get())),
         id: c.id,
     };
@@ -103,9 +103,8 @@ pub(crate) async fn item(
 }
 
 fn sheet(related: &[recommend::Candidate]) -> Sheet {
-    #[expect(clippy::cast_possible_truncation, reason = "as the API tells it")]
     let row = |(c, place): (&recommend::Candidate, usize)| {
-        vec![json!(place), json!(c.id), json!(c.score as f32), json!(c.payload.as_ref().map(|p| p.get()))]
+        vec![json!(place), json!(c.id), json!(score(c.score)), json!(c.payload.as_ref().map(|p| p.get()))]
     };
     Sheet {
         name: "related",

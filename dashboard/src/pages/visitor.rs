@@ -3,7 +3,7 @@
 use super::catalog::about_map;
 use super::html;
 use crate::app::App;
-use crate::catalogs::{InCatalog, cut, encoded, payload, usual};
+use crate::catalogs::{InCatalog, cut, encoded, payload, score, usual};
 use crate::export::{Sheet, Wanted};
 use crate::failure::Failure;
 use crate::format::Num;
@@ -233,7 +233,7 @@ fn near_rows(catalog: &InCatalog, told: &Explanation) -> Vec<NearRow> {
             path: catalog.item_path(&near.id),
             id: near.id.clone(),
             rank: Num::count(near.rank as u64),
-            score: Num::number(f64::from(near.score)),
+            score: Num::number(score(near.score.into())),
             relevance: Num::number(judged.relevance),
             similarity: judged.similarity.map_or_else(Num::none, Num::number),
             penalty: Num::number(judged.penalty),
@@ -255,7 +255,7 @@ fn list_rows(catalog: &InCatalog, told: &Explanation) -> Vec<ListRow> {
         place: Num::count(place),
         path: catalog.item_path(&item.id),
         rank: rank(&item.id),
-        score: Num::number(item.score),
+        score: Num::number(score(item.score)),
         payload: payload(item.payload.as_ref().map(|p| p.get())),
         id: item.id.clone(),
     };
@@ -278,7 +278,7 @@ fn sheets(known: &Known) -> Vec<Sheet> {
             json!(n.rank),
             json!(n.id),
             json!(n.tags.join(" ")),
-            json!(n.score),
+            json!(score(n.score.into())),
             json!(j.relevance),
             json!(j.similarity),
             json!(j.nearest),
@@ -288,9 +288,8 @@ fn sheets(known: &Known) -> Vec<Sheet> {
             json!(n.place),
         ]
     };
-    #[expect(clippy::cast_possible_truncation, reason = "as the API tells it")]
     let item = |(item, place): (&recommend::Candidate, usize)| {
-        vec![json!(place), json!(item.id), json!(item.score as f32), json!(item.payload.as_ref().map(|p| p.get()))]
+        vec![json!(place), json!(item.id), json!(score(item.score)), json!(item.payload.as_ref().map(|p| p.get()))]
     };
     vec![
         Sheet {

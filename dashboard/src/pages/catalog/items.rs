@@ -1,6 +1,6 @@
 //! The items of a catalog that are asked for.
 
-use crate::catalogs::{InCatalog, cut, payload, query};
+use crate::catalogs::{InCatalog, cut, payload, query, score};
 use crate::export::Sheet;
 use crate::failure::Failure;
 use crate::format::Num;
@@ -93,7 +93,7 @@ pub(super) async fn find(catalog: &InCatalog, asked: &Asked, now: Timestamp) -> 
         let found = candidates.related(&near, &wanted);
         let lost = found.is_none();
         let items = found.unwrap_or_default().into_iter();
-        let items: Vec<_> = items.filter_map(|c| Some((candidates.item(&c.id)?, Some(c.score)))).collect();
+        let items: Vec<_> = items.filter_map(|c| Some((candidates.item(&c.id)?, Some(score(c.score))))).collect();
         Search { total: items.len(), items, more: false, lost }
     })
     .await
