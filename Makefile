@@ -47,6 +47,7 @@ soak:
 	SEEDS=10 STREAMS=5 RUNS=2000 $(CARGO) test --release -p bandit --locked -- --nocapture
 	SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
 	    $(CARGO) test --release -p croupier --locked --features cloud -- --nocapture
+	LOADTEST_LONG=1 $(CARGO) test --release -p loadtest --locked -- --nocapture
 
 ## Ten minutes for each parser; needs cargo-fuzz.
 fuzz:

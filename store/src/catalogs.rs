@@ -2,6 +2,7 @@
 
 use crate::{Result, StoreError};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use recommend::{CatalogDefinition, Item};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ const MOST_IDS: usize = 10_000;
 /// Catalogs and items by id, and a log of their changes that replicas follow.
 ///
 /// A change is noted after it is made. So whoever reads a change and then what it is about sees that change or a later
-/// one, and once all changes are read, what was made last.
+/// one, and once all changes are read, what was made last. What [`Catalogs::remove_expired`] removes is not noted.
 #[async_trait]
 pub trait Catalogs: Send + Sync {
     /// All catalogs, in order of id.
@@ -52,6 +53,28 @@ pub trait Catalogs: Send + Sync {
     /// meanwhile may be missed or seen; their changes say so.
     async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>>;
 
+    /// Removes items whose `expires_at` is before a moment, one page at a time: of those after one id, in the store's own
+    /// order, `limit` are looked at, one at least. Nothing if there is no such catalog. An item that cannot be read stays,
+    /// and whoever reads it says so.
+    ///
+    /// An item that is put meanwhile, with a later expiry or none, is never removed: each goes only if it is still one
+    /// that expired, at the moment it goes. What is put again with an expiry before the moment may go as well.
+    ///
+    /// Nothing is noted, since no reader can tell. Whoever follows changes leaves an item that has expired out by its own
+    /// clock, whether the store has it or not: read after a later change, such an item and none are the same to it. One
+    /// whose clock is behind `before` shows the item for as long as it would have anyway. And notes would have every
+    /// replica ask for a million items a week that are not there.
+    ///
+    /// # Errors
+    /// When the store fails; what was removed until then is, and the same call may be made again.
+    async fn remove_expired(
+        &self,
+        catalog: &str,
+        before: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Removed>;
+
     /// Number of the last change; 0 before the first.
     async fn last_change(&self) -> Result<u64>;
 
@@ -81,6 +104,15 @@ pub struct Catalog {
     pub id: String,
     /// What it is.
     pub definition: CatalogDefinition,
+}
+
+/// What one call of [`Catalogs::remove_expired`] came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Items that it removed. One whose removal was repeated because an answer was lost may not be counted.
+    pub count: u64,
+    /// After which item to go on; none at the end of the catalog.
+    pub next: Option<String>,
 }
 
 /// One item of a list of what is popular.

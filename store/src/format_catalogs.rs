@@ -15,22 +15,16 @@ const VERSION: u8 = 1;
 /// Bytes of an item before its header: version, numbers in the vector, bytes of the header.
 const LENGTHS: usize = 9;
 
-/// Version of items written by this release: version 2 tells when they were first put.
-const ITEM_VERSION: u8 = 2;
-
-/// The header of an item in version 1: tags, when it expires, whether a payload follows the vector.
-type HeaderV1<'a> = (Cow<'a, [String]>, Option<Timestamp>, bool);
-
-/// In version 2, with when it was first put.
-type HeaderV2<'a> = (Cow<'a, [String]>, Option<Timestamp>, bool, Option<Timestamp>);
+/// The header of an item in version 1: tags, when it expires, whether a payload follows the vector, when it was first put.
+type HeaderV1<'a> = (Cow<'a, [String]>, Option<Timestamp>, bool, Option<Timestamp>);
 
 /// An item without its id, which is in its key: lengths, header, vector (32-bit floats, the lowest byte first), payload.
 pub(crate) fn encode_item(item: &Item) -> Result<Vec<u8>> {
-    let header: HeaderV2<'_> = ((&item.tags[..]).into(), item.expires_at, item.payload.is_some(), item.added_at);
+    let header: HeaderV1<'_> = ((&item.tags[..]).into(), item.expires_at, item.payload.is_some(), item.added_at);
     let header = serde_json::to_vec(&header).map_err(|e| StoreError::Damaged(e.to_string()))?;
     let payload = item.payload.as_ref().map_or("", |p| p.get());
     let mut out = Vec::with_capacity(LENGTHS + header.len() + 4 * item.vector.len() + payload.len());
-    out.push(ITEM_VERSION);
+    out.push(VERSION);
     for length in [item.vector.len(), header.len()] {
         let length = u32::try_from(length).map_err(|_| StoreError::Damaged("an item too large to keep".into()))?;
         out.extend_from_slice(&length.to_le_bytes());
@@ -41,33 +35,37 @@ pub(crate) fn encode_item(item: &Item) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// The parts of an item: numbers in its vector, header, and what follows that; or what is wrong.
+fn parts(bytes: &[u8]) -> std::result::Result<(usize, HeaderV1<'static>, &[u8]), String> {
+    let rest = match bytes.split_first() {
+        Some((&VERSION, rest)) => rest,
+        Some((other, _)) => return Err(format!("it has format {other}, this release reads up to {VERSION}: upgrade")),
+        None => return Err("it is empty".into()),
+    };
+    let (dimension, rest) = rest.split_first_chunk().ok_or(CUT)?;
+    let (header, rest) = rest.split_first_chunk().ok_or(CUT)?;
+    let length = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).map_err(|_| CUT);
+    let (dimension, header) = (length(dimension)?, length(header)?);
+    let (header, rest) = rest.split_at_checked(header).ok_or(CUT)?;
+    Ok((dimension, serde_json::from_slice(header).map_err(|e| e.to_string())?, rest))
+}
+
+const CUT: &str = "it is cut off";
+
+/// If an item expired before a moment, its bytes up to the vector: whatever begins with the same expired then, too. None
+/// for what cannot be read.
+pub(crate) fn expired_head(bytes: &[u8], before: Timestamp) -> Option<&[u8]> {
+    let (_, (_, expires_at, ..), rest) = parts(bytes).ok()?;
+    let head = bytes.get(..bytes.len() - rest.len());
+    head.filter(|_| expires_at.is_some_and(|at| at < before))
+}
+
 /// The item of an id from its bytes.
 pub(crate) fn decode_item(id: String, bytes: &[u8]) -> Result<Item> {
     let damaged = |what: &str| StoreError::Damaged(format!("item '{}': {what}", id.escape_debug()));
-    let (version, rest) = match bytes.split_first() {
-        Some((&version @ (VERSION | ITEM_VERSION), rest)) => (version, rest),
-        Some((other, _)) => {
-            return Err(damaged(&format!("it has format {other}, this release reads up to {ITEM_VERSION}: upgrade")));
-        }
-        None => return Err(damaged("it is empty")),
-    };
-    let cut = || damaged("it is cut off");
-    let (dimension, rest) = rest.split_first_chunk().ok_or_else(cut)?;
-    let (header, rest) = rest.split_first_chunk().ok_or_else(cut)?;
-    let length = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).map_err(|_| cut());
-    let (dimension, header) = (length(dimension)?, length(header)?);
-    let (header, rest) = rest.split_at_checked(header).ok_or_else(cut)?;
+    let (dimension, (tags, expires_at, has_payload, added_at), rest) = parts(bytes).map_err(|what| damaged(&what))?;
     let vector = dimension.checked_mul(4).and_then(|bytes| rest.split_at_checked(bytes));
-    let (vector, payload) = vector.ok_or_else(cut)?;
-    let header = if version == VERSION {
-        serde_json::from_slice(header).map(|(tags, expires_at, has_payload): HeaderV1<'_>| {
-            let added_at = None;
-            (tags, expires_at, has_payload, added_at)
-        })
-    } else {
-        serde_json::from_slice(header)
-    };
-    let (tags, expires_at, has_payload, added_at): HeaderV2<'_> = header.map_err(|e| damaged(&e.to_string()))?;
+    let (vector, payload) = vector.ok_or_else(|| damaged(CUT))?;
     let payload = match (has_payload, payload) {
         (false, []) => None,
         (false, _) => return Err(damaged("it is too long")),
@@ -149,8 +147,6 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_written_again() {
         let bytes = include_bytes!("../fixtures/item.v1");
-        assert_eq!(decode_item("sku-9".into(), bytes).unwrap(), Item { added_at: None, ..item() });
-        let bytes = include_bytes!("../fixtures/item.v2");
         assert_eq!(decode_item("sku-9".into(), bytes).unwrap(), item());
         assert_eq!(encode_item(&item()).unwrap(), bytes);
         let bytes = include_bytes!("../fixtures/catalog.v1").trim_ascii_end();
@@ -178,8 +174,8 @@ mod tests {
             assert!(matches!(refused, Err(StoreError::Damaged(_))), "{length} of {} bytes: {refused:?}", bytes.len());
         }
         assert!(decode_item("i".into(), &[&bytes[..], b" x"].concat()).is_err(), "too long");
-        let later = decode_item("i".into(), &[&[3], &bytes[1..]].concat()).unwrap_err();
-        assert!(later.to_string().contains("format 3"), "{later}");
+        let later = decode_item("i".into(), &[&[2], &bytes[1..]].concat()).unwrap_err();
+        assert!(later.to_string().contains("format 2"), "{later}");
         let odd = [Popular { id: "i".into(), score: f64::NAN }];
         assert!(encode_popular(&odd).is_err(), "JSON has no such number, and could not be read back");
     }
@@ -188,8 +184,9 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..80), version in any::<bool>()) {
             if let (true, Some(first)) = (version, bytes.first_mut()) {
-                *first = ITEM_VERSION;
+                *first = VERSION;
             }
+            let _ = expired_head(&bytes, Timestamp::MAX);
             let _ = (decode_item("i".into(), &bytes), decode_definition(&bytes), decode_change(1, &bytes));
             let _ = decode_popular(&bytes);
         }
@@ -218,6 +215,30 @@ mod tests {
             let bits = |item: &Item| item.vector.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(bits(&found), bits(&item));
             prop_assert_eq!(Item { vector: vec![], ..found }, Item { vector: vec![], ..item });
+        }
+
+        /// What begins as an expired item did is expired, whatever follows; and nothing else is.
+        #[test]
+        fn a_head_says_when_an_item_expires(
+            marks in proptest::collection::vec(any::<f32>(), 0..5), tag in ".{0,4}",
+            ms in proptest::option::of(0_i64..4), before in 0_i64..4,
+        ) {
+            let moment = |ms| Timestamp::from_millisecond(ms).unwrap();
+            let vector = marks.iter().map(|_| 1.0).collect();
+            let expires_at = ms.map(moment);
+            let item = Item { id: "i".into(), vector, tags: vec![tag], expires_at, payload: None, added_at: None };
+            let again = Item { vector: marks, ..item.clone() };
+            let (bytes, again) = (encode_item(&item).unwrap(), encode_item(&again).unwrap());
+            let head = expired_head(&bytes, moment(before));
+            prop_assert_eq!(head.is_some(), ms.is_some_and(|ms| ms < before));
+            prop_assert_eq!(expired_head(&again, moment(before)), head);
+            if let Some(head) = head {
+                let later = Item { expires_at: Some(moment(before)), ..item.clone() };
+                let never = Item { expires_at: None, ..item };
+                for stays in [later, never] {
+                    prop_assert!(!encode_item(&stays).unwrap().starts_with(head));
+                }
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ mod trials;
 mod views;
 
 pub use assignments::{Assignments, Durable, Put};
-pub use catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular};
+pub use catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed};
 pub use decisions::{
     ClaimStanding, ClaimingEvent, Cursor, DecisionFilter, DecisionStory, Decisions, FoundDecisions, LoggedDecision,
 };

@@ -22,6 +22,7 @@ impl Place for Directory {
 crate::conformance!(assignments: Directory);
 crate::conformance!(posterior_sets: Directory);
 crate::conformance!(catalogs: Directory);
+crate::conformance!(expired_items: Directory);
 crate::conformance!(views: Directory);
 crate::conformance!(event_log: Directory);
 crate::conformance!(experiments: Directory);

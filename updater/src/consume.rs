@@ -19,6 +19,7 @@ pub fn describe() {
     describe_counter!("croupier_updater_events_total", "Events consumed from the log.");
     describe_counter!("croupier_updater_set_aside_total", "Records set aside because they cannot be taken.");
     describe_counter!("croupier_updater_published_total", "Posterior sets published.");
+    describe_counter!("croupier_updater_items_removed_total", "Items removed some time after their end.");
     describe_counter!("croupier_updater_failures_total", "Rounds of the updater that failed.");
 }
 

@@ -4,6 +4,7 @@
 
 mod consume;
 mod examine;
+mod expired;
 mod history;
 mod lease;
 mod maps;
@@ -74,9 +75,20 @@ impl Updater {
     /// Works until `stop` becomes true, then finishes what it is at.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut lease = Lease::new(self.stores.leases.clone(), self.config.name.clone());
+        let (working, at_work) = watch::channel(false);
+        let (catalogs, clock) = (self.stores.catalogs.clone(), self.clock.clone());
+        tokio::select! {
+            () = self.rounds(&mut lease, &working, &mut stop) => {}
+            () = expired::keep_walking(&*catalogs, &*clock, at_work) => {}
+        }
+        lease.release().await;
+    }
+
+    /// One round after the other, until `stop` becomes true; `working` is told whether this is the updater that works.
+    async fn rounds(&mut self, lease: &mut Lease, working: &watch::Sender<bool>, stop: &mut watch::Receiver<bool>) {
         let mut last = None;
         while !*stop.borrow() {
-            let pause = match self.turn(&mut lease, &mut last).await {
+            let pause = match self.turn(lease, &mut last, working).await {
                 Ok(true) => TICK,
                 Ok(false) => RECOVERY,
                 Err(e) => {
@@ -88,13 +100,19 @@ impl Updater {
             };
             tokio::select! { () = tokio::time::sleep(pause) => {}, _ = stop.changed() => {} }
         }
-        lease.release().await;
     }
 
     /// One round if this is the updater that works; false if another is. `last` is the boundary of the last run, once it
     /// is known.
-    async fn turn(&mut self, lease: &mut Lease, last: &mut Option<Timestamp>) -> Result<bool> {
-        if !lease.hold().await? {
+    async fn turn(
+        &mut self,
+        lease: &mut Lease,
+        last: &mut Option<Timestamp>,
+        working: &watch::Sender<bool>,
+    ) -> Result<bool> {
+        let held = lease.hold().await;
+        working.send_replace(matches!(held, Ok(true)));
+        if !held? {
             // What it knew of runs is of the past when its turn comes again.
             *last = None;
             return Ok(false);
@@ -155,6 +173,9 @@ impl Updater {
     async fn pass(&mut self) -> Result<RunReport> {
         self.stores.runs.abandon_runs(self.clock.now()).await?;
         let run = self.stores.runs.start_run(Trigger::Once, self.clock.now()).await?;
-        self.run_as(run).await
+        let report = self.run_as(run).await;
+        // At once, since nothing else waits.
+        expired::walk(&*self.stores.catalogs, self.clock.now(), Duration::ZERO).await;
+        report
     }
 }

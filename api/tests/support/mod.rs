@@ -64,8 +64,13 @@ async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut 
 /// Another replica on the same stores, with the same clock.
 pub async fn beside(api: &Api) -> Api {
     let access = Access::Loopback;
-    let config =
-        Config { cached_assignments: 10_000, store_timeout: Duration::from_secs(10), catalog_bytes: 64 << 20, access };
+    let config = Config {
+        cached_assignments: 10_000,
+        store_timeout: Duration::from_secs(10),
+        catalogs_file: None,
+        catalog_bytes: 64 << 20,
+        access,
+    };
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
     let app = App::new(api.stores.clone(), api.clock.clone(), config, recorder).await.unwrap();
     let (stores, clock) = (api.stores.clone(), api.clock.clone());

@@ -25,23 +25,28 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Send a log again
+    ///
+    /// Formats are told apart by themselves: common and combined logs of Apache and nginx, JSON logs of nginx, Envoy,
+    /// Caddy and ALB, text logs of ALB and Envoy, GoReplay files, HAR, and decision logs; packed with gzip or
+    /// Zstandard or not.
+    ///
+    ///   loadtest replay access.log.gz --target http://127.0.0.1:8080 --speed 10x --html report.html
+    ///       --set experiment=product-page --map 'path:^/products/(?<item>[^/]+)' --map 'cookie.sid:(?<user>.+)'
+    #[command(verbatim_doc_comment)]
     Replay(Box<ReplayArgs>),
     /// Take requests that a proxy mirrors here, and send them on
+    ///
+    /// Receives what nginx `mirror`, Envoy `request_mirror_policies` or GoReplay sends, answers at once, and sends the
+    /// mapped requests to a target. The source is never slowed: what does not fit into the queue is dropped and
+    /// counted. See deploy/mirror/ for the proxies' settings.
+    #[command(verbatim_doc_comment)]
     Mirror(Box<MirrorArgs>),
     /// Compare the reports of two runs
     Diff(DiffArgs),
 }
 
-/// Reads logs and sends their requests to a target.
-///
-/// Formats are told apart by themselves: common and combined logs of Apache and nginx, JSON logs of nginx, Envoy,
-/// Caddy and ALB, text logs of ALB and Envoy, GoReplay files, HAR, and decision logs; packed with gzip or Zstandard or
-/// not.
-///
-///   loadtest replay access.log.gz --target http://127.0.0.1:8080 --speed 10x
-///       --set experiment=product-page --map 'path:^/products/(?<item>[^/]+)' --map 'cookie.sid:(?<user>.+)'
+/// Of `replay`.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct ReplayArgs {
     /// Logs in their order; - is standard input
     #[arg(required = true, value_name = "LOG")]
@@ -68,8 +73,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) output: OutputArgs,
 }
 
-/// Receives what nginx `mirror`, Envoy `request_mirror_policies` or GoReplay sends, answers at once, and sends the
-/// mapped requests to a target. The source is never slowed: what does not fit into the queue is dropped and counted.
+/// Of `mirror`.
 #[derive(Debug, Args)]
 pub(crate) struct MirrorArgs {
     /// Where to listen

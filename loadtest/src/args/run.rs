@@ -35,10 +35,13 @@ pub(crate) struct SendArgs {
     /// A host that is not this machine, to which load may go
     #[arg(long, value_name = "HOST", help_heading = "Target")]
     pub(crate) allow_host: Vec<String>,
-    /// A method that may change something where it goes, as in POST; GET, HEAD and OPTIONS need no leave, since
-    /// sending them again is meant to be harmless
+    /// A method that may change something where it goes, as in POST. GET, HEAD and OPTIONS need no leave: HTTP calls
+    /// them safe, and a decide by GET deals a user an arm at most once a day, as any visit would
     #[arg(long, value_name = "METHOD", help_heading = "Target")]
     pub(crate) allow_method: Vec<String>,
+    /// Send only on multiples of this: coarse, as in 1ms, costs less, and what is due in between goes late together
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration, help_heading = "Target")]
+    pub(crate) grain: Duration,
     /// Send lag at the 99th percentile beyond which the run is invalid
     #[arg(long, default_value = "10ms", value_name = "TIME", value_parser = duration, help_heading = "Target")]
     pub(crate) max_lag: Duration,
@@ -52,7 +55,7 @@ pub(crate) struct MapArgs {
     pub(crate) as_is: bool,
     /// PLACE:REGEX, where PLACE is path, query.NAME, cookie.NAME, header.NAME, client or method, and groups are named
     /// experiment, user, item or context.NAME, as in 'path:^/p/(?<item>[^/]+)'; the first rule that captures a field
-    /// gives it, and a rule without groups is a condition
+    /// gives it. Where there are rules for the path, one of them must match; a rule without groups is a condition
     #[arg(long, value_name = "RULE", help_heading = "Mapping")]
     pub(crate) map: Vec<Rule>,
     /// FIELD=VALUE for requests that get the field from no rule, as in experiment=product-page
@@ -96,7 +99,8 @@ pub(crate) struct TimingArgs {
     /// How a second is filled that the log does not divide, or with --rate how requests follow each other
     #[arg(long, value_enum, default_value_t, help_heading = "Timing")]
     pub(crate) spread: Spread,
-    /// How far a line may be out of order in the log's time
+    /// How far a line may be out of order in the log's time; of a log that is still being written, requests are held
+    /// for as long
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = duration, help_heading = "Timing")]
     pub(crate) reorder: Duration,
     /// Cut longer pauses of the log to this

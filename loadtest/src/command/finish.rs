@@ -11,17 +11,7 @@ use std::time::Duration;
 /// Prints the summary, writes the files, and judges.
 pub(super) fn finish(report: &Report, output: &OutputArgs, patience: Duration) -> Result<Verdict, Failure> {
     let conditions: Vec<String> = output.assert.iter().map(|condition| condition.told(report)).collect();
-    print!("{}", text(report));
-    for condition in &conditions {
-        println!("assert    {condition}");
-    }
-    if let Some(file) = &output.json {
-        let json = serde_json::to_string_pretty(report).map_err(|e| at(file, e))?;
-        std::fs::write(file, json + "\n").map_err(|e| at(file, e))?;
-    }
-    if let Some(file) = &output.html {
-        std::fs::write(file, page(report, &conditions)).map_err(|e| at(file, e))?;
-    }
+    write(report, output, &conditions)?;
     if report.about.ended == "silent" {
         let target = report.targets.iter().find(|target| !target.lost.is_empty()).or(report.targets.first());
         let why = target.and_then(|t| t.refused.as_ref()).map(|why| format!(" ({why})")).unwrap_or_default();
@@ -40,6 +30,22 @@ pub(super) fn finish(report: &Report, output: &OutputArgs, patience: Duration) -
         eprintln!("loadtest: INVALID: {why}");
     }
     Ok(verdict(report, output.assert.iter().all(|condition| condition.holds(report))))
+}
+
+/// Prints the summary and writes the files.
+pub(super) fn write(report: &Report, output: &OutputArgs, conditions: &[String]) -> Result<(), Failure> {
+    print!("{}", text(report));
+    for condition in conditions {
+        println!("assert    {condition}");
+    }
+    if let Some(file) = &output.json {
+        let json = serde_json::to_string_pretty(report).map_err(|e| at(file, e))?;
+        std::fs::write(file, json + "\n").map_err(|e| at(file, e))?;
+    }
+    if let Some(file) = &output.html {
+        std::fs::write(file, page(report, conditions)).map_err(|e| at(file, e))?;
+    }
+    Ok(())
 }
 
 fn at(file: &Path, error: impl std::fmt::Display) -> Failure {

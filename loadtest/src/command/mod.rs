@@ -2,8 +2,11 @@
 
 mod diff;
 mod feed;
+mod find;
 mod finish;
 mod interrupt;
+mod listener;
+mod mirror;
 mod replay;
 mod run;
 
@@ -25,7 +28,7 @@ pub(crate) enum Verdict {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(args) => replay::replay(&args),
-        Command::Mirror(_) => Ok(Verdict::Good),
+        Command::Mirror(args) => mirror::mirror(&args),
         Command::Diff(args) => diff::diff(&args),
     };
     match done {

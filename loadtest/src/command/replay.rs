@@ -1,7 +1,7 @@
 //! `loadtest replay`
 
 use super::feed::Feed;
-use super::finish::finish;
+use super::finish::{self, finish};
 use super::{Verdict, interrupt, knock, run};
 use crate::args::ReplayArgs;
 use crate::check::{Progress, Watch};
@@ -17,14 +17,20 @@ use std::time::Duration;
 const SHOWN: usize = 5;
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<Verdict, Failure> {
-    if args.timing.again && args.logs.contains(&Input::Stdin) {
-        return Err(Failure::Argument { argument: "--loop", why: "standard input cannot be read again".to_owned() });
+    if (args.timing.again || !args.find_rate.is_empty()) && args.logs.contains(&Input::Stdin) {
+        return Err(Failure::Argument {
+            argument: "--loop and --find-rate",
+            why: "standard input cannot be read again".to_owned(),
+        });
     }
     if args.dry_run {
         return dry_run(args);
     }
     let stop = interrupt::flag()?;
     knock(&args.send.targets()?, args.send.timeout)?;
+    if !args.find_rate.is_empty() {
+        return super::find::find(args, &stop);
+    }
     let report = once(args, args.timing.timing(), args.timing.again, &stop)?;
     finish(&report, &args.output, args.send.patience)
 }
@@ -74,7 +80,7 @@ fn dry_run(args: &ReplayArgs) -> Result<Verdict, Failure> {
         }
     })?;
     let report = Report::of_log(&command_line(), LogReport::new(&ledger.lock()));
-    print!("{}", crate::report::text(&report));
+    finish::write(&report, &args.output, &[])?;
     Ok(Verdict::Good)
 }
 

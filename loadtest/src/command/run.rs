@@ -17,7 +17,6 @@ pub(super) struct Prepared {
     inbox: Inbox,
     targets: Vec<Target>,
     max_lag: Duration,
-    patience: Duration,
 }
 
 /// Makes an engine; `epoch` is when its time is zero, or with its first job.
@@ -28,18 +27,24 @@ pub(super) fn prepare(
     stop: Arc<AtomicBool>,
     epoch: Option<Instant>,
 ) -> Result<(Prepared, Outbox), Failure> {
-    let settings = Settings { targets: targets.clone(), timeout: args.timeout, patience: args.patience, epoch, stop };
+    let settings = Settings {
+        targets: targets.clone(),
+        timeout: args.timeout,
+        patience: args.patience,
+        grain: args.grain,
+        epoch,
+        stop,
+    };
     let engine = Engine::new(settings, watch).map_err(|error| Failure::System { what: "prepare the run", error })?;
     let (outbox, inbox) = channel(engine.waker());
-    Ok((Prepared { engine, inbox, targets, max_lag: args.max_lag, patience: args.patience }, outbox))
+    Ok((Prepared { engine, inbox, targets, max_lag: args.max_lag }, outbox))
 }
 
 impl Prepared {
     /// Sends everything, and reports.
     pub(super) fn run(self, command: &str, ledger: &SharedLedger) -> Result<Report, Failure> {
         let started_at = now();
-        let (end, stats, watch) =
-            self.engine.run(self.inbox).map_err(|error| Failure::System { what: "wait for answers", error })?;
+        let (end, stats, watch) = self.engine.run(self.inbox).map_err(waiting)?;
         let targets: Vec<TargetReport> = self
             .targets
             .iter()
@@ -61,10 +66,15 @@ impl Prepared {
             differences: watch.pairs.map(|pairs| pairs.differences),
         })
     }
+}
 
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
-    }
+/// Waits of less than a millisecond came with Linux 5.11.
+fn waiting(error: std::io::Error) -> Failure {
+    let what = match error.kind() {
+        std::io::ErrorKind::Unsupported => "wait for answers, which needs Linux 5.11 or later",
+        _ => "wait for answers",
+    };
+    Failure::System { what, error }
 }
 
 /// Why latencies would be the generator's own: it sent too late although a connection was free.

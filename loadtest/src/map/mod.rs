@@ -68,7 +68,8 @@ impl Mapping {
         if !self.rewards.is_empty()
             && let Some(mut fields) = self.rewards.fields(entry)
         {
-            fields.fill(self.rules.fields(entry).unwrap_or_default());
+            // Who it was is told by the other rules, though they do not mean this page.
+            fields.fill(self.rules.captured(entry).0);
             return self.reward(entry.at, fields, out);
         }
         let fields = self.rules.fields(entry).ok_or(Left::Note(Note::NoMatch))?;
@@ -80,7 +81,7 @@ impl Mapping {
             return Err(Left::Note(Note::Method));
         }
         let who = if entry.client.is_empty() { &entry.target } else { &entry.client };
-        if !self.takes_part(hash(&[who])) {
+        if self.sample < 1.0 && !self.takes_part(hash(&[who])) {
             return Err(Left::Note(Note::Sampled));
         }
         let bytes = self.base.as_it_was(entry).ok_or(Left::Note(Note::Unsendable))?;

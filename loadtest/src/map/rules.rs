@@ -89,18 +89,30 @@ impl Rules {
         self.rules.is_empty()
     }
 
-    /// What is captured; none if a rule without groups, which is a condition, does not match, or if nothing does.
+    /// What is captured; none if a rule without groups, which is a condition, does not match, if there are rules for
+    /// the path and none of them does, or if nothing does.
     pub(super) fn fields(&self, entry: &Entry<'_>) -> Option<Fields> {
+        let (fields, meant) = self.captured(entry);
+        meant.then_some(fields)
+    }
+
+    /// What is captured, and whether the rules mean this entry.
+    pub(super) fn captured(&self, entry: &Entry<'_>) -> (Fields, bool) {
         let mut fields = Fields::default();
-        let mut matched = false;
+        let is_path = |rule: &&Rule| rule.place == Place::Path && !rule.groups.is_empty();
+        // The path says what page it was; other places tell of its visitor.
+        let mut page = !self.rules.iter().any(|rule| is_path(&rule));
+        let mut matched = self.rules.iter().all(|rule| rule.groups.is_empty());
+        let mut conditions = true;
         for rule in &self.rules {
             let place = rule.place.find(entry);
             if rule.groups.is_empty() {
-                place.filter(|text| rule.regex.is_match(text))?;
+                conditions &= place.is_some_and(|text| rule.regex.is_match(&text));
                 continue;
             }
             let Some(captures) = place.as_deref().and_then(|text| rule.regex.captures(text)) else { continue };
             matched = true;
+            page |= rule.place == Place::Path;
             for (group, field) in &rule.groups {
                 if let Some(value) = captures.get(*group).filter(|value| !value.is_empty()) {
                     fields.offer(field, value.as_str());
@@ -108,7 +120,7 @@ impl Rules {
             }
         }
         self.defaults(&mut fields);
-        (matched || self.rules.iter().all(|rule| rule.groups.is_empty())).then_some(fields)
+        (fields, page && matched && conditions)
     }
 
     pub(super) fn defaults(&self, fields: &mut Fields) {
@@ -199,7 +211,8 @@ mod tests {
     fn a_rule_without_groups_is_a_condition() {
         assert!(rules(&["path:^/q/", "client:(?<user>.+)"], &[]).fields(&entry()).is_none());
         assert!(rules(&["path:^/p/", "client:(?<user>.+)"], &[]).fields(&entry()).is_some());
-        assert!(rules(&["path:^/q/(?<item>.+)"], &["user=u"]).fields(&entry()).is_none());
+        assert!(rules(&["path:^/q/(?<item>.+)", "client:(?<user>.+)"], &[]).fields(&entry()).is_none());
+        assert!(rules(&["path:^/q/(?<item>.+)", "path:^/p/(?<item>.+)"], &["user=u"]).fields(&entry()).is_some());
     }
 
     #[test]

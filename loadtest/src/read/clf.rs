@@ -25,18 +25,19 @@ pub(crate) fn entry<'a>(line: &'a str, clock: &mut Clock, stamps: Stamps) -> Res
         return Err(Refusal::CutShort);
     }
     let mut headers = Vec::new();
-    let mut rest = rest;
+    let (mut rest, mut cut) = (rest, false);
     for name in ["referer", "user-agent"] {
-        if rest.trim_ascii_start().starts_with('"') {
-            let (value, after) = quoted(rest)?;
-            if !value.is_empty() && value != "-" {
-                if headers.is_empty() {
-                    headers.reserve_exact(2);
-                }
-                headers.push((name.into(), value));
-            }
-            rest = after;
+        if !rest.trim_ascii_start().starts_with('"') {
+            break;
         }
+        let Ok((value, after)) = quoted(rest) else {
+            (rest, cut) = ("", true);
+            break;
+        };
+        if !value.is_empty() && value != "-" {
+            headers.push((name.into(), value));
+        }
+        rest = after;
     }
     let took = if rest.is_empty() { None } else { duration(rest) };
     Ok(Entry {
@@ -45,6 +46,7 @@ pub(crate) fn entry<'a>(line: &'a str, clock: &mut Clock, stamps: Stamps) -> Res
         target,
         client: client.into(),
         headers,
+        cut,
         ..Entry::default()
     })
 }
@@ -191,13 +193,19 @@ mod tests {
             ("10.0.0.1 - - [17/May/2015:10:0", Refusal::CutShort),
             (r#"10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /x"#, Refusal::CutShort),
             (r#"10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /x HTTP/1.1""#, Refusal::CutShort),
-            (r#"10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /x HTTP/1.1" 200 1 "http://"#, Refusal::CutShort),
             (r#"10.0.0.1 - - [99/May/2015:10:05:03 +0000] "GET /x HTTP/1.1" 200 1"#, Refusal::NoTime),
             (r#"10.0.0.1 - - [17/May/2015:10:05:03 +0000] "-" 408 -"#, Refusal::NoRequest),
             (r#"10.0.0.1 - - [17/May/2015:10:05:03 +0000] "\x16\x03\x01" 400 0"#, Refusal::NoRequest),
         ] {
             assert_eq!(read(line).err(), Some(why), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_that_is_cut_after_its_request_is_used() {
+        let got =
+            read(r#"10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /x HTTP/1.1" 200 1 "http://y/" "Mozi"#).unwrap();
+        assert!(got.cut && &*got.target == "/x" && got.headers == [("referer".into(), "http://y/".into())]);
     }
 
     proptest! {

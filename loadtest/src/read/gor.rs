@@ -113,7 +113,7 @@ pub(super) fn request(bytes: &[u8], at: Stamp) -> Result<Entry<'_>, Refusal> {
         client,
         headers,
         body: bytes[used..].into(),
-        decided: None,
+        ..Entry::default()
     })
 }
 

@@ -143,7 +143,8 @@ mod tests {
             seen += 1;
             Outcome::More
         });
-        assert_eq!((seen, ledger.lock().refused[&Refusal::Part].count, ledger.lock().lines), (1, 2, 3));
+        let counted = ledger.lock().clone();
+        assert_eq!((seen, counted.refused[&Refusal::Part].count, counted.lines), (1, 2, 3));
         read(&mut &text.as_bytes()[..200], Stamps::Auto, &ledger, &mut |_, _| Outcome::More);
         assert_eq!(ledger.lock().refused[&Refusal::CutShort].count, 1);
     }

@@ -1,8 +1,7 @@
-//! One JSON object per line: access logs of nginx, Envoy, Caddy and ALB under the names that are usual for them, and
-//! decision logs.
+//! One JSON object per line: access logs of nginx, Envoy, Caddy and ALB under the names that are usual for them.
 
 use super::clock::{Clock, seconds};
-use super::{Decided, Entry, Refusal, Reward, Stamp, Stamps, path_of, request_line};
+use super::{Entry, Refusal, Stamp, Stamps, decisions, path_of, request_line};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -26,7 +25,7 @@ const HEADERS: [(&str, &str); 6] = [
 const ALB_TIMES: [&str; 3] = ["request_processing_time", "target_processing_time", "response_processing_time"];
 
 /// An object's members in their order, their values unread.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Deserialize<'a> for Members<'a> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
@@ -58,7 +57,7 @@ impl<'a> Members<'a> {
     }
 
     /// A text or a number; empty ones and dashes are absent.
-    fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         self.raw(name).and_then(text)
     }
 
@@ -66,16 +65,16 @@ impl<'a> Members<'a> {
         names.iter().find_map(|name| self.text(name))
     }
 
-    fn number(&self, name: &str) -> Option<f64> {
+    pub(super) fn number(&self, name: &str) -> Option<f64> {
         self.text(name)?.parse().ok()
     }
 
-    fn object(&self, name: &str) -> Option<Members<'a>> {
+    pub(super) fn object(&self, name: &str) -> Option<Members<'a>> {
         serde_json::from_str(self.raw(name).filter(|raw| raw.get().starts_with('{'))?.get()).ok()
     }
 }
 
-fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let value = match raw.get().as_bytes().first()? {
         b'"' => serde_json::from_str::<Text<'_>>(raw.get()).ok()?.0,
         b'{' | b'[' | b'n' => return None,
@@ -93,7 +92,7 @@ pub(super) fn entry<'a>(line: &'a str, clock: &mut Clock, stamps: Stamps) -> Res
         && members.raw("user").is_some()
         && (members.raw("arm").is_some() || members.raw("kind").is_some())
     {
-        return decided(&members, clock);
+        return decisions::entry(&members, clock);
     }
     let (method, target) = match (method, members.text("request")) {
         (None, Some(line)) => {
@@ -183,51 +182,6 @@ fn address(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// A record of our own log, or a row of an import.
-fn decided<'a>(members: &Members<'a>, clock: &mut Clock) -> Result<Entry<'a>, Refusal> {
-    let owned = |name: &str| members.text(name).map(Cow::into_owned);
-    let at = members.text("at").and_then(|text| clock.any(&text)).ok_or(Refusal::NoTime)?;
-    let kind = members.text("kind");
-    let mut context: Vec<(String, String)> = Vec::new();
-    let segment = members.text("segment").unwrap_or_default();
-    context
-        .extend(segment.split(',').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())));
-    for part in ["features", "context"].iter().filter_map(|name| members.object(name)) {
-        context.extend(part.0.iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?.into_owned()))));
-    }
-    context.extend(
-        members
-            .0
-            .iter()
-            .filter_map(|(name, value)| Some((name.strip_prefix("context.")?.to_owned(), text(value)?.into_owned()))),
-    );
-    context.reverse();
-    context.sort_by(|a, b| a.0.cmp(&b.0));
-    context.dedup_by(|a, b| a.0 == b.0);
-    let is_event = kind.is_some();
-    let reward = match kind.as_deref() {
-        Some("reward") => {
-            Some(Reward { name: owned("name"), value: members.number("value").unwrap_or(1.0), at: Some(at) })
-        }
-        Some(_) => None,
-        None => members.number("reward").filter(|value| *value > 0.0).map(|value| {
-            let at = members.text("reward_at").and_then(|text| clock.any(&text));
-            Reward { name: owned("name"), value, at }
-        }),
-    };
-    let decided = Decided {
-        experiment: owned("experiment"),
-        user: owned("user"),
-        item: owned("item"),
-        context,
-        is_event,
-        reward,
-    };
-    let method = if is_event { "POST" } else { "GET" };
-    let at = Stamp { ns: at.ns, coarse: at.coarse };
-    Ok(Entry { at, method: method.into(), decided: Some(Box::new(decided)), ..Entry::default() })
-}
-
 /// A number of HAR and Caddy, for others.
 pub(super) fn stamp_of(text: &str) -> Option<Stamp> {
     Clock::default().any(text).or_else(|| seconds(text.parse().ok()?, false))
@@ -281,24 +235,6 @@ mod tests {
             assert_eq!((at - got.at.ns) / 1_000_000, before_ms, "{line}");
             assert_eq!(got.headers, [("user-agent".into(), "x\"y".into())], "{line}");
         }
-    }
-
-    #[test]
-    fn decision_logs_say_what_was_asked() {
-        let line = r#"{"record":"decision","decision_id":"00","experiment":"page","user":"u1","item":"i","day":"2015-05-17","segment":"device=mobile","features":{"age":3},"arm":"a","propensity":0.5,"at":"2015-05-17T10:05:03.5Z"}"#;
-        let got = read(line).unwrap().decided.unwrap();
-        assert_eq!((got.experiment.as_deref(), got.user.as_deref(), got.is_event), (Some("page"), Some("u1"), false));
-        assert_eq!(got.context, [("age".to_owned(), "3".to_owned()), ("device".to_owned(), "mobile".to_owned())]);
-        let line = r#"{"record":"user","id":"e","kind":"reward","name":"purchase","user":"u1","value":2,"at":"2015-05-17T10:05:09Z"}"#;
-        let got = read(line).unwrap().decided.unwrap();
-        assert!(
-            got.is_event
-                && got.reward.as_ref().is_some_and(|r| r.value == 2.0 && r.name.as_deref() == Some("purchase"))
-        );
-        let line = r#"{"user":"u1","arm":"a","at":"2015-05-17T10:05:03Z","reward":1,"reward_at":"2015-05-17T10:06:03Z","context.device":"tv"}"#;
-        let got = read(line).unwrap().decided.unwrap();
-        assert_eq!(got.context, [("device".to_owned(), "tv".to_owned())]);
-        assert_eq!(got.reward.unwrap().at.map(|at| at.ns), Some(1_431_857_163_000_000_000));
     }
 
     #[test]

@@ -41,6 +41,12 @@ pub(crate) enum Note {
     AnswerLeft,
     /// The path was not one that can be sent.
     Unsendable,
+    /// The line ends within its last fields, after the request.
+    Tail,
+    /// Mirrored while the queue was full.
+    QueueFull,
+    /// Mirrored with a body that is too large, or that ended early.
+    BodyLeft,
 }
 
 impl Refusal {
@@ -71,6 +77,9 @@ impl Note {
             Self::RewardLeft => "a reward: needs --rewards",
             Self::AnswerLeft => "an answer, which is not replayed",
             Self::Unsendable => "its request cannot be sent",
+            Self::Tail => "cut after the request: used without what is missing",
+            Self::QueueFull => "dropped, since --queue was full",
+            Self::BodyLeft => "dropped, since the body was larger than 1 MiB or ended early",
         }
     }
 }
@@ -107,9 +116,11 @@ impl Ledger {
         note(self.noted.entry(what).or_default(), self.lines, line);
     }
 
-    /// Lines that are no entries.
-    pub(crate) fn refusals(&self) -> u64 {
-        self.refused.values().map(|c| c.count).sum()
+    /// Counts many at once that were never lines.
+    pub(crate) fn note_all(&mut self, what: Note, count: u64) {
+        if count > 0 {
+            self.noted.entry(what).or_default().count += count;
+        }
     }
 }
 

@@ -44,7 +44,8 @@ pub(super) fn read(
             }
         }
         ledger.lock().lines += 1;
-        let text = String::from_utf8_lossy(&line);
+        // Checked at once first: looking for what to replace is slower.
+        let text = std::str::from_utf8(&line).map_or_else(|_| String::from_utf8_lossy(&line), Cow::Borrowed);
         if text.trim_ascii().is_empty() || (text.starts_with('#') && !text.contains('"')) {
             continue;
         }
@@ -52,6 +53,9 @@ pub(super) fn read(
             Ok(entry) => {
                 if matches!(text, Cow::Owned(_)) {
                     ledger.lock().note(Note::NotUtf8, &line);
+                }
+                if entry.cut {
+                    ledger.lock().note(Note::Tail, &line);
                 }
                 if each(&entry, &line) == Outcome::Enough {
                     return Outcome::Enough;

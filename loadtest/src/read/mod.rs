@@ -2,6 +2,7 @@
 
 mod clf;
 mod clock;
+mod decisions;
 mod gor;
 mod har;
 mod input;
@@ -30,6 +31,8 @@ pub(crate) struct Entry<'a> {
     /// Lower-case names and values, as far as the log has them.
     pub(crate) headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     pub(crate) body: Cow<'a, [u8]>,
+    /// Whether the line ends within its last fields.
+    pub(crate) cut: bool,
     /// In a decision log, what was asked and what was reported.
     pub(crate) decided: Option<Box<Decided>>,
 }

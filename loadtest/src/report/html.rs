@@ -50,19 +50,20 @@ fn about(target: &TargetReport, out: &mut String) {
         let _ = write!(out, "<div><b>{value}</b>{name}</div>");
     }
     out.push_str("</div><h3>Response time over time</h3><p>From when each request was due; seconds of the run.</p>");
-    let line = |name, class, value: fn(&PointReport) -> f64| Line { name, class, points: series(target, value) };
+    let line =
+        |name, class, times, value: fn(&PointReport) -> f64| Line { name, class, points: series(target, value, times) };
     let curves = [
-        line("p50", "a", |p| p.p50),
-        line("p90", "b", |p| p.p90),
-        line("p99", "c", |p| p.p99),
-        line("max", "d", |p| p.max),
+        line("p50", "a", true, |p| p.p50),
+        line("p90", "b", true, |p| p.p90),
+        line("p99", "c", true, |p| p.p99),
+        line("max", "d", true, |p| p.max),
     ];
     out.push_str(&lines("response time percentiles over time", &Axis::Linear, &Axis::Log, " ms", &curves));
     out.push_str("<h3>Rate</h3><p>Requests per second that were due, sent and answered.</p>");
     let curves = [
-        line("asked", "d", |p| p.asked as f64),
-        line("sent", "a", |p| p.sent as f64),
-        line("answered", "b", |p| p.answered as f64),
+        line("asked", "d", false, |p| p.asked as f64),
+        line("sent", "a", false, |p| p.sent as f64),
+        line("answered", "b", false, |p| p.answered as f64),
     ];
     out.push_str(&lines("requests per second over time", &Axis::Linear, &Axis::Linear, "/s", &curves));
     out.push_str("<h3>Distribution</h3><p>Which share of requests stayed within which time.</p>");
@@ -95,13 +96,13 @@ fn about(target: &TargetReport, out: &mut String) {
     }
 }
 
-/// A value for each second; of long runs the largest of as many seconds as fall on one point.
-fn series(target: &TargetReport, value: fn(&PointReport) -> f64) -> Vec<(f64, Option<f64>)> {
+/// A value for each second; of long runs the largest of as many seconds as fall on one point. A time of zero is none.
+fn series(target: &TargetReport, value: fn(&PointReport) -> f64, times: bool) -> Vec<(f64, Option<f64>)> {
     let group = target.points.len().div_ceil(POINTS).max(1);
     let groups = target.points.chunks(group).enumerate();
     let point = |(i, points): (usize, &[PointReport])| {
         let most = points.iter().map(value).fold(0.0, f64::max);
-        ((i * group) as f64, Some(most).filter(|most| *most > 0.0))
+        ((i * group) as f64, Some(most).filter(|most| !times || *most > 0.0))
     };
     groups.map(point).collect()
 }

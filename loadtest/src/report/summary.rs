@@ -66,7 +66,7 @@ pub(crate) struct TargetReport {
     pub(crate) errors: u64,
     /// Rewards among the answered.
     pub(crate) events: u64,
-    /// Per second, between the first and the last.
+    /// Per second without events: from when the first was due to when the last was, or was sent.
     pub(crate) rate_asked: f64,
     pub(crate) rate_achieved: f64,
     /// From the beginning to the last answer.
@@ -159,8 +159,8 @@ impl TargetReport {
             answered: stats.answers(),
             errors: stats.errors(),
             events: stats.events,
-            rate_asked: rate(stats.asked, stats.first_due_ns, stats.last_due_ns),
-            rate_achieved: rate(stats.sent, stats.first_sent_ns, stats.last_sent_ns),
+            rate_asked: rate(stats.paced_asked, stats.first_due_ns, stats.last_due_ns),
+            rate_achieved: rate(stats.paced_sent, stats.first_due_ns, stats.last_sent_ns),
             seconds: stats.end_ns as f64 / 1e9,
             response: Times::of(&stats.times.response),
             service: Times::of(&stats.times.service),

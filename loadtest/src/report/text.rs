@@ -22,7 +22,11 @@ fn write(report: &Report, out: &mut String) -> std::fmt::Result {
     writeln!(out, "log       {} lines, {} requests", log.lines, log.requests)?;
     for (lines, word) in [(&log.refused, "refused"), (&log.noted, "noted")] {
         for LineReport { count, why, first_line, sample } in lines {
-            writeln!(out, "  {count} {word}: {why}; the first is line {first_line}: {sample}")?;
+            write!(out, "  {count} {word}: {why}")?;
+            match first_line {
+                0 => writeln!(out)?,
+                _ => writeln!(out, "; the first is line {first_line}: {sample}")?,
+            }
         }
     }
     for (field, count) in &log.lacking {

@@ -18,6 +18,8 @@ const TICK_NS: u64 = 20_000_000;
 const READ: usize = 64 << 10;
 /// Requests that may wait to follow from an answer.
 const LATER: usize = 100_000;
+/// Between the first job and the run's beginning.
+const LEAD: Duration = Duration::from_millis(100);
 /// How long answers are waited for once somebody asked the run to stop.
 const GRACE_NS: u64 = 1_000_000_000;
 
@@ -30,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     /// Without any answer for so long while requests wait, the run ends.
     pub(crate) patience: Duration,
+    /// Deadlines are met on multiples of this.
+    pub(crate) grain: Duration,
     /// When time is zero; if absent, when the first job is there.
     pub(crate) epoch: Option<Instant>,
     /// Ends the run when set.
@@ -85,6 +89,7 @@ pub(crate) struct Engine<O> {
     observer: O,
     later: BinaryHeap<Reverse<Later>>,
     outcomes: Vec<Outcome>,
+    tokens: Vec<u64>,
     epoch: Instant,
 }
 
@@ -101,6 +106,7 @@ impl<O: Observer> Engine<O> {
             observer,
             later: BinaryHeap::new(),
             outcomes: Vec::new(),
+            tokens: Vec::new(),
             epoch: settings.epoch.unwrap_or_else(Instant::now),
             settings,
         })
@@ -117,9 +123,20 @@ impl<O: Observer> Engine<O> {
             while inbox.peek().is_none() && !inbox.ended() && !self.stopped() {
                 self.poller.wait(Duration::from_nanos(TICK_NS))?.for_each(drop);
             }
-            self.epoch = Instant::now();
+            // The log's reader gets ahead, and the first requests find connections.
+            let begin = Instant::now() + LEAD;
+            self.pools.iter_mut().for_each(|pool| pool.warm(&self.poller));
+            loop {
+                let left = begin.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                self.wait(u64::try_from(left.as_nanos()).unwrap_or(0), &mut scratch)?;
+            }
+            self.epoch = begin;
         }
         let (mut next_tick, mut stopped_at) = (0, None);
+        let grain = u64::try_from(self.settings.grain.as_nanos()).unwrap_or(u64::MAX).max(1);
         let end = loop {
             let mut now = self.now();
             let stopping = stopped_at.is_some();
@@ -143,8 +160,8 @@ impl<O: Observer> Engine<O> {
                 _ => {}
             }
             let due = if stopping { None } else { self.next_due(&mut inbox) };
-            let until = due.unwrap_or(u64::MAX).min(next_tick);
-            self.wait(until.saturating_sub(self.now()), &mut scratch)?;
+            let due = due.map_or(u64::MAX, |due| due.next_multiple_of(grain));
+            self.wait(due.min(next_tick).saturating_sub(now), &mut scratch)?;
         };
         let now = self.now();
         for pool in &mut self.pools {
@@ -188,8 +205,10 @@ impl<O: Observer> Engine<O> {
     }
 
     fn wait(&mut self, ns: u64, scratch: &mut [u8]) -> std::io::Result<()> {
-        let tokens: Vec<u64> = self.poller.wait(Duration::from_nanos(ns))?.collect();
-        for token in tokens {
+        let mut tokens = std::mem::take(&mut self.tokens);
+        tokens.extend(self.poller.wait(Duration::from_nanos(ns))?);
+        for token in tokens.drain(..) {
+            // Each at its own time: the last of many waited for the others, and that is the generator's doing.
             let now = self.now();
             let (pool, index) = ((token >> 32) as usize, (token & 0xffff_ffff) as usize);
             if let Some(pool) = self.pools.get_mut(pool) {
@@ -197,6 +216,7 @@ impl<O: Observer> Engine<O> {
             }
             self.tell(now);
         }
+        self.tokens = tokens;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::connection::{Connection, Event, Flight};
 use super::poller::Poller;
 use super::stats::Stats;
-use super::{Job, Lost};
+use super::{Job, Kind, Lost};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -12,6 +12,9 @@ use std::rc::Rc;
 const BACK_OFF_NS: u64 = 50_000_000;
 /// Requests that may wait for a connection; those beyond are given up.
 const WAITING: usize = 50_000;
+
+/// Connections that are open when a run begins.
+const WARM: usize = 4;
 
 /// A target and the most connections to it.
 #[derive(Debug, Clone)]
@@ -80,7 +83,7 @@ impl Pool {
 
     /// A request is due: it goes at once, or waits for its user's last one or for a connection.
     pub(super) fn submit(&mut self, job: Rc<Job>, poller: &Poller, now_ns: u64, out: &mut Vec<Outcome>) {
-        self.stats.asked(job.due_ns);
+        self.stats.asked(job.due_ns, job.kind != Kind::Event);
         if let Some(connection) = self.of_user(&job) {
             connection.own.push_back(job);
         } else if let Some(index) = self.free.pop() {
@@ -93,9 +96,18 @@ impl Pool {
         }
     }
 
+    /// Opens a few connections before anybody waits for them.
+    pub(super) fn warm(&mut self, poller: &Poller) {
+        self.open_up_to(WARM, poller, 0);
+    }
+
     /// Opens connections, without waiting for them, while more requests wait than are being opened.
     pub(super) fn open(&mut self, poller: &Poller, now_ns: u64) {
-        while self.waiting.len() > self.opening && now_ns >= self.not_before_ns {
+        self.open_up_to(self.waiting.len(), poller, now_ns);
+    }
+
+    fn open_up_to(&mut self, wanted: usize, poller: &Poller, now_ns: u64) {
+        while wanted > self.opening && now_ns >= self.not_before_ns {
             let Some(index) = self.vacant.pop() else { return };
             let token = (self.number as u64) << 32 | index as u64;
             match Connection::open(self.target.address, poller, token, now_ns) {
@@ -240,8 +252,9 @@ impl Pool {
             self.users.insert(job.user, index);
         }
         let lag = now_ns.saturating_sub(job.due_ns.max(connection.since_ns));
+        let paced = job.kind != Kind::Event;
         let event = connection.send(job, now_ns);
-        self.stats.sent(now_ns, lag);
+        self.stats.sent(now_ns, lag, paced);
         self.follow(index, event, poller, now_ns, out);
     }
 

@@ -2,8 +2,9 @@
 
 use super::channels::{Channels, routing};
 use super::client::{Patience, Table, until_done};
+use super::probe::PROBE;
 use super::schema::{FamilySpec, Kept, TABLES, TableSpec};
-use super::{Bigtable, PROBE, failure, setting};
+use super::{Bigtable, failure, setting};
 use crate::Result;
 use crate::admin::Finding;
 use crate::locations::{InProject, Locations};
@@ -54,7 +55,10 @@ pub(crate) async fn check_state(instance: &InProject, locations: &Locations) -> 
     for spec in TABLES {
         findings.extend(admin.look(spec).await);
     }
-    let used = data.probe().await.map(|()| "every table can be read and conditionally written".into());
+    let used = data.probe().await.map(|denied| match &denied[..] {
+        [] => "every table can be read and conditionally written".into(),
+        denied => format!("{}: right if its role need not", denied.join("; ")),
+    });
     findings.push(finding("permissions and app profile", used));
     Ok(findings)
 }

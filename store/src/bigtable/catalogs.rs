@@ -5,11 +5,12 @@ use super::client::{Client, Table};
 use super::items::Edit;
 use super::registry::{Registry, define, mark, undefine, unmark};
 use super::{Bigtable, failure, schema};
-use crate::catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, changes_of_items};
+use crate::catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed, changes_of_items};
 use crate::format_catalogs::{decode_popular, encode_popular};
 use crate::locations::InProject;
 use crate::{Result, StoreError};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use recommend::Item;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -217,6 +218,17 @@ impl Catalogs for Bigtable {
     async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
         let Ok(kept_under) = self.registry().await?.kept_under(catalog) else { return Ok(Vec::new()) };
         self.catalogs.page(kept_under, after, limit).await
+    }
+
+    async fn remove_expired(
+        &self,
+        catalog: &str,
+        before: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Removed> {
+        let Ok(kept_under) = self.registry().await?.kept_under(catalog) else { return Ok(Removed::default()) };
+        self.catalogs.remove_expired(kept_under, before, after, limit.max(1)).await
     }
 
     async fn last_change(&self) -> Result<u64> {

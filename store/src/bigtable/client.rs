@@ -129,22 +129,51 @@ impl Client {
         patience: Patience,
         change: Unless,
     ) -> Result<Changed, Status> {
+        let (filter, changes) = (change.exists, change.mutations);
+        let outcome = self.conditional(table, patience, change.row_key, filter, (Vec::new(), changes)).await?;
+        Ok(match outcome {
+            (false, _) => Changed::Yes,
+            (true, 0) => Changed::No,
+            (true, 1..) => Changed::Unclear,
+        })
+    }
+
+    /// Changes a row if a cell matches, and tells whether one did. It may be repeated as well; the attempt that comes after
+    /// one that was carried out is told that none does, if the change takes the cell away.
+    pub(super) async fn change_if(
+        &self,
+        table: &Table,
+        patience: Patience,
+        exists: Filter,
+        change: RowChange,
+    ) -> Result<bool, Status> {
+        let mutations = (change.mutations, Vec::new());
+        self.conditional(table, patience, change.row_key, exists, mutations).await.map(|(matched, _)| matched)
+    }
+
+    /// Makes the first changes if a cell matches, the second if none does; whether one did, and how many attempts failed
+    /// before.
+    async fn conditional(
+        &self,
+        table: &Table,
+        patience: Patience,
+        row_key: Vec<u8>,
+        filter: Filter,
+        (true_mutations, false_mutations): (Vec<api::Mutation>, Vec<api::Mutation>),
+    ) -> Result<(bool, u32), Status> {
         let message = api::CheckAndMutateRowRequest {
             table_name: table.name.clone(),
-            row_key: change.row_key,
-            predicate_filter: Some(api::RowFilter { filter: Some(change.exists) }),
-            false_mutations: change.mutations,
+            row_key,
+            predicate_filter: Some(api::RowFilter { filter: Some(filter) }),
+            true_mutations,
+            false_mutations,
             ..api::CheckAndMutateRowRequest::default()
         };
         let message = &message;
         until_done(patience, |failures, deadline| async move {
             let request = self.channels.request(message.clone(), &table.routing, deadline).await?;
-            let matched = self.bigtable().check_and_mutate_row(request).await?.into_inner().predicate_matched;
-            Ok(match (matched, failures) {
-                (false, _) => Changed::Yes,
-                (true, 0) => Changed::No,
-                (true, 1..) => Changed::Unclear,
-            })
+            let answer = self.bigtable().check_and_mutate_row(request).await?;
+            Ok((answer.into_inner().predicate_matched, failures))
         })
         .await
     }
@@ -287,12 +316,4 @@ pub(super) fn delete_cell(family: FamilySpec, qualifier: &[u8]) -> api::Mutation
 pub(super) fn delete_row(row_key: Vec<u8>) -> RowChange {
     let mutation = Some(Mutation::DeleteFromRow(DeleteFromRow {}));
     RowChange { row_key, mutations: vec![api::Mutation { mutation }] }
-}
-
-/// A change of a row that has no cells, which needs every family and every permission that a real one needs and changes
-/// nothing.
-pub(super) fn harmless(spec: &TableSpec) -> Unless {
-    let nothing = |family: &FamilySpec| delete_cell(*family, family.qualifier);
-    let mutations = spec.families.iter().map(nothing).collect();
-    Unless { row_key: b"probe".into(), exists: Filter::BlockAllFilter(true), mutations }
 }

@@ -31,7 +31,9 @@ pub(super) fn remedy(status: &Status) -> Option<&'static str> {
         Code::NotFound => Some("check project and instance, and run 'croupier admin create-tables'"),
         // The emulator's word for it.
         Code::Unknown if status.message().contains("unknown family") => Some("run 'croupier admin create-tables'"),
-        Code::PermissionDenied => Some("give this account the role roles/bigtable.user on the instance"),
+        Code::PermissionDenied => Some(
+            "give this account the role roles/bigtable.user on the instance, or what deploy/cloud-run.md lists for it",
+        ),
         Code::Unauthenticated => Some(
             "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS to the file of a \
              service account",

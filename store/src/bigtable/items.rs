@@ -87,7 +87,7 @@ impl Batch<'_> {
 }
 
 /// The id in an item's key.
-fn id_of(key: &[u8]) -> Result<String> {
+pub(super) fn id_of(key: &[u8]) -> Result<String> {
     let id = key.get(ITEM_PREFIX..).and_then(|id| std::str::from_utf8(id).ok());
     id.map(Into::into).ok_or_else(|| StoreError::Damaged("a key of an item".into()))
 }
@@ -137,7 +137,12 @@ impl CatalogTables {
     }
 
     pub(super) async fn page(&self, kept_under: u64, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
-        self.rows_after(kept_under, after, limit, newest()).await?.iter().map(decode).collect()
+        self.newest_after(kept_under, after, limit).await?.iter().map(decode).collect()
+    }
+
+    /// Rows after an item, of each the newest cell.
+    pub(super) async fn newest_after(&self, kept_under: u64, after: Option<&str>, limit: usize) -> Result<Vec<Row>> {
+        self.rows_after(kept_under, after, limit, newest()).await
     }
 
     /// Ids of items alone.

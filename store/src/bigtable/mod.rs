@@ -6,9 +6,11 @@ mod catalogs;
 mod changes;
 mod channels;
 mod client;
+mod expired;
 mod failure;
 mod items;
 mod posteriors;
+mod probe;
 mod registry;
 mod rows;
 mod schema;
@@ -20,19 +22,14 @@ use crate::locations::{InProject, Locations, public};
 use crate::{Result, StoreError};
 use catalogs::CatalogTables;
 use channels::Channels;
-use client::{Client, Patience, Table, harmless, row};
-use googleapis_tonic_google_bigtable_v2::google::bigtable::v2::row_filter::Filter;
+use client::{Client, Table};
 use std::sync::Arc;
-use std::time::Duration;
 use tonic::Status;
 
 const HOST: &str = "bigtable.googleapis.com";
 
 /// Connections: 400 calls at once.
 const CHANNELS: usize = 4;
-
-/// How long starting waits to learn whether the settings are right.
-const PROBE: Patience = Patience { each: Duration::from_secs(3), all: Duration::from_secs(5) };
 
 /// State of one instance.
 pub(crate) struct Bigtable {
@@ -53,7 +50,11 @@ impl Bigtable {
     pub(crate) async fn open(instance: &InProject, locations: &Locations) -> Result<Self> {
         let bigtable = Self::connect(instance, locations).map_err(|e| setting(locations, &e))?;
         match bigtable.probe().await {
-            Ok(()) => {}
+            Ok(denied) => {
+                for what in denied {
+                    tracing::warn!("Bigtable: {what}: right if its role need not, see deploy/cloud-run.md");
+                }
+            }
             Err(status) if failure::remedy(&status).is_some() => return Err(setting(locations, &status)),
             Err(status) => {
                 let line = failure::line(&status);
@@ -73,28 +74,6 @@ impl Bigtable {
             catalogs: Arc::new(CatalogTables::new(client.clone(), instance)),
             client,
         })
-    }
-
-    /// Whether everything is there that will be needed, by doing all of it to no effect; which warms every connection,
-    /// too.
-    async fn probe(&self) -> std::result::Result<(), Status> {
-        let tables = [
-            (&self.assignments, &schema::ASSIGNMENTS),
-            (&self.posteriors, &schema::POSTERIORS),
-            (&self.catalogs.registry, &schema::CATALOGS),
-            (&self.catalogs.items, &schema::ITEMS),
-            (&self.catalogs.log.table, &schema::CHANGES),
-            (&self.views, &schema::VIEWS),
-        ];
-        let probes = tables.map(|(table, spec)| async move {
-            let (reads, writes) = futures::future::join(
-                self.client.read(table, PROBE, row(b"probe"), Filter::CellsPerColumnLimitFilter(1), 1),
-                self.client.change_unless(table, PROBE, harmless(spec)),
-            )
-            .await;
-            reads.and(writes).map(|_| ())
-        });
-        futures::future::join_all(probes).await.into_iter().collect()
     }
 }
 

@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-fn catalog(id: &str, dimension: usize) -> Catalog {
+pub(super) fn catalog(id: &str, dimension: usize) -> Catalog {
     let definition: CatalogDefinition = serde_json::from_str(&format!(r#"{{"dimension":{dimension}}}"#)).unwrap();
     Catalog { id: id.into(), definition }
 }
 
 /// An item whose vector tells it from others of its id.
-fn item(id: &str, mark: f32) -> Item {
+pub(super) fn item(id: &str, mark: f32) -> Item {
     Item {
         id: id.into(),
         vector: vec![mark, 1.0],
@@ -24,11 +24,11 @@ fn item(id: &str, mark: f32) -> Item {
     }
 }
 
-fn ids<const N: usize>(ids: [&str; N]) -> Vec<String> {
+pub(super) fn ids<const N: usize>(ids: [&str; N]) -> Vec<String> {
     ids.map(Into::into).to_vec()
 }
 
-async fn all_items(catalogs: &dyn Catalogs, catalog: &str, page: usize) -> Vec<Item> {
+pub(super) async fn all_items(catalogs: &dyn Catalogs, catalog: &str, page: usize) -> Vec<Item> {
     let mut all: Vec<Item> = Vec::new();
     loop {
         let after = all.last().map(|i| i.id.clone());
@@ -42,7 +42,7 @@ async fn all_items(catalogs: &dyn Catalogs, catalog: &str, page: usize) -> Vec<I
 }
 
 /// Two ways to the same place: by two clients, where there can be two.
-async fn two<P: Place>(place: &P) -> [Arc<dyn Catalogs>; 2] {
+pub(super) async fn two<P: Place>(place: &P) -> [Arc<dyn Catalogs>; 2] {
     let first = place.open().await.catalogs;
     let second = if P::OPENS_TWICE { place.open().await.catalogs } else { first.clone() };
     [first, second]

@@ -13,6 +13,7 @@ pub mod catalogs;
 pub mod decisions;
 pub mod event_log;
 pub mod experiments;
+pub mod expired_items;
 pub mod findings;
 pub mod history;
 pub mod item_views;
@@ -76,6 +77,9 @@ macro_rules! conformance {
         $crate::conformance!(@catalogs $place: every_field_comes_back replaced_and_removed pages_cover_everything
             numbers_have_no_gap followers_converge kept_across_reopening limits_and_conflicts removed_and_made_again
             removals_cut_off_leave_nothing popular_lists_are_replaced waiting_for_changes abandoned_puts_are_noted);
+    };
+    (expired_items: $place:ty) => {
+        $crate::conformance!(@expired_items $place: the_expired_go what_is_put_again_stays);
     };
     (views: $place:ty) => {
         $crate::conformance!(@views $place: newest_first_each_once at_one_moment_in_order_of_item visitors_are_apart

@@ -5,13 +5,14 @@ use super::Embedded;
 use super::changes::ChangeLog;
 use super::writer::Op;
 use crate::assignments::Durable;
-use crate::catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, changes_of_items};
+use crate::catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed, changes_of_items};
 use crate::format_catalogs::{
     decode_definition, decode_item, decode_popular, encode_definition, encode_item, encode_popular,
 };
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use fjall::{Database, Keyspace};
+use jiff::Timestamp;
 use recommend::{CatalogDefinition, Item};
 use std::ops::Bound;
 use std::sync::Mutex;
@@ -31,9 +32,9 @@ pub(super) struct CatalogKeyspaces {
     pub(super) changes: Keyspace,
     pub(super) log: Mutex<ChangeLog>,
     pub(super) noted: watch::Receiver<u64>,
-    /// Held by whoever changes which catalogs there are, and shared by those who put items; with the last such change,
+    /// Held by whoever changes which catalogs there are or removes what expired, and shared by those who put items; with the last such change,
     /// which may be on its way still though its maker gave up.
-    editing: RwLock<Durable>,
+    pub(super) editing: RwLock<Durable>,
 }
 
 impl CatalogKeyspaces {
@@ -62,11 +63,11 @@ fn of_removed(kept_under: u64) -> Vec<u8> {
     [&b"r"[..], &kept_under.to_be_bytes()].concat()
 }
 
-fn of_item(kept_under: u64, id: &str) -> Vec<u8> {
+pub(super) fn of_item(kept_under: u64, id: &str) -> Vec<u8> {
     [&kept_under.to_be_bytes(), id.as_bytes()].concat()
 }
 
-fn id_in(key: &[u8], prefix: usize) -> Result<String> {
+pub(super) fn id_in(key: &[u8], prefix: usize) -> Result<String> {
     let id = key.get(prefix..).and_then(|id| std::str::from_utf8(id).ok());
     id.map(Into::into).ok_or_else(|| StoreError::Damaged("a key of a catalog".into()))
 }
@@ -222,6 +223,17 @@ impl Catalogs for Embedded {
             decode_item(id_in(&key, 8)?, &bytes)
         };
         page.map(item).collect()
+    }
+
+    async fn remove_expired(
+        &self,
+        catalog: &str,
+        before: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Removed> {
+        let Some((kept_under, _)) = self.defined(catalog)? else { return Ok(Removed::default()) };
+        self.remove_expired_under(kept_under, before, after, limit.max(1)).await
     }
 
     async fn last_change(&self) -> Result<u64> {

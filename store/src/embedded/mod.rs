@@ -9,6 +9,7 @@ mod assignments;
 mod catalog_tests;
 mod catalogs;
 mod changes;
+mod expired;
 mod lock;
 mod log;
 mod posteriors;

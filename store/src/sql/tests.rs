@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 24] = [
     "audit",
     "candidate_arms",
     "catalog_maps",
@@ -23,6 +23,7 @@ const TABLES: [&str; 22] = [
     "findings",
     "history",
     "imports",
+    "item_views",
     "keys",
     "leases",
     "list_hours",
@@ -32,6 +33,7 @@ const TABLES: [&str; 22] = [
     "replicas",
     "segments",
     "sessions",
+    "traffic",
     "update_runs",
 ];
 

@@ -89,5 +89,6 @@ mod suites {
     crate::conformance!(assignments: Emulator);
     crate::conformance!(posterior_sets: Emulator);
     crate::conformance!(catalogs: Emulator);
+    crate::conformance!(expired_items: Emulator);
     crate::conformance!(views: Emulator);
 }
