@@ -38,15 +38,17 @@ pictures:
 bench:
 	$(CARGO) bench -p croupier --bench bench
 	$(CARGO) bench -p bandit
+	$(CARGO) bench -p recommend
 	$(CARGO) bench -p dashboard
 
 ## The long forms: ten minutes of load, twenty kills, a million decides, Pub/Sub away for a minute; every seed and 2,000
-## runs of the simulations.
+## runs of the simulations; puts, removals and searches beside each other for five minutes; whole logs sent again.
 soak:
 	.ci/services
 	SEEDS=10 STREAMS=5 RUNS=2000 $(CARGO) test --release -p bandit --locked -- --nocapture
 	SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
 	    $(CARGO) test --release -p croupier --locked --features cloud -- --nocapture
+	SOAK_SECONDS=300 $(CARGO) test --release -p recommend --locked -- --nocapture
 	LOADTEST_LONG=1 $(CARGO) test --release -p loadtest --locked -- --nocapture
 
 ## Ten minutes for each parser; needs cargo-fuzz.
