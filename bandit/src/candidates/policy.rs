@@ -8,8 +8,8 @@ use crate::key::DecisionId;
 use crate::policy::{PolicyKind, generator, rank, shuffled};
 use rand::RngExt;
 
-/// Rate of a catalog that nothing is known of, and the trials that this counts for: a click in twenty is what lists on a
-/// page usually see, and a day of any shop outweighs twenty.
+/// Rate of a catalog that nothing is known of, and the trials that this guess counts for: few, so that a shop's first hour
+/// outweighs it.
 const USUAL: (f64, f64) = (0.05, 20.0);
 /// Bounds of a prior's rate, and the least of its parameters, within which quadrature is exact.
 const LEAST_RATE: f64 = 1e-6;
