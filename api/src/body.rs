@@ -28,8 +28,16 @@ pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     document::read(bytes).map_err(Problem::from)
 }
 
-/// Takes a body apart into things, each by itself right or wrong: one, an array of them, or a line each.
-pub(crate) fn split<T: DeserializeOwned>(body: &[u8], thing: &str) -> Result<Vec<std::result::Result<T, String>>> {
+/// Takes a body apart into at most so many things, each by itself right or wrong: one, an array of them, or a line each.
+pub(crate) fn split<T: DeserializeOwned>(
+    body: &[u8],
+    thing: &str,
+    most: usize,
+) -> Result<Vec<std::result::Result<T, String>>> {
+    // Before any is read: there could be millions of nothing.
+    let few = |count: usize| {
+        if count <= most { Ok(()) } else { Err(Problem::bad(format!("the body has more than {most}: send several"))) }
+    };
     let one = |text: &[u8]| json::<T>(text).map_err(|problem| problem.detail);
     let text = body.trim_ascii();
     if text.starts_with(b"[") {
@@ -37,6 +45,7 @@ pub(crate) fn split<T: DeserializeOwned>(body: &[u8], thing: &str) -> Result<Vec
             Ok(values) => values,
             Err(e) => return Err(Problem::bad(format!("the body is not a JSON array: {e}"))),
         };
+        few(values.len())?;
         return Ok(values.into_iter().map(|v| one(v.get().as_bytes())).collect());
     }
     // One thing may take several lines; several take one each.
@@ -44,6 +53,7 @@ pub(crate) fn split<T: DeserializeOwned>(body: &[u8], thing: &str) -> Result<Vec
         return Ok(vec![one(text)]);
     }
     let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|l| !l.is_empty()).collect();
+    few(lines.len())?;
     match lines[..] {
         [] => Err(Problem::bad(format!("the body is empty: it must be {thing}, an array of them, or a line each"))),
         [line] => json::<T>(line).map(|thing| vec![Ok(thing)]),

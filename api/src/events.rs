@@ -12,6 +12,9 @@ use serde::Serialize;
 use store::View;
 use utoipa::ToSchema;
 
+/// Most events of a body: each that is refused is told.
+const MAX_EVENTS: usize = 50_000;
+
 /// What became of the events.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Receipt {
@@ -38,9 +41,9 @@ pub(crate) struct Rejection {
 pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     let now = app.clock.now();
     let (mut events, mut rejected) = (Vec::new(), Vec::new());
-    for (index, parsed) in split::<NewEvent>(body, "an event")?.into_iter().enumerate() {
+    for (index, parsed) in split::<NewEvent>(body, "an event", MAX_EVENTS)?.into_iter().enumerate() {
         let checked = parsed.and_then(|event| {
-            let unknown = event.experiment.as_ref().filter(|id| app.snapshot().get(id).is_none());
+            let unknown = event.experiment.as_ref().filter(|id| !app.snapshot().knows(id));
             match unknown {
                 Some(id) => Err(format!("experiment: there is no experiment '{}'", id.escape_debug())),
                 None => event.check(now, random_id).map_err(|e| e.to_string()),
@@ -52,11 +55,14 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
         }
     }
     let views: Vec<View> = events.iter().filter_map(view).collect();
-    // Views go to the visitor's history as well, which the next list is made from. Both are on their way before either is
-    // waited for; if one fails all are sent again, which changes nothing of those that were kept.
+    // Views go to the visitor's history as well, which the next list is made from: there first, where the same view again
+    // is the same. Events without an id of their own would be others when they are sent again.
     let seen = async { if views.is_empty() { Ok(()) } else { app.stores.views.append(&views).await } };
-    let (logged, seen) = futures::future::join(app.stores.events.append(&events), seen).await;
-    logged.and(seen).map_err(|e| {
+    let kept = async {
+        seen.await?;
+        app.stores.events.append(&events).await
+    };
+    kept.await.map_err(|e| {
         app.metrics.shed.increment(1);
         if !matches!(e, store::StoreError::Busy) {
             tracing::error!("events cannot be kept: {e}");

@@ -63,7 +63,10 @@ fn complete(document: &mut Value) {
         "key": {"type": "http", "scheme": "bearer", "description": "Needed on addresses that other machines reach."},
         "page_key": {"type": "apiKey", "in": "query", "name": "key", "description": "A decide key, for pages that want no preflight."}
     });
-    flatten_record(&mut document["components"]["schemas"]);
+    let schemas = &mut document["components"]["schemas"];
+    flatten(schemas, "ExperimentRecord", "Experiment", true);
+    flatten(schemas, "CatalogRecord", "CatalogDefinition", true);
+    flatten(schemas, "Recommendations", "Order", false);
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for (path, methods) in paths {
         for operation in methods.as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
@@ -99,14 +102,17 @@ fn complete(document: &mut Value) {
     }
 }
 
-/// A record is a definition with more fields; as "all of" the two, the definition's ban on other fields would forbid them.
-fn flatten_record(schemas: &mut Value) {
-    let definition = schemas["Experiment"].clone();
-    let Some(parts) = schemas["ExperimentRecord"]["allOf"].as_array().cloned() else { return };
+/// An answer with another schema's fields beside its own is written as "all of" the two; a definition's ban on other fields
+/// would forbid it then, and what is there at times only would be asked for always.
+fn flatten(schemas: &mut Value, name: &str, other: &str, always: bool) {
+    let other = schemas[other].clone();
+    let Some(parts) = schemas[name]["allOf"].as_array().cloned() else { return };
     let (mut properties, mut required) = (serde_json::Map::new(), Vec::new());
-    for part in parts.iter().chain([&definition]) {
+    for part in parts.iter().chain([&other]) {
         properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
-        required.extend(part["required"].as_array().cloned().unwrap_or_default());
+        if always || part["properties"] != other["properties"] {
+            required.extend(part["required"].as_array().cloned().unwrap_or_default());
+        }
     }
-    schemas["ExperimentRecord"] = json!({"type": "object", "properties": properties, "required": required});
+    schemas[name] = json!({"type": "object", "properties": properties, "required": required});
 }

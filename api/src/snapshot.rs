@@ -80,6 +80,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether there is such an experiment, of whatever kind.
+    pub(crate) fn knows(&self, experiment: &str) -> bool {
+        self.experiments.contains_key(experiment)
+    }
+
     /// The catalog whose lists an experiment orders, if it is such a one.
     pub(crate) fn orders(&self, experiment: &str) -> Option<&str> {
         match self.experiments.get(experiment)? {

@@ -131,6 +131,9 @@ async fn what_is_rewarded_rises() {
         let item = answer["items"].as_array().unwrap().iter().find(|i| i["id"] == "i7").unwrap().clone();
         shown += 1;
         let mut event = json!({"type": "reward", "name": "click", "user": user});
+        if n % 3 == 0 {
+            event["experiment"] = json!("shelf");
+        }
         if n % 2 == 0 {
             event["decision_id"] = item["decision_id"].clone();
         } else {

@@ -54,7 +54,13 @@ async fn answers_have_the_fields_of_their_schemas() {
     let record = api.call("GET", "/v1/experiments/page", "").await.1;
     let results = api.call("GET", "/v1/experiments/page/results", "").await.1;
     let problem = api.call("GET", "/v1/experiments/none", "").await.1;
+    api.call("PUT", "/v1/catalogs/shop", r#"{"dimension": 1}"#).await;
+    api.call("PUT", "/v1/catalogs/shop/items", r#"{"id": "i", "vector": [1]}"#).await;
+    let catalog = api.call("GET", "/v1/catalogs/shop", "").await.1;
+    let list = api.call("GET", "/v1/catalogs/shop/recommendations?user=u", "").await.1;
     for (answer, schema) in [
+        (&catalog, "CatalogRecord"),
+        (&list, "Recommendations"),
         (&decision, "Decision"),
         (&record, "ExperimentRecord"),
         (&results, "Results"),
@@ -62,7 +68,13 @@ async fn answers_have_the_fields_of_their_schemas() {
         (&problem, "Problem"),
     ] {
         let sent: BTreeSet<String> = answer.as_object().unwrap().keys().cloned().collect();
-        let optional: BTreeSet<String> = ["errors", "arms_left_out", "candidates"].map(String::from).into();
+        let optional: BTreeSet<String> =
+            ["errors", "arms_left_out", "candidates", "max_per_tag", "experiment", "posterior_version", "dealt_by"]
+                .map(String::from)
+                .into();
+        for field in document["components"]["schemas"][schema]["required"].as_array().unwrap() {
+            assert!(sent.contains(field.as_str().unwrap()), "{schema} requires {field}: {answer}");
+        }
         assert_eq!(&sent | &optional, &known(&document, schema) | &optional, "{schema}");
     }
     assert_eq!(

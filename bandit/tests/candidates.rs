@@ -190,6 +190,7 @@ fn mistakes_in_definitions_are_named() {
         (json!({"policy": {"kind": "bayes_ucb"}}), "policy.kind"),
         (json!({"policy": {"floor": 0.06}}), "policy.floor"),
         (json!({"policy": {"on_change": "forget"}}), "policy.on_change"),
+        (json!({"policy": {"pooling": "hierarchical"}}), "policy.pooling"),
         (json!({"policy": {"pace_rewards": 5}}), "policy.pace_rewards"),
         (json!({"segment_by": ["device"]}), "segment_by"),
         (json!({"features": [{"name": "age", "kind": "numeric"}]}), "features"),

@@ -3,13 +3,13 @@
 use crate::Updater;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
-use store::{Catalog, Popular, Result};
+use store::{Catalog, Popular, Result, StoreError};
 
 /// Between two looks, at least; and this many times what a look takes, so that it stays a small part of the work.
 const PACE: Duration = Duration::from_secs(5);
 const SHARE: u32 = 20;
 /// Most viewed items that are looked at, of all catalogs together.
-const MOST_VIEWED: usize = 10_000;
+const MOST_VIEWED: usize = 50_000;
 /// Longest list of a catalog.
 const LONGEST: usize = 500;
 /// Items asked for at a time.
@@ -46,11 +46,22 @@ impl Updater {
     /// # Errors
     /// When a store fails; lists told until then stand.
     pub(crate) async fn tell_popular(&self) -> Result<()> {
+        let mut failure = None;
         for catalog in self.stores.catalogs.catalogs().await? {
-            let popular = self.popular_in(&catalog).await?;
-            if self.stores.catalogs.popular(&catalog.id).await? != popular {
-                self.stores.catalogs.put_popular(&catalog.id, &popular).await?;
+            match self.tell_popular_in(&catalog).await {
+                // One that was removed meanwhile has nothing to tell.
+                Ok(()) | Err(StoreError::Missing(_) | StoreError::Conflict(_)) => {}
+                // The others must not wait for this one.
+                Err(e) => drop(failure.get_or_insert(e)),
             }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn tell_popular_in(&self, catalog: &Catalog) -> Result<()> {
+        let popular = self.popular_in(catalog).await?;
+        if self.stores.catalogs.popular(&catalog.id).await? != popular {
+            self.stores.catalogs.put_popular(&catalog.id, &popular).await?;
         }
         Ok(())
     }

@@ -76,8 +76,10 @@ pub(crate) async fn put(
     })?;
     take_in(&app).await;
     let known = app.shelf.get(&id);
-    // The same again is no change, for replicas read all items anew after one.
-    if known.as_ref().is_none_or(|known| *known.definition() != definition) {
+    let stored = app.stores.catalogs.catalogs().await?.into_iter().find(|c| c.id == id);
+    // The same again is no change, for replicas read all items anew after one; unless it was kept and not noted.
+    let same = |d: &CatalogDefinition| *d == definition;
+    if !known.as_ref().is_some_and(|known| same(known.definition())) || !stored.is_some_and(|c| same(&c.definition)) {
         app.stores.catalogs.put_catalog(&Catalog { id: id.clone(), definition }).await?;
         take_in(&app).await;
     }

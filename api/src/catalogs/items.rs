@@ -14,14 +14,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::ToSchema;
 
+/// How long a body may take to arrive.
+const UPLOAD: Duration = Duration::from_secs(60);
+/// Most items of a body: each that is refused is told.
+const MAX_ITEMS: usize = 200_000;
 /// Items written at a time.
 const BATCH: usize = 1_000;
 /// Longest payload, in bytes.
 const MAX_PAYLOAD: usize = 64 << 10;
 /// What an item takes in memory beside its vector and payload, for the bound on all.
 const ITEM_BYTES: usize = 512;
+/// What a tag takes beside its name, if no other item has it.
+const TAG_BYTES: usize = 200;
 
 /// An item as its owner sends it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -117,15 +124,20 @@ pub(crate) async fn put(
 ) -> Result<Json<Receipt>> {
     let candidates = candidates(&app, &catalog)?;
     let _turn = app.bulk.try_acquire().map_err(|_| Problem::overloaded())?;
-    let body = read(request.into_body(), MAX_BULK).await?;
+    // Who stalls must not keep the turn of others.
+    let body = tokio::time::timeout(UPLOAD, read(request.into_body(), MAX_BULK)).await;
+    let body = body.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", UPLOAD.as_secs()))
+    })??;
     let now = app.clock.now();
     // Megabytes of numbers take a while: not on a thread that answers others.
-    let parsed = tokio::task::spawn_blocking(move || check(&body, &candidates, now)).await;
+    let live = candidates.clone();
+    let parsed = tokio::task::spawn_blocking(move || check(&body, &live, now)).await;
     let (items, rejected) = parsed.map_err(|e| {
         tracing::error!("reading items broke off: {e}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the items could not be read")
     })??;
-    within_bounds(&app, &items)?;
+    within_bounds(&app, &candidates, &items, now)?;
     for batch in items.chunks(BATCH) {
         app.stores.catalogs.put_items(&catalog, batch).await?;
         take_in(&app).await;
@@ -136,7 +148,7 @@ pub(crate) async fn put(
 fn check(body: &[u8], catalog: &Candidates, now: Timestamp) -> Result<(Vec<Item>, Vec<Rejection>)> {
     let (mut items, mut rejected) = (Vec::new(), Vec::new());
     let mut places: HashMap<String, usize> = HashMap::new();
-    for (index, parsed) in split::<NewItem>(body, "an item")?.into_iter().enumerate() {
+    for (index, parsed) in split::<NewItem>(body, "an item", MAX_ITEMS)?.into_iter().enumerate() {
         match parsed.and_then(|item| item.check(catalog, now)) {
             Ok(item) => match places.get(&item.id) {
                 Some(first) => {
@@ -155,10 +167,15 @@ fn check(body: &[u8], catalog: &Candidates, now: Timestamp) -> Result<(Vec<Item>
 }
 
 /// All items are in memory: what would not fit is refused before any of it is kept.
-fn within_bounds(app: &App, items: &[Item]) -> Result<()> {
-    let bytes = |item: &Item| item.vector.len() * 5 + item.payload.as_ref().map_or(0, |p| p.get().len()) + ITEM_BYTES;
-    let (has, more) = (app.shelf.bytes(), items.iter().map(bytes).sum::<usize>());
-    if has + more <= app.config.catalog_bytes {
+/// What takes the place of an item that is there, or has ended, needs no room.
+fn within_bounds(app: &App, candidates: &Candidates, items: &[Item], now: Timestamp) -> Result<()> {
+    let bytes = |item: &Item| {
+        let tags: usize = item.tags.iter().map(|tag| tag.len() + TAG_BYTES).sum();
+        item.vector.len() * 5 + item.payload.as_ref().map_or(0, |p| p.get().len()) + tags + ITEM_BYTES
+    };
+    let new = items.iter().filter(|item| !item.has_ended(now) && !candidates.has(&item.id));
+    let (has, more) = (app.shelf.bytes(), new.map(bytes).sum::<usize>());
+    if more == 0 || has + more <= app.config.catalog_bytes {
         return Ok(());
     }
     let detail = format!(
@@ -191,15 +208,14 @@ pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     Path((catalog, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    candidates(&app, &catalog)?;
+    let candidates = candidates(&app, &catalog)?;
     let ids = [id];
-    let there = app.stores.catalogs.items(&catalog, &ids).await?.pop().flatten();
-    if there.is_none() {
-        return Err(no_item(&catalog, &ids[0]));
-    }
+    let stored = app.stores.catalogs.items(&catalog, &ids).await?.pop().flatten();
+    let there = stored.is_some() || candidates.has(&ids[0]);
+    // Also of one that is gone from the store: it may have been removed by who was cut off before that was noted.
     app.stores.catalogs.remove_items(&catalog, &ids).await?;
     take_in(&app).await;
-    Ok(StatusCode::NO_CONTENT)
+    if there { Ok(StatusCode::NO_CONTENT) } else { Err(no_item(&catalog, &ids[0])) }
 }
 
 pub(super) fn no_item(catalog: &str, id: &str) -> Problem {

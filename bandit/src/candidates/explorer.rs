@@ -171,7 +171,10 @@ impl Explorer {
         let source = self.source(user)?;
         let (key, day) = self.list_key(user, place, now);
         let policy = self.policy(pool)?;
-        let order = policy.draw(key.id, self.version, source == Source::Holdout, length);
+        // Seeded by the pool too: the second pool of a day depends on what the first draw showed, and must not be dealt by
+        // the same luck.
+        let seed = self.list_id(&key, self.version, pool.iter().map(|(id, _)| *id));
+        let order = policy.draw(seed, self.version, source == Source::Holdout, length);
         let propensities = policy.propensities(&order);
         let items = order.into_iter().zip(propensities).map(|(index, propensity)| DealtItem { index, propensity });
         Some(DealtList { key, day, source, items: items.collect() })

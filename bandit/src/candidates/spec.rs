@@ -2,7 +2,7 @@
 
 use crate::experiment::{Experiment, StickyBy};
 use crate::id::check_id;
-use crate::policy::{OnChange, PolicyKind};
+use crate::policy::{OnChange, PolicyKind, Pooling};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -66,6 +66,12 @@ impl CandidateArms {
         tell((0.0..=most).contains(&policy.floor), "policy.floor", format!("must be 0 to {most:.4} (1 / pool)"));
         tell(policy.on_change == OnChange::Keep, "policy.on_change", "must be 'keep' with 'candidates'".into());
         tell(policy.pace_rewards.is_none(), "policy.pace_rewards", "must be left out with 'candidates'".into());
+        let pooling = policy.pooling == Pooling::None;
+        tell(
+            pooling,
+            "policy.pooling",
+            "must be 'none' with 'candidates': similarity says what to expect of an item".into(),
+        );
         let none = "must be empty with 'candidates'";
         tell(e.segment_by.is_empty(), "segment_by", none.into());
         tell(e.guardrails.is_empty(), "guardrails", format!("{none}: no item is a control to go back to"));

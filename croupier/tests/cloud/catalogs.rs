@@ -51,7 +51,7 @@ async fn two_replicas_show_the_same() {
     for n in 0..20 {
         let (teller, other) = if n % 2 == 0 { (&a, &b) } else { (&b, &a) };
         let id = format!("new-{n}");
-        put(teller, &json!([{"id": id, "vector": [0.9, 0.1 + f64::from(n) * 0.3]}])).await;
+        put(teller, &json!([{"id": id, "vector": [0.9, -0.1 - f64::from(n) * 0.02]}])).await;
         assert!(shown(teller, "u").await.contains(&id), "whoever put it sees it at once");
         waits.push(until(other, "u", |ids| ids.contains(&id)).await);
         let gone = teller.send(Method::DELETE, &format!("/v1/catalogs/shop/items/{id}"), None).await.unwrap();

@@ -200,7 +200,7 @@ async fn missing(house: &House, told: &Told) -> Vec<String> {
     for row in rows {
         let id: Vec<u8> = row.get("id");
         let id: String = id.iter().map(|b| format!("{b:02x}")).collect();
-        known.insert(id, (row.get::<i16, _>("arm"), row.get::<bool, _>("counted_reward")));
+        known.insert(id, (row.get::<i32, _>("arm"), row.get::<bool, _>("counted_reward")));
     }
     let decisions = told.decisions.iter().filter(|(id, arm)| {
         let found = known.get(*id).map(|(place, _)| arms[usize::try_from(*place).unwrap()]);

@@ -31,7 +31,7 @@ pub(crate) enum Command {
     /// Zstandard or not.
     ///
     ///   loadtest replay access.log.gz --target http://127.0.0.1:8080 --speed 10x --html report.html
-    ///       --set experiment=product-page --map 'path:^/products/(?<item>[^/]+)' --map 'cookie.sid:(?<user>.+)'
+    ///       --set experiment=product-page --map 'path:^/products/(?<item>[^/]+)' --map 'client:(?<user>.+)'
     #[command(verbatim_doc_comment)]
     Replay(Box<ReplayArgs>),
     /// Take requests that a proxy mirrors here, and send them on

@@ -76,7 +76,10 @@ fn dry_run(args: &ReplayArgs) -> Result<Verdict, Failure> {
     feed(args, &ledger, false)?.dry_run(&mut |made| {
         if shown < SHOWN {
             shown += 1;
-            println!("{}", String::from_utf8_lossy(&made.bytes).trim_end().replace("\r\n", "\n  "));
+            let text = String::from_utf8_lossy(&made.bytes).trim_end().replace("\r\n", "\n  ");
+            // What a log holds must not command the terminal.
+            let plain = |c: char| if c.is_control() && c != '\n' { '·' } else { c };
+            println!("{}", text.chars().map(plain).collect::<String>());
         }
     })?;
     let report = Report::of_log(&command_line(), LogReport::new(&ledger.lock()));

@@ -4,7 +4,7 @@ use super::ledger::{Note, Refusal, SharedLedger};
 use super::lines::Outcome;
 use super::{Entry, Stamp};
 use httparse::{EMPTY_HEADER, Status};
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 const END: &str = "\n🐵🙈🙉\n";
 /// Longest record that is kept.
@@ -35,7 +35,8 @@ pub(super) fn read(
         let mut cut = false;
         // A record ends with its monkeys; whatever line feeds it has inside.
         let whole = loop {
-            match input.read_until(b'\n', &mut record) {
+            // No more at once than is kept: a line may have no end.
+            match Read::take(&mut *input, LONGEST as u64 + 1).read_until(b'\n', &mut record) {
                 Ok(0) => break false,
                 Ok(_) if record.ends_with(END.as_bytes()) => break true,
                 Ok(_) if record.len() > LONGEST => {

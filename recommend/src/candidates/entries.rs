@@ -11,6 +11,9 @@ const ENTRY_BYTES: usize = 240;
 /// Bytes of a tag of an entry: its number, and the slot among the tag's holders.
 const TAG_BYTES: usize = 12;
 
+/// Bytes of a tag that some item has, beside its name: a row in each of two maps, and the first of its holders.
+const NAME_BYTES: usize = 200;
+
 /// One item.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -43,7 +46,7 @@ impl Entries {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.tags.bytes
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&Entry> {
@@ -156,6 +159,7 @@ struct Tags {
     /// By number: the name, and who has it.
     holders: Vec<(Arc<str>, HashSet<u32>)>,
     free: Vec<u32>,
+    bytes: usize,
 }
 
 impl Tags {
@@ -167,6 +171,7 @@ impl Tags {
                 u32::try_from(self.holders.len() - 1).unwrap_or(u32::MAX)
             });
             self.holders[number as usize].0 = name.clone();
+            self.bytes += name.len() + NAME_BYTES;
             self.numbers.insert(name, number);
             number
         });
@@ -179,6 +184,7 @@ impl Tags {
         holders.remove(&slot);
         if holders.is_empty() {
             self.numbers.remove(&**name);
+            self.bytes -= name.len() + NAME_BYTES;
             *holders = HashSet::new();
             self.free.push(number);
         }

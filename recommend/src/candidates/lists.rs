@@ -228,9 +228,14 @@ impl State {
         }
     }
 
-    /// Numbers of the tags asked for that items have; none if any tag will do.
+    /// Numbers of the tags asked for that items have, in order; none if any tag will do.
     fn wanted_tags(&self, wanted: &Wanted<'_>) -> Option<Vec<u32>> {
-        (!wanted.tags.is_empty()).then(|| wanted.tags.iter().filter_map(|name| self.entries.tag(name)).collect())
+        (!wanted.tags.is_empty()).then(|| {
+            let mut tags: Vec<u32> = wanted.tags.iter().filter_map(|name| self.entries.tag(name)).collect();
+            tags.sort_unstable();
+            tags.dedup();
+            tags
+        })
     }
 
     fn holders(&self, tags: &[u32]) -> usize {
@@ -241,7 +246,7 @@ impl State {
         let Some(entry) = self.entries.get(slot) else { return false };
         entry.expires_at.is_none_or(|at| at > wanted.now)
             && !hidden.contains(&slot)
-            && tags.is_none_or(|tags| entry.tags.iter().any(|tag| tags.contains(tag)))
+            && tags.is_none_or(|tags| entry.tags.iter().any(|tag| tags.binary_search(tag).is_ok()))
     }
 
     pub(super) fn vector_of(&self, id: &str) -> Option<&[f32]> {
@@ -257,7 +262,16 @@ impl State {
     fn popular(&self, wanted: &Wanted<'_>, hidden: &HashSet<u32>) -> Vec<Candidate> {
         let tags = self.wanted_tags(wanted);
         let viewed = self.popular.iter().filter_map(|(id, views)| Some((self.entries.slot(id)?, *views)));
-        let newest = self.entries.newest().map(|slot| (slot, 0.0));
+        let newest: Box<dyn Iterator<Item = u32>> = match tags.as_deref() {
+            // Few have them: not all items are looked at for those.
+            Some(tags) if self.holders(tags) <= FEW_HOLDERS => {
+                let mut slots: Vec<u32> = tags.iter().flat_map(|tag| self.entries.holders(*tag)).copied().collect();
+                slots.sort_by_key(|slot| std::cmp::Reverse(self.entries.get(*slot).map(|entry| entry.arrival)));
+                Box::new(slots.into_iter())
+            }
+            _ => Box::new(self.entries.newest()),
+        };
+        let newest = newest.map(|slot| (slot, 0.0));
         let mut shown = HashSet::new();
         viewed
             .chain(newest)

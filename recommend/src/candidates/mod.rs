@@ -91,6 +91,12 @@ impl Candidates {
         state.ended.forget(&item.id);
     }
 
+    /// Whether there is such an item, expired ones that were not swept yet included.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.read().entries.slot(id).is_some()
+    }
+
     /// Takes an item out; false if it is not there.
     pub fn remove(&self, id: &str) -> bool {
         self.write().remove(id)

@@ -44,8 +44,11 @@ impl Candidates {
         let mut from = Some(0);
         while let Some(first) = from {
             let (part, next) = self.read().part(first)?;
-            out.write_all(&crc32fast::hash(&part).to_le_bytes())?;
-            sized(out, &part)?;
+            // An empty one would say that there are no more.
+            if !part.is_empty() {
+                out.write_all(&crc32fast::hash(&part).to_le_bytes())?;
+                sized(out, &part)?;
+            }
             from = next;
         }
         out.write_all(&[0; 8])?;

@@ -105,6 +105,20 @@ fn copies_of_the_same_do_not_crowd_out_the_rest() {
 }
 
 #[test]
+fn rare_tags_are_shown_to_who_is_new_newest_first() {
+    let shop = shop();
+    let list = |tags: &[&str]| {
+        let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
+        ids(&shop.for_visitor(&[], &Wanted { tags: &tags, ..wanted(9) }).items).join(" ")
+    };
+    assert_eq!(list(&["s1"]), "green red");
+    assert_eq!(list(&["s1", "cold", "s1", "s1"]), "blue green red");
+    assert_eq!(list(&["none"]), "");
+    shop.set_popular(vec![("blue".into(), 2.0), ("red".into(), 1.0)]);
+    assert_eq!(list(&["s1"]), "red green");
+}
+
+#[test]
 fn swept_items_give_their_memory_back() {
     let shop = Candidates::new(catalog(2));
     for n in 0..1_000i64 {
@@ -143,6 +157,23 @@ fn a_snapshot_is_read_back_as_it_was() {
         let mut changed = bytes.clone();
         changed[at] ^= 0x40;
         assert!(read(&changed).is_err(), "byte {at}");
+    }
+}
+
+/// Whole parts, and none at all: what follows in the same file is read from its beginning.
+#[test]
+fn a_snapshot_ends_where_the_next_begins() {
+    for count in [0, 1, 499, 500, 501, 1_000] {
+        let shop = Candidates::new(catalog(2));
+        for n in 0..count {
+            shop.put(&item(&n.to_string(), &[1.0, 0.5], &[], None), now());
+        }
+        let mut bytes = Vec::new();
+        shop.write_snapshot(&mut bytes).unwrap();
+        bytes.push(7);
+        let mut rest = &bytes[..];
+        let again = Candidates::read_snapshot(shop.definition().clone(), &mut rest).unwrap();
+        assert_eq!((again.len(), rest), (count, &[7][..]));
     }
 }
 

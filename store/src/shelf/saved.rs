@@ -107,5 +107,8 @@ fn read(file: &Path) -> io::Result<(u64, HashMap<String, Arc<Candidates>>)> {
     for Saved { id, definition } in contents.catalogs {
         catalogs.insert(id, Arc::new(Candidates::read_snapshot(definition, &mut input)?));
     }
+    if input.read(&mut [0])? != 0 {
+        return Err(io::Error::other("it goes on after its end"));
+    }
     Ok((contents.number, catalogs))
 }
