@@ -77,17 +77,17 @@ impl Maker<'_> {
     }
 
     /// Whether an item may be in the list.
-    fn new(&self, slot: u32, moment: &Moment<'_>) -> bool {
+    fn is_new(&self, slot: u32, moment: &Moment<'_>) -> bool {
         self.items.from[slot as usize] <= moment.at && !moment.visitor.seen.contains(&slot)
     }
 
     fn nearest(&self, query: &[f32], moment: &Moment<'_>) -> Vec<u32> {
-        let hits = self.items.index.search(query, self.k, |slot| self.new(slot, moment));
+        let hits = self.items.index.search(query, self.k, |slot| self.is_new(slot, moment));
         hits.iter().map(|hit| hit.slot).collect()
     }
 
     fn varied(&self, query: &[f32], moment: &Moment<'_>) -> Vec<u32> {
-        let hits = self.items.index.search(query, POOL.max(self.k), |slot| self.new(slot, moment));
+        let hits = self.items.index.search(query, POOL.max(self.k), |slot| self.is_new(slot, moment));
         let candidate = |hit: &recommend::index::Hit| Candidate {
             score: hit.score,
             vector: &self.items.directions[hit.slot as usize],
@@ -102,7 +102,7 @@ impl Maker<'_> {
     fn popular(&self, moment: &Moment<'_>) -> Vec<u32> {
         let counts = moment.popular.iter().map(|count| count.at(moment.at, self.half_life_hours));
         let mut best: Vec<(u32, f64)> =
-            (0..).zip(counts).filter(|(slot, count)| *count > 0.0 && self.new(*slot, moment)).collect();
+            (0..).zip(counts).filter(|(slot, count)| *count > 0.0 && self.is_new(*slot, moment)).collect();
         best.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         best.into_iter().take(self.k).map(|(slot, _)| slot).collect()
     }
