@@ -9,6 +9,7 @@
 
 pub mod assignments;
 pub mod candidates;
+pub mod catalog_changes;
 pub mod catalogs;
 pub mod decisions;
 pub mod event_log;
@@ -75,8 +76,10 @@ macro_rules! conformance {
     };
     (catalogs: $place:ty) => {
         $crate::conformance!(@catalogs $place: every_field_comes_back replaced_and_removed pages_cover_everything
-            numbers_have_no_gap followers_converge kept_across_reopening limits_and_conflicts removed_and_made_again
-            removals_cut_off_leave_nothing popular_lists_are_replaced waiting_for_changes abandoned_puts_are_noted);
+            kept_across_reopening limits_and_conflicts removed_and_made_again removals_cut_off_leave_nothing
+            popular_lists_are_replaced);
+        $crate::conformance!(@catalog_changes $place: numbers_have_no_gap followers_converge waiting_for_changes
+            abandoned_puts_are_noted);
     };
     (expired_items: $place:ty) => {
         $crate::conformance!(@expired_items $place: the_expired_go what_is_put_again_stays);
