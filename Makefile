@@ -23,7 +23,7 @@ lint: $(DENY)
 	$(DENY) --locked check bans licenses sources
 
 $(TOOLS)/bin/cargo-deny:
-	$(CARGO) install --locked --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny
+	$(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny
 
 ## Known vulnerabilities; needs the advisory database on GitHub.
 audit: $(DENY)
