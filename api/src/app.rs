@@ -1,7 +1,7 @@
 //! What all handlers share.
 
 use crate::auth::Access;
-use crate::catalogs::Served;
+use crate::catalogs::{Served, Speed};
 use crate::measure::Metrics;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
@@ -38,12 +38,21 @@ pub struct Config {
     pub cached_assignments: usize,
     /// How long a decision waits for its stores before it falls back to its draw.
     pub store_timeout: Duration,
-    /// Where catalogs are saved for a quicker start, if anywhere.
-    pub catalogs_file: Option<PathBuf>,
+    /// What catalogs are read from for a quicker start, if anything.
+    pub catalogs_file: Option<CatalogsFile>,
     /// Bytes that the items of all catalogs may take in memory.
     pub catalog_bytes: usize,
     /// Who may do what.
     pub access: Access,
+}
+
+/// A file of catalogs as they were.
+#[derive(Debug, Clone)]
+pub enum CatalogsFile {
+    /// This process's own, which saves it.
+    Own(PathBuf),
+    /// One for many processes, which the updater at work saves.
+    Shared(PathBuf),
 }
 
 /// The API's state.
@@ -61,6 +70,8 @@ pub struct App {
     pub(crate) shelf: Arc<Shelf>,
     /// What lists were like.
     pub(crate) served: Served,
+    /// Whose lists are to be made anew.
+    pub(crate) speed: Speed,
     pub(crate) bulk: Semaphore,
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
@@ -91,7 +102,12 @@ impl App {
             told: Cache::new(config.cached_assignments / 10),
             metrics: Metrics::new(),
             served: Served::new(),
-            shelf: Arc::new(config.catalogs_file.clone().map(Shelf::saved_in).unwrap_or_default()),
+            speed: Speed::default(),
+            shelf: Arc::new(match &config.catalogs_file {
+                None => Shelf::default(),
+                Some(CatalogsFile::Own(file)) => Shelf::saved_in(file.clone()),
+                Some(CatalogsFile::Shared(file)) => Shelf::read_from(file.clone()),
+            }),
             bulk: Semaphore::new(BULK),
             snapshot: ArcSwap::default(),
             refreshing: Mutex::new(()),

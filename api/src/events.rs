@@ -69,6 +69,7 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
         }
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the events were not kept: send them again in a second")
     })?;
+    app.speed.note(&views);
     app.metrics.events.increment(events.len() as u64);
     app.metrics.events_rejected.increment(rejected.len() as u64);
     Ok((StatusCode::ACCEPTED, Json(Receipt { accepted: events.len(), rejected })).into_response())

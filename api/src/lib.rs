@@ -15,7 +15,7 @@ mod problem;
 mod reports;
 mod snapshot;
 
-pub use app::{App, Config};
+pub use app::{App, CatalogsFile, Config};
 pub use auth::{Access, hash_secret, new_secret};
 pub use measure::describe as describe_metrics;
 

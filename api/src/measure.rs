@@ -38,6 +38,7 @@ pub(crate) struct Metrics {
     pub(crate) shed: Counted,
     pub(crate) lists: Counted,
     pub(crate) lists_without_history: Counted,
+    pub(crate) lists_ahead: Counted,
     pub(crate) experiments: Gauge,
     pub(crate) backlog: Gauge,
 }
@@ -55,6 +56,11 @@ pub fn describe() {
     describe_counter!("croupier_events_rejected_total", "Events refused, each with a reason to its sender.");
     describe_counter!("croupier_shed_total", "Requests answered 503 because too much was waiting.");
     describe_counter!("croupier_lists_total", "Lists of recommended items served.");
+    describe_counter!("croupier_lists_ahead_total", "Lists made because somebody looked at something.");
+    describe_counter!(
+        "croupier_lists_left_out_total",
+        "Views whose lists were not made, since too many waited; the next pass over all makes up for it."
+    );
     describe_counter!(
         "croupier_lists_without_history_total",
         "Lists made without the visitor's history, since it could not be read in time."
@@ -82,6 +88,7 @@ impl Metrics {
             shed: Counted::new(counter!("croupier_shed_total")),
             lists: Counted::new(counter!("croupier_lists_total")),
             lists_without_history: Counted::new(counter!("croupier_lists_without_history_total")),
+            lists_ahead: Counted::new(counter!("croupier_lists_ahead_total")),
             experiments: gauge!("croupier_experiments"),
             backlog: gauge!("croupier_log_backlog"),
         }

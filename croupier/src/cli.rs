@@ -8,7 +8,7 @@ use crate::{admin, demo, evaluate, import, keys, people, serve, simulate};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use store::StoreError;
+use store::{RunKind, StoreError};
 use tracing_subscriber::EnvFilter;
 
 /// Deals each visitor the variant that is most likely to serve them, and learns from what happens.
@@ -34,9 +34,12 @@ enum Command {
     Api,
     /// The updater alone: events in, posteriors out
     Updater {
-        /// Do what is due, then exit
+        /// Do everything once, then exit
         #[arg(long)]
         once: bool,
+        /// With --once: posteriors, vectors, lists, popular, maps or expired alone; again, for several
+        #[arg(long, requires = "once", value_name = "KIND")]
+        only: Vec<RunKind>,
     },
     /// The dashboard alone
     Dashboard,
@@ -142,8 +145,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args, &cli.settings).await,
         Command::Serve => serve::run(&settings, serve::Roles::ALL).await,
         Command::Api => serve::run(&settings, serve::Roles::API).await,
-        Command::Updater { once: false } => serve::run(&settings, serve::Roles::UPDATER).await,
-        Command::Updater { once: true } => serve::update_once(&settings).await,
+        Command::Updater { once: false, .. } => serve::run(&settings, serve::Roles::UPDATER).await,
+        Command::Updater { once: true, only } => serve::update_once(&settings, &only).await,
         Command::Dashboard => serve::run(&settings, serve::Roles::DASHBOARD).await,
         Command::Keys(command) => keys::run(command, &settings).await,
         Command::People(command) => people::run(command, &settings).await,

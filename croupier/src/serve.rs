@@ -4,7 +4,7 @@ use crate::beat::Beat;
 use crate::cli::Failure;
 use crate::clock::SystemClock;
 use crate::settings::Settings;
-use api::{Access, App, Config};
+use api::{Access, App, CatalogsFile, Config};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Redirect;
@@ -19,12 +19,12 @@ use rand::rngs::SysRng;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Scope, Shelf, Stores};
+use store::{RunKind, Scope, Shelf, Stores};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinError;
-use updater::Updater;
+use updater::{Pace, Updater};
 
 /// How long requests may take to end after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -68,6 +68,8 @@ pub(crate) struct Server {
     listener: Option<TcpListener>,
     recorder: PrometheusHandle,
     updater: updater::Config,
+    lists_pace: Pace,
+    catalogs_file: CatalogsFile,
 }
 
 impl Server {
@@ -112,7 +114,8 @@ impl Server {
         }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };
         let updater = updater_config(settings)?;
-        Ok(Self { stores, clock, roles, router, app, shelf, listener, recorder, updater })
+        let (lists_pace, catalogs_file) = (settings.lists_pace, settings.catalogs_file.clone());
+        Ok(Self { stores, clock, roles, router, app, shelf, listener, recorder, updater, lists_pace, catalogs_file })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
@@ -143,7 +146,19 @@ impl Server {
         });
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
-        let updater = Updater::new(self.stores.clone(), self.clock, self.updater);
+        // On a thread of its own, behind those that answer requests.
+        let making = self.app.clone().map(|app| {
+            let (stop, stopped) = watch::channel(false);
+            let work = move || {
+                yield_to_requests();
+                tokio::runtime::Handle::current().block_on(app.keep_lists(stopped));
+            };
+            (stop, tokio::task::spawn_blocking(work))
+        });
+        let lists_shelf = shelf.clone().unwrap_or_else(|| items(&self.catalogs_file));
+        let saves = matches!(self.catalogs_file, CatalogsFile::Shared(_));
+        let stores = self.stores.clone();
+        let updater = Updater::with(stores, self.clock, self.updater, lists_shelf, self.lists_pace, saves);
         let updates = self.roles.updater;
         // On a thread of its own: decoding a batch takes longer than a request may wait for a worker.
         let work = move || {
@@ -185,6 +200,11 @@ impl Server {
             let _ = stop_updater.send(true);
             updater.await.flatten().map_err(|e| Failure::Failed(format!("the updater broke off: {e}")))?;
         }
+        if let Some((stop, making)) = making {
+            let _ = stop.send(true);
+            // It was told; what it was at is made up for by the next pass.
+            let _ = making.await;
+        }
         for task in refreshing.into_iter().chain(following) {
             task.abort();
         }
@@ -194,7 +214,7 @@ impl Server {
             tracing::warn!("lists of the last seconds are not in the statistics: {e}");
         }
         if let Some(shelf) = shelf {
-            shelf.save().await;
+            shelf.save(&*self.stores.catalogs).await;
         }
         upkeep.abort();
         beating.abort();
@@ -231,23 +251,44 @@ pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure
     server.run(stopped).await
 }
 
-/// One pass of what is due.
-pub(crate) async fn update_once(settings: &Settings) -> Result<(), Failure> {
+/// The items that an updater without an API makes lists of.
+fn items(file: &CatalogsFile) -> Arc<Shelf> {
+    Arc::new(match file {
+        // An API beside it may have saved it.
+        CatalogsFile::Own(file) | CatalogsFile::Shared(file) => Shelf::read_from(file.clone()),
+    })
+}
+
+/// One pass of work of these kinds, or of everything.
+pub(crate) async fn update_once(settings: &Settings, only: &[RunKind]) -> Result<(), Failure> {
     let stores = store::open(&settings.locations).await?;
-    let report = Updater::new(stores.clone(), Arc::new(SystemClock), updater_config(settings)?).once().await;
+    let (config, shelf) = (updater_config(settings)?, items(&settings.catalogs_file));
+    let updater = Updater::with(stores.clone(), Arc::new(SystemClock), config, shelf, settings.lists_pace, false);
+    let kinds = if only.is_empty() { &RunKind::ALL[..] } else { only };
+    let done = updater.once_of(kinds).await;
     stores.events.close().await;
-    let report = report?;
-    println!(
-        "{} events read ({} new decisions, {} new events, {} set aside); {} experiments recomputed, {} published; {} ms",
-        report.events_read,
-        report.decisions,
-        report.events,
-        report.set_aside,
-        report.recomputed,
-        report.published,
-        report.duration_ms
-    );
-    Ok(())
+    let mut failed = None;
+    for updater::Done { kind, catalog, report } in done? {
+        let of = catalog.map_or_else(String::new, |catalog| format!(" of {catalog}"));
+        let steps = report.steps.iter().filter(|step| !step.detail.is_empty());
+        let steps: Vec<String> = steps.map(|step| format!("{} {}", step.name, step.detail)).collect();
+        let sum = match kind {
+            RunKind::Posteriors => format!(
+                "{} events read ({} new decisions, {} new events, {} set aside); {} experiments recomputed, {} published",
+                report.events_read,
+                report.decisions,
+                report.events,
+                report.set_aside,
+                report.recomputed,
+                report.published
+            ),
+            _ if steps.is_empty() => "done".into(),
+            _ => steps.join("; "),
+        };
+        println!("{}{of}: {}; {} ms", kind.name(), report.error.as_deref().unwrap_or(&sum), report.duration_ms);
+        failed = failed.or(report.error.map(|error| format!("{}{of}: {error}", kind.name())));
+    }
+    failed.map_or(Ok(()), |why| Err(Failure::Failed(why)))
 }
 
 fn updater_config(settings: &Settings) -> Result<updater::Config, Failure> {

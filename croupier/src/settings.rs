@@ -2,19 +2,21 @@
 
 use crate::cli::Failure;
 use crate::trusted::{Trusted, TrustedArgs};
+use api::CatalogsFile;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 use store::{Durability, Locations};
+use updater::Pace;
 
 pub(crate) const DEFAULTS: &str = include_str!("config.default.toml");
 /// Read if it is there and no other is named.
 const FILE: &str = "croupier.toml";
 /// Settings whose defaults follow from `data`.
-const DERIVED: [&str; 4] = ["state", "events", "database", "spool"];
+const DERIVED: [&str; 5] = ["state", "events", "database", "spool", "catalogs_file"];
 
 /// Settings as given on the command line or in variables.
 #[derive(Debug, Clone, Default, Args)]
@@ -59,6 +61,16 @@ pub(crate) struct SettingArgs {
     /// Megabytes that the items of all catalogs may take in memory [default: 4096]
     #[arg(long, global = true, env = "CROUPIER_CATALOGS_MB", value_name = "MB")]
     catalogs_mb: Option<String>,
+    /// File that catalogs are read from at the start; where it is named it is shared by all, and the updater at work saves
+    /// it [default: DATA/catalogs.snapshot, this process's own]
+    #[arg(long, global = true, env = "CROUPIER_CATALOGS_FILE", value_name = "FILE")]
+    catalogs_file: Option<String>,
+    /// Threads that make lists ahead of requests; 0: one for each core [default: 0]
+    #[arg(long, global = true, env = "CROUPIER_LISTS_THREADS", value_name = "COUNT")]
+    lists_threads: Option<String>,
+    /// Percent of the time that each of them works [default: 25]
+    #[arg(long, global = true, env = "CROUPIER_LISTS_PERCENT", value_name = "PERCENT")]
+    lists_percent: Option<String>,
     /// Milliseconds a decision waits for its stores before it falls back to its draw [default: 1000]
     #[arg(long, global = true, env = "CROUPIER_DECIDE_TIMEOUT_MS", value_name = "MS")]
     decide_timeout_ms: Option<String>,
@@ -84,6 +96,9 @@ impl SettingArgs {
             ("interval_minutes", &self.interval_minutes),
             ("cached_assignments", &self.cached_assignments),
             ("catalogs_mb", &self.catalogs_mb),
+            ("catalogs_file", &self.catalogs_file),
+            ("lists_threads", &self.lists_threads),
+            ("lists_percent", &self.lists_percent),
             ("decide_timeout_ms", &self.decide_timeout_ms),
             ("log", &self.log),
         ];
@@ -113,8 +128,9 @@ pub(crate) struct Settings {
     /// Days after which decisions and events are let go of; 0 keeps them.
     pub(crate) retention_days: u32,
     pub(crate) cached_assignments: usize,
-    /// Where catalogs are saved for a quicker start: a file of each replica's own.
-    pub(crate) catalogs_file: PathBuf,
+    /// Where catalogs are saved for a quicker start.
+    pub(crate) catalogs_file: CatalogsFile,
+    pub(crate) lists_pace: Pace,
     pub(crate) catalog_bytes: usize,
     pub(crate) decide_timeout: Duration,
     pub(crate) trusted: Trusted,
@@ -190,7 +206,16 @@ impl Settings {
                 "must be 1000 to 100000000",
                 |n| (1_000..=100_000_000).contains(n),
             )?,
-            catalogs_file: Path::new(&data).join("catalogs.snapshot"),
+            catalogs_file: match values.get("catalogs_file") {
+                Some(file) => CatalogsFile::Shared(file.into()),
+                None => CatalogsFile::Own(Path::new(&data).join("catalogs.snapshot")),
+            },
+            lists_pace: Pace {
+                threads: parse("lists_threads", &text("lists_threads"), "must be 0 (one for each core) to 256", |n| {
+                    (0..=256).contains(n)
+                })?,
+                percent: parse("lists_percent", &text("lists_percent"), "must be 1 to 100", |n| (1..=100).contains(n))?,
+            },
             catalog_bytes: parse("catalogs_mb", &text("catalogs_mb"), "must be 1 to 1000000", |n: &usize| {
                 (1..=1_000_000).contains(n)
             })? << 20,
@@ -259,6 +284,8 @@ mod tests {
             ("durability", "maybe"),
             ("cached_assignments", "-1"),
             ("catalogs_mb", "0"),
+            ("lists_threads", "-1"),
+            ("lists_percent", "0"),
             ("decide_timeout_ms", ""),
             ("spool_mb", "0"),
             ("retention_days", "1"),

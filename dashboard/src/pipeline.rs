@@ -7,7 +7,7 @@ use crate::lang::{Lang, Phrase};
 use crate::probe::{Asked, Health, ask};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{DeadLetter, Replica, Run, RunStatus, Stores};
+use store::{DeadLetter, Replica, Run, RunKind, RunStatus, Stores};
 
 /// Runs and dead letters of one page.
 const RUNS: usize = 50;
@@ -38,8 +38,8 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Asks for everything at once, for runs and letters before the given ones.
-    pub(crate) async fn of(app: &App, before: Option<i64>, letters: Option<i64>) -> Self {
+    /// Asks for everything at once, for runs of one kind, if one is given, and for runs and letters before the given ones.
+    pub(crate) async fn of(app: &App, kind: Option<RunKind>, before: Option<i64>, letters: Option<i64>) -> Self {
         let s = &app.stores;
         let replicas = async {
             let replicas = ask("replicas", s.replicas.replicas(REPLICAS)).await;
@@ -52,7 +52,7 @@ impl Pipeline {
             ask("the event log", s.events.check()),
             ask("the backlog", s.events.backlog()),
             ask("leases", s.leases.holder(LEASE)),
-            ask("update runs", s.runs.latest_runs(before, RUNS + 1)),
+            ask("update runs", s.runs.latest_runs(kind, before, RUNS + 1)),
             replicas,
             ask("dead letters", s.outcomes.dead_letters(letters, LETTERS + 1)),
         );
@@ -189,6 +189,8 @@ pub(crate) fn sheets(p: &Pipeline) -> Vec<Sheet> {
             name: "runs",
             columns: &[
                 "id",
+                "kind",
+                "catalog",
                 "trigger",
                 "status",
                 "started_at",
@@ -246,6 +248,8 @@ fn run_row(r: &Run) -> Vec<Value> {
     let report = &r.report;
     vec![
         json!(r.id),
+        json!(r.kind),
+        json!(r.catalog),
         json!(r.trigger),
         json!(r.status),
         json!(r.started_at),

@@ -300,7 +300,7 @@ async fn started_paused_and_stopped_with_a_winner() {
             house.get(&format!("{page}?done={done}")).await.body.contains("<p class=\"card fine\" role=\"status\">")
         );
     }
-    assert_eq!(house.stores.runs.latest_runs(None, 1).await.unwrap()[0].status, store::RunStatus::Requested);
+    assert_eq!(house.stores.runs.latest_runs(None, None, 1).await.unwrap()[0].status, store::RunStatus::Requested);
     assert_eq!(post(&house, &format!("{page}/start"), &reason(""), "").await.status, StatusCode::CONFLICT);
 
     let results = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();

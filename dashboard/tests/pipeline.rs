@@ -11,7 +11,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Ingest, Leases, Replica, ReplicaReport, Replicas, Result, Run, RunReport, RunStep, Runs, StoreError, Tally, Trigger,
+    Ingest, Leases, Replica, ReplicaReport, Replicas, Result, Run, RunKind, RunReport, RunStep, Runs, StoreError,
+    Tally, Trigger,
 };
 
 const PAGE: &str = "/dashboard/pipeline";
@@ -60,7 +61,11 @@ impl Runs for Away {
         gone()
     }
 
-    async fn start_run(&self, _: Trigger, _: jiff::Timestamp) -> Result<i64> {
+    async fn start_run(&self, _: RunKind, _: Option<&str>, _: Trigger, _: jiff::Timestamp) -> Result<i64> {
+        gone()
+    }
+
+    async fn note_run(&self, _: i64, _: &str, _: &RunReport) -> Result<()> {
         gone()
     }
 
@@ -76,14 +81,14 @@ impl Runs for Away {
         gone()
     }
 
-    async fn latest_runs(&self, _: Option<i64>, _: usize) -> Result<Vec<Run>> {
+    async fn latest_runs(&self, _: Option<RunKind>, _: Option<i64>, _: usize) -> Result<Vec<Run>> {
         std::future::pending().await
     }
 }
 
 async fn run(house: &House, hours: i64, report: RunReport) -> i64 {
     let at = house.now - SignedDuration::from_hours(hours);
-    let run = house.stores.runs.start_run(Trigger::Schedule, at).await.unwrap();
+    let run = house.stores.runs.start_run(RunKind::Posteriors, None, Trigger::Schedule, at).await.unwrap();
     house.stores.runs.finish_run(run, at, &report).await.unwrap();
     run
 }
@@ -150,6 +155,19 @@ async fn what_is_wrong_is_said_first_with_what_to_do() {
     assert!(page.contains("disk &#60;full&#62;") && !page.contains("All is well"));
     run(&house, 0, RunReport::default()).await;
     assert!(!house.get(PAGE).await.body.contains("</data> failed:"), "a later run did it");
+}
+
+#[tokio::test]
+async fn runs_of_one_kind_are_shown_alone() {
+    let house = House::open().await;
+    run(&house, 2, RunReport::default()).await;
+    let runs = &house.stores.runs;
+    let lists = runs.start_run(RunKind::Lists, Some("sh<op"), Trigger::Schedule, house.now).await.unwrap();
+    runs.finish_run(lists, house.now, &RunReport::default()).await.unwrap();
+    assert!(house.get(PAGE).await.body.contains("lists <bdi>sh&#60;op</bdi>"));
+    let count = async |query: &str| table(&house, &format!("runs{query}")).await.len();
+    assert_eq!((count("").await, count("&kind=lists").await, count("&kind=maps").await), (2, 1, 0));
+    assert_eq!(count("&kind=%3Cb%3E").await, 2, "no such kind is none");
 }
 
 #[tokio::test]

@@ -57,6 +57,20 @@ pub struct CatalogDefinition {
     /// Items of one tag that a list has before further ones lose ground, where a request does not say; none: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_tag: Option<usize>,
+    /// Minutes after which lists of visitors are made anew ahead of their requests, 0 to 1,440; 0 makes none ahead.
+    #[serde(default = "refresh_minutes")]
+    pub refresh_minutes: u32,
+    /// Hours within which a visitor looked at something for whom lists are made ahead, 1 to 2,160.
+    #[serde(default = "active_hours")]
+    pub active_hours: u32,
+}
+
+fn refresh_minutes() -> u32 {
+    30
+}
+
+fn active_hours() -> u32 {
+    168
 }
 
 fn history_length() -> usize {
@@ -98,6 +112,8 @@ impl CatalogDefinition {
         let hours = (0.1..=2_400.0).contains(&self.popular_half_life_hours);
         need(hours, "popular_half_life_hours", "must be 0.1 to 2400".into());
         need((0.0..=1.0).contains(&self.diversity), "diversity", "must be 0 to 1".into());
+        need(self.refresh_minutes <= 1_440, "refresh_minutes", "must be 0 (none ahead) to 1440".into());
+        need((1..=2_160).contains(&self.active_hours), "active_hours", "must be 1 to 2160".into());
         need(self.max_per_tag != Some(0), "max_per_tag", "must be 1 or more".into());
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }

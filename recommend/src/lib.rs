@@ -12,8 +12,8 @@ mod projection;
 pub mod quality;
 
 pub use candidates::{
-    Browse, Candidate, Candidates, Explanation, Found, List, Measured, Near, Placed, Seen, Shown, Source, Standing,
-    Wanted,
+    Browse, Candidate, Candidates, Explanation, Found, LISTED_AHEAD, List, MadeAhead, Measured, Near, Placed, Seen,
+    Shown, Source, Standing, Wanted,
 };
 pub use catalog::{CatalogDefinition, CatalogError, Embedder, MAX_DIMENSION, MAX_HISTORY, Metric};
 pub use distinct::Distinct;

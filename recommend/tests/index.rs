@@ -78,6 +78,29 @@ proptest! {
     }
 }
 
+/// Many queries at once find what each finds alone, whether rows are scanned whole or by lists, filtered or not.
+#[test]
+fn many_queries_find_what_each_finds_alone() {
+    for (count, trained) in [(0, false), (1, false), (33, false), (5_000, false), (rows(), true)] {
+        for dimension in [7, 64] {
+            let mut index = Index::new(dimension, Metric::Cosine);
+            (0..).zip(&clustered(1, count, dimension, 0.7)).for_each(|(slot, row)| index.insert(slot, row));
+            if trained {
+                train(&mut index);
+            }
+            let queries = clustered(2, 37, dimension, 0.7);
+            let borrowed: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
+            for k in [0, 1, 200] {
+                let takes = |i: usize, slot: u32| i.is_multiple_of(3) || !(slot as usize + i).is_multiple_of(4);
+                let alone = borrowed.iter().enumerate();
+                let alone: Vec<Vec<Hit>> =
+                    alone.map(|(i, query)| index.search(query, k, |slot| takes(i, slot))).collect();
+                assert_eq!(index.search_many(&borrowed, k, takes), alone, "{k} of {count} × {dimension}");
+            }
+        }
+    }
+}
+
 #[test]
 fn filters_are_asked_for_few() {
     let index = filled(&clustered(1, 10_000, 32, 0.7));

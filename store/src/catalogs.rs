@@ -4,6 +4,7 @@ use crate::{Result, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use recommend::{CatalogDefinition, Item};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// Most catalogs.
@@ -74,6 +75,9 @@ pub trait Catalogs: Send + Sync {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Removed>;
+
+    /// What tells this log of changes from every other: the same for as long as the store is there.
+    async fn log_id(&self) -> Result<String>;
 
     /// Number of the last change; 0 before the first.
     async fn last_change(&self) -> Result<u64>;
@@ -150,6 +154,12 @@ pub enum Changed {
 pub(crate) fn changes_of_items<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<Changed> {
     let ids: Vec<_> = ids.cloned().collect();
     ids.chunks(MOST_IDS).map(|ids| Changed::Items(ids.to_vec())).collect()
+}
+
+/// A fresh hasher has a random key: nobody else has this id.
+pub(crate) fn new_log_id() -> String {
+    let number = || RandomState::new().hash_one("log");
+    format!("{:016x}{:016x}", number(), number())
 }
 
 pub(crate) fn too_many(id: &str) -> StoreError {

@@ -18,12 +18,14 @@ mod experiments;
 mod findings;
 mod format;
 mod format_catalogs;
+mod format_lists;
 mod format_views;
 mod history;
 mod item_views;
 mod keys;
 mod leases;
 mod list_hours;
+mod lists;
 mod locations;
 pub mod manage;
 mod memory;
@@ -58,6 +60,7 @@ pub use item_views::ItemViews;
 pub use keys::{Key, Keys, Scope};
 pub use leases::Leases;
 pub use list_hours::{CatalogMap, ListHour, ListHours};
+pub use lists::{Lists, NewList, StoredList, Visit, Visitor, Visitors, stamp};
 pub use locations::{Durability, Locations};
 pub use memory::Memory;
 pub use open::{DatabaseStores, Stores, open, open_database};
@@ -69,11 +72,11 @@ pub use results::{
     ARMS_SHOWN, Delay, Detail, Examined, Group, Health, Holdout, Results, SegmentCounts, SegmentResult, Segments,
     Updates, results, results_and_segments, segment_counts, updates, with_foremost_arms,
 };
-pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
+pub use runs::{RUNS_KEPT, Run, RunKind, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
 pub use shelf::Shelf;
 pub use trials::{Logged, Span, logged_trials};
-pub use views::{Seen, VIEWS_KEPT, View, Views};
+pub use views::{Seen, VIEWS_KEPT, View, Views, ages};
 
 /// Tells the recorder what each metric of the stores means.
 pub fn describe_metrics() {

@@ -5,7 +5,7 @@ use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same
 use crate::sql::Database;
 use crate::{
     Assignments, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, ListHours,
-    Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Views,
+    Lists, Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Views,
 };
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct Stores {
     pub catalogs: Arc<dyn Catalogs>,
     /// What visitors looked at last.
     pub views: Arc<dyn Views>,
+    /// Lists made for them ahead.
+    pub lists: Arc<dyn Lists>,
     /// What happened.
     pub events: Arc<dyn EventLog>,
     /// What is tested.
@@ -78,6 +80,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         posteriors: state.posteriors,
         catalogs: state.catalogs,
         views: state.views,
+        lists: state.lists,
         events: log,
         experiments: database.clone(),
         outcomes: database.clone(),
@@ -101,11 +104,13 @@ struct State {
     posteriors: Arc<dyn PosteriorSets>,
     catalogs: Arc<dyn Catalogs>,
     views: Arc<dyn Views>,
+    lists: Arc<dyn Lists>,
 }
 
 impl State {
-    fn of<T: Assignments + PosteriorSets + Catalogs + Views + 'static>(state: Arc<T>) -> Self {
-        Self { assignments: state.clone(), posteriors: state.clone(), catalogs: state.clone(), views: state }
+    fn of<T: Assignments + PosteriorSets + Catalogs + Views + Lists + 'static>(state: Arc<T>) -> Self {
+        let (assignments, posteriors, catalogs) = (state.clone(), state.clone(), state.clone());
+        Self { assignments, posteriors, catalogs, views: state.clone(), lists: state }
     }
 }
 

@@ -69,7 +69,7 @@ pub async fn results_and_segments(
     let arms_left_out = e.candidates.as_ref().map(|_| left_out(&all, e.arms.len()));
     let totals = of_shown(e, all.clone());
     let set = stores.memory.newest_set(&*stores.posteriors, &e.id).await?;
-    let runs = stores.runs.latest_runs(None, RECENT_RUNS).await?;
+    let runs = stores.runs.latest_runs(Some(crate::RunKind::Posteriors), None, RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
     let updated_at = updates_of(&runs).succeeded_at;
     let mut health: Vec<Health> =

@@ -24,6 +24,7 @@ crate::conformance!(posterior_sets: Directory);
 crate::conformance!(catalogs: Directory);
 crate::conformance!(expired_items: Directory);
 crate::conformance!(views: Directory);
+crate::conformance!(lists: Directory);
 crate::conformance!(event_log: Directory);
 crate::conformance!(experiments: Directory);
 crate::conformance!(outcomes: Directory);

@@ -18,7 +18,7 @@ pub trait Views: Send + Sync {
     /// [`VIEWS_KEPT`] views alone. Equal moments: in order of item.
     async fn recent(&self, user: &str, limit: usize) -> Result<Vec<Seen>>;
 
-    /// Forgets a visitor: what was kept before the call.
+    /// Forgets a visitor: what was kept before the call, lists made ahead as well.
     async fn forget_views(&self, user: &str) -> Result<()>;
 }
 
@@ -40,4 +40,10 @@ pub struct Seen {
     pub item: String,
     /// When, to the millisecond.
     pub at: Timestamp,
+}
+
+/// What was looked at, with the seconds since then, as lists are made of it.
+#[must_use]
+pub fn ages(seen: &[Seen], now: Timestamp) -> Vec<(&str, f64)> {
+    seen.iter().map(|s| (s.item.as_str(), now.duration_since(s.at).as_secs_f64().max(0.0))).collect()
 }

@@ -4,6 +4,7 @@ use crate::Updater;
 use bandit::{Event, Experiment, Status, UserEvent, UserEventKind, candidate_decisions, seen_decisions};
 use metrics::{counter, describe_counter};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use store::{Ingest, Poison, Result, Stores};
 
@@ -20,7 +21,8 @@ pub fn describe() {
     describe_counter!("croupier_updater_set_aside_total", "Records set aside because they cannot be taken.");
     describe_counter!("croupier_updater_published_total", "Posterior sets published.");
     describe_counter!("croupier_updater_items_removed_total", "Items removed some time after their end.");
-    describe_counter!("croupier_updater_failures_total", "Rounds of the updater that failed.");
+    describe_counter!("croupier_updater_lists_total", "Lists made ahead.");
+    describe_counter!("croupier_updater_failures_total", "Rounds and runs of the updater that failed.");
 }
 
 /// The experiments that a reward without `decision_id` may concern, by the name of the reward; and all by id.
@@ -81,21 +83,21 @@ impl Updater {
     /// Consumes what is in the log now. What is appended meanwhile waits for the next time: under load there is always more.
     pub(crate) async fn consume(&mut self) -> Result<()> {
         let mut directory: Option<Directory> = None;
-        let mut left = self.stores.events.backlog().await?;
+        let mut left = self.work.stores.events.backlog().await?;
         let begun = Instant::now();
         while left.map_or_else(|| begun.elapsed() < LONGEST, |left| left > 0) {
-            let delivery = self.stores.events.pull(BATCH).await?;
+            let delivery = self.work.stores.events.pull(BATCH).await?;
             let Some(receipt) = delivery.receipt else { return Ok(()) };
             left = left.map(|left| left.saturating_sub(delivery.events.len() as u64));
             // An experiment is in the database before its first decision is in the log: read after pulling, the
             // directory has every experiment that the batch may speak of.
-            let changes = self.stores.experiments.changes().await?;
+            let changes = self.work.stores.experiments.changes().await?;
             let directory = match &mut directory {
                 Some(d) if d.changes == changes => d,
-                stale => stale.insert(Directory::load(&self.stores).await?),
+                stale => stale.insert(Directory::load(&self.work.stores).await?),
             };
             let read = delivery.events.len() as u64;
-            let mut batch = Ingest { at: self.clock.now(), ..Ingest::default() };
+            let mut batch = Ingest { at: self.work.clock.now(), ..Ingest::default() };
             for event in delivery.events {
                 match event {
                     Ok(Event::Decision(record)) => batch.decisions.push(record),
@@ -106,10 +108,10 @@ impl Updater {
                     Err(Poison { reason, body }) => batch.set_aside.push((reason, body)),
                 }
             }
-            let taken = self.stores.outcomes.ingest(&batch).await?;
+            let taken = self.work.stores.outcomes.ingest(&batch).await?;
             // Only now that the effects are durable; a crash before this line delivers the batch again, which
             // changes nothing.
-            self.stores.events.acknowledge(receipt).await?;
+            self.work.stores.events.acknowledge(receipt).await?;
             counter!("croupier_updater_events_total").increment(read);
             counter!("croupier_updater_set_aside_total").increment(taken.set_aside);
             if taken.set_aside > 0 {
@@ -121,7 +123,7 @@ impl Updater {
             self.since.events_read += read;
             self.since.decisions += taken.decisions;
             self.since.events += taken.events;
-            self.taken_in += taken.events;
+            self.work.taken_in.fetch_add(taken.events, Ordering::Relaxed);
             self.since.set_aside += taken.set_aside;
         }
         Ok(())

@@ -17,20 +17,20 @@ impl Updater {
         new: Option<(PosteriorSet, Evidence)>,
         room: &mut usize,
     ) -> Result<()> {
-        let (id, now) = (record.definition.id.clone(), self.clock.now());
+        let (id, now) = (record.definition.id.clone(), self.work.clock.now());
         if let Some((set, evidence)) = new {
             let definition = record.definition.clone();
             let made = tokio::task::spawn_blocking(move || VersionEntry::new(&definition, &set, &evidence, now));
             let mut entry = made.await.map_err(|e| StoreError::Damaged(format!("history of '{id}': {e}")))?;
             self.quote(&id, &mut entry).await?;
-            self.stores.history.keep(&id, &[entry]).await?;
+            self.work.stores.history.keep(&id, &[entry]).await?;
         }
         self.make_up(&record, now, room).await
     }
 
     /// Adds what the checks of this run found.
     async fn quote(&self, id: &str, entry: &mut VersionEntry) -> Result<()> {
-        let Some(text) = self.stores.findings.findings(id).await? else { return Ok(()) };
+        let Some(text) = self.work.stores.findings.findings(id).await? else { return Ok(()) };
         let damaged = |e: serde_json::Error| StoreError::Damaged(format!("findings of '{id}': {e}"));
         let found: Examined = serde_json::from_str(&text).map_err(damaged)?;
         let line = found.lines.iter().find(|line| line.check == "sample_ratio");
@@ -42,16 +42,16 @@ impl Updater {
 
     async fn make_up(&self, record: &ExperimentRecord, now: Timestamp, room: &mut usize) -> Result<()> {
         let id = &record.definition.id;
-        let latest = self.stores.posteriors.latest_version(id).await?;
+        let latest = self.work.stores.posteriors.latest_version(id).await?;
         let mut evidence = None;
         for _ in 0..MOST_OF_ONE.min(*room) {
-            let Some(version) = self.stores.history.highest_missing(id, latest).await? else { break };
+            let Some(version) = self.work.stores.history.highest_missing(id, latest).await? else { break };
             // What is forgotten stays so.
             let kept = |set: &PosteriorSet| self.config.retention_days == 0 || set.as_of >= self.oldest(now);
-            let Some(set) = self.stores.posteriors.at(id, version).await?.filter(kept) else { break };
+            let Some(set) = self.work.stores.posteriors.at(id, version).await?.filter(kept) else { break };
             let known = match evidence.take() {
                 Some(known) => known,
-                None => Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(id).await? },
+                None => Evidence { ended: record.stopped_at, ..self.work.stores.outcomes.evidence(id).await? },
             };
             let definition = record.definition.clone();
             let made = tokio::task::spawn_blocking(move || (VersionEntry::made_up(&definition, &set, &known), known));
@@ -59,7 +59,7 @@ impl Updater {
             evidence = Some(known);
             let Some(entry) = entry else { break };
             *room -= 1;
-            self.stores.history.keep(id, &[entry]).await?;
+            self.work.stores.history.keep(id, &[entry]).await?;
         }
         Ok(())
     }

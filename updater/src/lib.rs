@@ -1,12 +1,14 @@
-//! Events in, posteriors out.
+//! Events in, posteriors and lists out.
 //!
-//! The log is consumed as it grows; posteriors are recomputed on the clock, or when asked.
+//! The log is consumed as it grows; posteriors are recomputed on the clock, or when asked; all else that is periodic has its
+//! line in the table of `schedule.rs`.
 
 mod consume;
 mod examine;
 mod expired;
 mod history;
 mod lease;
+mod lists;
 mod maps;
 mod popular;
 mod schedule;
@@ -14,15 +16,16 @@ mod steps;
 mod update;
 
 pub use consume::describe as describe_metrics;
+pub use lists::{Pace, make};
 pub use schedule::boundary;
 
 use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
 use lease::Lease;
-use popular::LastTold;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
-use store::{Result, RunReport, Stores, Trigger};
+use store::{Result, RunKind, RunReport, Shelf, Stores, Trigger};
 use tokio::sync::watch;
 
 /// How often the updater looks whether an update is due or asked for.
@@ -31,6 +34,9 @@ const TICK: Duration = Duration::from_millis(100);
 const PACE: Duration = Duration::from_millis(500);
 /// How long it leaves a store alone that failed, or a lease that another holds.
 const RECOVERY: Duration = Duration::from_secs(1);
+
+/// How often the shelf is saved for other processes, if it changed.
+const SAVE: Duration = Duration::from_secs(60);
 
 /// Settings of the updater.
 #[derive(Debug, Clone)]
@@ -43,43 +49,68 @@ pub struct Config {
     pub name: String,
 }
 
-/// Consumes the log and publishes posteriors. Of several, one works; the others stand by.
-pub struct Updater {
+/// What periodic work needs.
+struct Work {
     stores: Stores,
     clock: Arc<dyn Clock>,
+    /// The items that lists are made of.
+    shelf: Arc<Shelf>,
+    /// Whether it is saved here for other processes to begin with.
+    saves: bool,
+    pace: Pace,
+    /// Events taken in since the start.
+    taken_in: AtomicU64,
+    told: popular::Told,
+}
+
+/// Consumes the log, publishes posteriors and does all other periodic work. Of several, one works; the others stand by.
+pub struct Updater {
+    work: Arc<Work>,
     config: Config,
     /// What was consumed since the last run.
     since: RunReport,
     /// When the log was last consumed.
     consumed: Option<Instant>,
-    /// Events taken in since the start.
-    taken_in: u64,
-    told: LastTold,
 }
 
 impl Updater {
-    /// An updater of these stores.
+    /// An updater of these stores, with a shelf of its own.
     #[must_use]
     pub fn new(stores: Stores, clock: Arc<dyn Clock>, config: Config) -> Self {
-        Self {
-            stores,
-            clock,
-            config,
-            since: RunReport::default(),
-            consumed: None,
-            taken_in: 0,
-            told: LastTold::default(),
-        }
+        Self::with(stores, clock, config, Arc::default(), Pace::default(), false)
     }
 
-    /// Works until `stop` becomes true, then finishes what it is at.
+    /// One that makes lists of the items on this shelf, at this pace, and keeps the shelf's file if it `saves`: one updater
+    /// at a time does.
+    #[must_use]
+    pub fn with(
+        stores: Stores,
+        clock: Arc<dyn Clock>,
+        config: Config,
+        shelf: Arc<Shelf>,
+        pace: Pace,
+        saves: bool,
+    ) -> Self {
+        let (taken_in, told) = (AtomicU64::new(0), popular::Told::default());
+        let work = Arc::new(Work { stores, clock, shelf, saves, pace, taken_in, told });
+        Self { work, config, since: RunReport::default(), consumed: None }
+    }
+
+    /// Works until `stop` becomes true, then finishes what it is at in the log; other work is cut off, and gone on with by
+    /// the next updater.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut lease = Lease::new(self.stores.leases.clone(), self.config.name.clone());
+        let mut lease = Lease::new(self.work.stores.leases.clone(), self.config.name.clone());
         let (working, at_work) = watch::channel(false);
-        let (catalogs, clock) = (self.stores.catalogs.clone(), self.clock.clone());
+        let work = self.work.clone();
         tokio::select! {
             () = self.rounds(&mut lease, &working, &mut stop) => {}
-            () = expired::keep_walking(&*catalogs, &*clock, at_work) => {}
+            () = schedule::keep_lanes(&work, at_work.clone()) => {}
+            () = work.keep_file(at_work) => {}
+        }
+        if *working.borrow()
+            && let Err(e) = work.stores.runs.abandon_runs(work.clock.now()).await
+        {
+            tracing::warn!("runs that were cut off are not marked as such yet: {e}");
         }
         lease.release().await;
     }
@@ -111,41 +142,45 @@ impl Updater {
         working: &watch::Sender<bool>,
     ) -> Result<bool> {
         let held = lease.hold().await;
-        working.send_replace(matches!(held, Ok(true)));
+        if !matches!(held, Ok(true)) {
+            working.send_replace(false);
+        }
         if !held? {
             // What it knew of runs is of the past when its turn comes again.
             *last = None;
             return Ok(false);
         }
-        lease.during(self.step(last)).await?;
+        lease.during(self.step(last, working)).await?;
         Ok(true)
     }
 
     /// Consumes what is there; runs if a run is due or asked for.
-    async fn step(&mut self, last: &mut Option<Timestamp>) -> Result<()> {
+    async fn step(&mut self, last: &mut Option<Timestamp>, working: &watch::Sender<bool>) -> Result<()> {
+        let runs = self.work.stores.runs.clone();
         let last = match last {
             Some(last) => last,
             None => {
-                let abandoned = self.stores.runs.abandon_runs(self.clock.now()).await?;
+                // Before any run of its own begins.
+                let abandoned = runs.abandon_runs(self.work.clock.now()).await?;
                 if abandoned > 0 {
-                    tracing::warn!("{abandoned} update runs had been cut off; this one catches up");
+                    tracing::warn!("{abandoned} runs had been cut off; what they left is caught up on");
                 }
                 last.insert(self.last_boundary().await?)
             }
         };
+        working.send_replace(true);
         if self.consumed.is_none_or(|t| t.elapsed() >= PACE) {
             self.consume().await?;
             self.consumed = Some(Instant::now());
-            self.tell_popular_if_due().await;
         }
-        if let Some(run) = self.stores.runs.take_requested(self.clock.now()).await? {
+        if let Some(run) = runs.take_requested(self.work.clock.now()).await? {
             self.run_as(run).await?;
         }
-        let due = boundary(self.clock.now(), self.config.interval);
+        let due = boundary(self.work.clock.now(), self.config.interval);
         // A clock that was set back is due as well.
         if due != *last {
-            let run = self.stores.runs.start_run(Trigger::Schedule, self.clock.now()).await?;
-            self.run_as(run).await?;
+            let started = runs.start_run(RunKind::Posteriors, None, Trigger::Schedule, self.work.clock.now());
+            self.run_as(started.await?).await?;
             *last = due;
         }
         Ok(())
@@ -153,29 +188,75 @@ impl Updater {
 
     /// The boundary up to which updates were made; what came after it while nobody was up is made up for at once.
     async fn last_boundary(&self) -> Result<Timestamp> {
-        let runs = self.stores.runs.latest_runs(None, 100).await?;
+        let runs = self.work.stores.runs.latest_runs(Some(RunKind::Posteriors), None, 100).await?;
         let as_of = runs.into_iter().find_map(|r| r.report.as_of);
         Ok(as_of.map_or(Timestamp::MIN, |t| boundary(t, self.config.interval)))
     }
 
-    /// One pass of what is due, recorded as asked for by hand.
+    /// One pass of everything, recorded as asked for by hand; what came of the posteriors.
     ///
     /// # Errors
-    /// When a store fails, or another updater is at work; what was done until then stands.
-    pub async fn once(mut self) -> Result<RunReport> {
-        let mut lease = Lease::new(self.stores.leases.clone(), self.config.name.clone());
-        lease.wait().await?;
-        let report = lease.during(self.pass()).await;
-        lease.release().await;
-        report
+    /// When they fail, or another updater is at work; what was done until then stands.
+    pub async fn once(self) -> Result<RunReport> {
+        let mut done = self.once_of(&RunKind::ALL).await?;
+        Ok(done.swap_remove(0).report)
     }
 
-    async fn pass(&mut self) -> Result<RunReport> {
-        self.stores.runs.abandon_runs(self.clock.now()).await?;
-        let run = self.stores.runs.start_run(Trigger::Once, self.clock.now()).await?;
-        let report = self.run_as(run).await;
-        // At once, since nothing else waits.
-        expired::walk(&*self.stores.catalogs, self.clock.now(), Duration::ZERO).await;
-        report
+    /// One pass of work of these kinds, each at most once, recorded as asked for by hand. The posteriors come first.
+    ///
+    /// # Errors
+    /// When posteriors fail, a run cannot be written down, or another updater is at work; what was done until then stands.
+    /// Another kind that fails says so in its report.
+    pub async fn once_of(mut self, kinds: &[RunKind]) -> Result<Vec<Done>> {
+        let mut lease = Lease::new(self.work.stores.leases.clone(), self.config.name.clone());
+        lease.wait().await?;
+        let done = lease.during(self.pass(kinds)).await;
+        lease.release().await;
+        done
+    }
+
+    async fn pass(&mut self, kinds: &[RunKind]) -> Result<Vec<Done>> {
+        let runs = self.work.stores.runs.clone();
+        runs.abandon_runs(self.work.clock.now()).await?;
+        let mut done = Vec::new();
+        for kind in RunKind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
+            if kind == RunKind::Posteriors {
+                let run = runs.start_run(kind, None, Trigger::Once, self.work.clock.now()).await?;
+                done.push(Done { kind, catalog: None, report: self.run_as(run).await? });
+            }
+            let all = self.work.run_all(kind).await?;
+            done.extend(all.into_iter().map(|(catalog, report)| Done { kind, catalog, report }));
+        }
+        Ok(done)
+    }
+}
+
+/// A run that was asked for by hand.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// What it was of.
+    pub kind: RunKind,
+    /// Of which catalog, where it was of one.
+    pub catalog: Option<String>,
+    /// What came of it.
+    pub report: RunReport,
+}
+
+impl Work {
+    /// Saves the shelf for all, from time to time while this updater is the one at work. It never ends.
+    async fn keep_file(&self, mut at_work: watch::Receiver<bool>) {
+        if !self.saves {
+            return std::future::pending().await;
+        }
+        loop {
+            if at_work.wait_for(|at_work| *at_work).await.is_err() {
+                return std::future::pending().await;
+            }
+            match self.shelf.catch_up(&*self.stores.catalogs, &*self.clock).await {
+                Ok(()) => self.shelf.save_now(&*self.stores.catalogs).await,
+                Err(e) => tracing::warn!("catalogs are not saved for a quicker start: {e}"),
+            }
+            tokio::time::sleep(SAVE).await;
+        }
     }
 }

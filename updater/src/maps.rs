@@ -1,6 +1,6 @@
 //! The plane that the map of a catalog is drawn on, worked out anew when its items changed.
 
-use crate::Updater;
+use crate::Work;
 use recommend::index::unit;
 use recommend::{Metric, Projection};
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ const NUMBERS: usize = 600_000;
 const CHANGES: usize = 1_000;
 const PAGES_OF_CHANGES: usize = 20;
 
-impl Updater {
+impl Work {
     /// Draws the maps of catalogs whose items changed, and takes those of removed catalogs away.
     ///
     /// # Errors

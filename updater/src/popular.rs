@@ -1,13 +1,11 @@
 //! What is popular: from views by hour into a list for each catalog, which replicas serve to who is new.
 
-use crate::Updater;
+use crate::Work;
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use store::{Catalog, Popular, Result, StoreError};
 
-/// Between two looks, at least; and this many times what a look takes, so that it stays a small part of the work.
-const PACE: Duration = Duration::from_secs(5);
-const SHARE: u32 = 20;
 /// Most viewed items that are looked at, of all catalogs together.
 const MOST_VIEWED: usize = 50_000;
 /// Longest list of a catalog.
@@ -15,30 +13,17 @@ const LONGEST: usize = 500;
 /// Items asked for at a time.
 const AT_ONCE: usize = 250;
 
-/// When what is popular was last told, and from what.
-#[derive(Debug, Default)]
-pub(crate) struct LastTold {
-    next: Option<Instant>,
-    /// Events taken in by then, and the hour of the clock: with both as they were, the order is as it was.
-    of: Option<(u64, i64)>,
-}
+/// From what it was last told: events taken in by then, and the hour of the clock. With both as they were, the order is.
+pub(crate) type Told = Mutex<Option<(u64, i64)>>;
 
-impl Updater {
-    /// Tells what is popular, if views came or the hour turned, and the last time is a while ago.
-    pub(crate) async fn tell_popular_if_due(&mut self) {
-        let now = self.clock.now();
-        let of = (self.taken_in, bandit::hour_of(now));
-        if self.told.of == Some(of) || self.told.next.is_some_and(|next| Instant::now() < next) {
-            return;
-        }
-        let began = Instant::now();
-        // Posteriors do not wait for it, nor fail with it.
-        let told = self.tell_popular().await;
-        if let Err(e) = &told {
-            tracing::error!("what is popular cannot be told, and is tried again: {e}");
-        }
-        let of = told.is_ok().then_some(of);
-        self.told = LastTold { next: Some(Instant::now() + PACE.max(began.elapsed() * SHARE)), of };
+impl Work {
+    fn views_now(&self) -> (u64, i64) {
+        (self.taken_in.load(Ordering::Relaxed), bandit::hour_of(self.clock.now()))
+    }
+
+    /// Whether no views came and the hour did not turn since it was told.
+    pub(crate) fn nothing_viewed(&self) -> bool {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) == Some(self.views_now())
     }
 
     /// Tells what is popular in each catalog.
@@ -46,7 +31,7 @@ impl Updater {
     /// # Errors
     /// When a store fails; lists told until then stand.
     pub(crate) async fn tell_popular(&self) -> Result<()> {
-        let mut failure = None;
+        let (of, mut failure) = (self.views_now(), None);
         for catalog in self.stores.catalogs.catalogs().await? {
             match self.tell_popular_in(&catalog).await {
                 // One that was removed meanwhile has nothing to tell.
@@ -55,6 +40,7 @@ impl Updater {
                 Err(e) => drop(failure.get_or_insert(e)),
             }
         }
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = failure.is_none().then_some(of);
         failure.map_or(Ok(()), Err)
     }
 

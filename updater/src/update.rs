@@ -31,7 +31,7 @@ impl Updater {
             _ => String::new(),
         });
         report.error = result.as_ref().err().map(ToString::to_string);
-        self.stores.runs.finish_run(run, self.clock.now(), &report).await?;
+        self.work.stores.runs.finish_run(run, self.work.clock.now(), &report).await?;
         tracing::info!(
             "update {run}: {} events, {} experiments, {} published, {} ms",
             report.events_read,
@@ -44,17 +44,17 @@ impl Updater {
 
     async fn work(&mut self, steps: &mut Steps) -> Result<(Timestamp, u64, u64)> {
         steps.time("consume", self.consume()).await?;
-        let today = self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let today = self.work.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         if self.config.retention_days > 0 {
             let before = today.saturating_sub(jiff::Span::new().days(self.config.retention_days));
-            steps.time("forget", self.stores.outcomes.forget(before)).await?;
+            steps.time("forget", self.work.stores.outcomes.forget(before)).await?;
         }
         // Ages count to the last boundary, not to this moment: a second run before the next one changes nothing.
-        let as_of = boundary(self.clock.now(), self.config.interval);
+        let as_of = boundary(self.work.clock.now(), self.config.interval);
         let (mut recomputed, mut published, mut failure, mut room) = (0, 0, None, history::MOST_MADE_UP);
         let mut after: Option<String> = None;
         loop {
-            let page = self.stores.experiments.list(after.as_deref(), PAGE).await?;
+            let page = self.work.stores.experiments.list(after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.definition.id.clone());
             for record in page.into_iter().filter(|r| r.status != Status::Draft) {
@@ -86,24 +86,16 @@ impl Updater {
             }
         }
         let oldest = today.saturating_sub(jiff::Span::new().days(DAYS_KEPT));
-        steps.time("expire", self.stores.assignments.expire(oldest)).await?;
-        if let Err(e) = steps.time("popular", self.tell_popular()).await {
-            tracing::error!("what is popular cannot be told: {e}");
-            failure.get_or_insert(e);
-        }
-        if let Err(e) = steps.time("map", self.draw_maps()).await {
-            tracing::error!("maps of catalogs cannot be drawn: {e}");
-            failure.get_or_insert(e);
-        }
+        steps.time("expire", self.work.stores.assignments.expire(oldest)).await?;
         failure.map_or(Ok((as_of, recomputed, published)), Err)
     }
 
     /// Recomputes one experiment; gives what was published, and what it was computed from, if there was something new.
     async fn publish(&self, record: ExperimentRecord, as_of: Timestamp) -> Result<Option<(PosteriorSet, Evidence)>> {
         let id = record.definition.id.clone();
-        let latest = self.stores.posteriors.latest(&id).await?;
+        let latest = self.work.stores.posteriors.latest(&id).await?;
         // Evidence of an experiment that has ended does not fade; late rewards still count, and windows close.
-        let mut evidence = Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(&id).await? };
+        let mut evidence = Evidence { ended: record.stopped_at, ..self.work.stores.outcomes.evidence(&id).await? };
         if latest.is_none() && evidence.outcomes.is_empty() {
             // Nothing is known but the prior, which is version 0.
             return Ok(None);
@@ -112,7 +104,7 @@ impl Updater {
         // Only contextual policies have features.
         if !record.definition.features.is_empty() {
             let most = most_context_outcomes(&record.definition);
-            evidence.contexts = self.stores.outcomes.context_outcomes(&id, most).await?;
+            evidence.contexts = self.work.stores.outcomes.context_outcomes(&id, most).await?;
         }
         let computed = tokio::task::spawn_blocking(move || {
             (recompute(&record.definition, record.revision, version, &evidence, as_of), evidence)
@@ -122,7 +114,7 @@ impl Updater {
         if latest.is_some_and(|latest| set.says_the_same_as(&latest)) {
             return Ok(None);
         }
-        self.stores.posteriors.publish(&set).await?;
+        self.work.stores.posteriors.publish(&set).await?;
         Ok(Some((set, evidence)))
     }
 }

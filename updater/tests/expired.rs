@@ -144,6 +144,9 @@ impl Catalogs for Stuck {
     async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
         self.catalogs.page_of_items(catalog, after, limit).await
     }
+    async fn log_id(&self) -> Result<String> {
+        self.catalogs.log_id().await
+    }
     async fn last_change(&self) -> Result<u64> {
         self.catalogs.last_change().await
     }
@@ -181,7 +184,15 @@ async fn runs_do_not_wait_for_removals() {
                         && run.status == RunStatus::Done
                         && run.report.as_of == Some(at(hour))
                 };
-                while !house.stores.runs.latest_runs(None, 10).await.unwrap().iter().any(done) {
+                while !house
+                    .stores
+                    .runs
+                    .latest_runs(Some(store::RunKind::Posteriors), None, 10)
+                    .await
+                    .unwrap()
+                    .iter()
+                    .any(done)
+                {
                     tokio::task::yield_now().await;
                 }
             }

@@ -39,8 +39,8 @@ async fn drawn_when_items_changed() {
     let clock = Arc::new(SetClock(Mutex::new("2026-11-21T10:30:00Z".parse().unwrap())));
     let run = async || {
         let config = Config { interval: SignedDuration::from_hours(1), retention_days: 0, name: "updater".into() };
-        let report = Updater::new(stores.clone(), clock.clone(), config).once().await.unwrap();
-        assert!(report.steps.iter().any(|step| step.name == "map"), "{report:?}");
+        let done = Updater::new(stores.clone(), clock.clone(), config).once_of(&[RunKind::Maps]).await.unwrap();
+        assert!(done.len() == 1 && done[0].report.steps[0].name == "map", "{done:?}");
         *clock.0.lock().unwrap() += SignedDuration::from_mins(1);
     };
     let map = async |catalog: &str| stores.list_hours.map(catalog).await.unwrap();

@@ -60,7 +60,7 @@ impl World {
     /// Waits for a run that satisfies `is`.
     async fn run_that(&self, is: impl Fn(&Run) -> bool) -> Run {
         loop {
-            let runs = self.stores.runs.latest_runs(None, 10).await.unwrap();
+            let runs = self.stores.runs.latest_runs(Some(store::RunKind::Posteriors), None, 10).await.unwrap();
             if let Some(run) = runs.into_iter().find(&is) {
                 return run;
             }
@@ -124,7 +124,9 @@ async fn what_was_missed_while_down_is_made_up_for_at_once() {
     assert_eq!(world.arm_b().await, (2, 2.0, 1.0));
     // The next hour has its own run, without being asked.
     world.set("2026-11-21T15:00:00Z");
-    while world.stores.runs.latest_runs(None, 1).await.unwrap()[0].report.as_of != Some(at("2026-11-21T15:00:00Z")) {
+    while world.stores.runs.latest_runs(Some(store::RunKind::Posteriors), None, 1).await.unwrap()[0].report.as_of
+        != Some(at("2026-11-21T15:00:00Z"))
+    {
         tokio::task::yield_now().await;
     }
     stop.send(true).unwrap();
@@ -327,7 +329,7 @@ async fn of_two_updaters_one_works_and_the_other_takes_over() {
     );
     stop_second.send(true).unwrap();
     second.await.unwrap();
-    let runs = world.stores.runs.latest_runs(None, 10).await.unwrap();
+    let runs = world.stores.runs.latest_runs(Some(store::RunKind::Posteriors), None, 10).await.unwrap();
     let began_on_time = runs.iter().filter(|r| r.trigger == Trigger::Schedule).collect::<Vec<_>>();
     assert_eq!(began_on_time, [&scheduled], "the second did not do again what was done");
 }

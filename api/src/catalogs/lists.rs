@@ -10,12 +10,12 @@ use crate::problem::{Problem, Result};
 use axum::http::Uri;
 use axum::response::Response;
 use bandit::{DecisionId, check_id};
-use jiff::Timestamp;
-use recommend::{Candidate, List, Source, Wanted, check_vector};
+use jiff::{SignedDuration, Timestamp};
+use recommend::{Candidate, Candidates, List, Source, Wanted, check_vector};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use store::{Seen, VIEWS_KEPT};
+use store::{Seen, StoredList, Visit, Visitor, ages, stamp};
 use utoipa::{IntoParams, ToSchema};
 
 /// Items of a list where nobody says how many.
@@ -30,7 +30,8 @@ const MAX_NAMES: usize = 1_000;
 pub(crate) struct Recommendations {
     /// Best first.
     items: Vec<Recommended>,
-    /// `history`: near what the visitor looked at; `popular`: what everybody looks at.
+    /// `history`: near what the visitor looked at; `precomputed`: the same, made before the request came; `popular`: what
+    /// everybody looks at.
     #[schema(value_type = String)]
     source: &'static str,
     /// Views that the list was made from.
@@ -189,14 +190,15 @@ pub(crate) async fn recommendations(app: &App, catalog: &str, uri: &Uri) -> Resu
     let user = user.ok_or_else(|| Problem::field("user", "is required"))?;
     check_id(&user).map_err(|e| Problem::field("user", e.to_string()))?;
     let candidates = candidates(app, catalog)?;
-    let seen = history(app, &user).await;
+    let Visit { seen, list: stored } = visit(app, &user, catalog).await;
     let now = app.clock.now();
-    let ages: Vec<(&str, f64)> =
-        seen.iter().map(|s| (s.item.as_str(), now.duration_since(s.at).as_secs_f64().max(0.0))).collect();
+    let ages = ages(&seen, now);
     let wanted = limits.wanted(now)?;
     let explorer = app.snapshot().explorer(catalog).filter(|e| e.source(&user).is_some()).cloned();
     let k = explorer.as_ref().map_or(wanted.k, |e| wanted.k.max(e.spec().pool));
-    let mut list = candidates.for_visitor(&ages, &Wanted { k, ..wanted });
+    let stored = stored.filter(|_| explorer.is_none()).filter(|stored| is_fresh(&candidates, stored, &seen, now));
+    let recalled = stored.and_then(|stored| candidates.recall(&stored.made, stored.change, &ages, &wanted));
+    let mut list = recalled.unwrap_or_else(|| candidates.for_visitor(&ages, &Wanted { k, ..wanted }));
     let mut ordered = None;
     if let Some(explorer) = &explorer
         && let Some(explored) = explore(app, explorer, &candidates, &user, &list, &wanted).await?
@@ -210,24 +212,34 @@ pub(crate) async fn recommendations(app: &App, catalog: &str, uri: &Uri) -> Resu
     let source = match source {
         Source::History => "history",
         Source::Popular => "popular",
+        Source::Precomputed => "precomputed",
     };
     app.metrics.lists.increment(1);
     let (items, order) = ordered.map_or_else(|| (told(items), None), |(items, order)| (items, Some(order)));
     let ids: Vec<&str> = items.iter().map(|item| &*item.id).collect();
-    app.served.count(catalog, &candidates, source == "history", &ids, now);
+    app.served.count(catalog, &candidates, source != "popular", &ids, now);
     respond(&Recommendations { items, source, history, order })
 }
 
-/// What somebody looked at; nothing, if the store does not answer in time: something popular is better than no page.
-async fn history(app: &App, user: &str) -> Vec<Seen> {
-    let asked = app.stores.views.recent(user, VIEWS_KEPT);
+/// What somebody looked at, and the list made of it; nothing, if the store does not answer in time: something popular is
+/// better than no page.
+async fn visit(app: &App, user: &str, catalog: &str) -> Visit {
+    let visitor = Visitor::of(user);
+    let asked = app.stores.lists.visit(&visitor, catalog);
     match tokio::time::timeout(app.config.store_timeout, asked).await {
-        Ok(Ok(seen)) => return seen,
+        Ok(Ok(visit)) => return visit,
         Ok(Err(e)) => app.complain(&e),
         Err(_) => {}
     }
     app.metrics.lists_without_history.increment(1);
-    Vec::new()
+    Visit::default()
+}
+
+/// Whether a list is of these views, and young enough. That the catalog is still the one that it was made of, its changes
+/// say: see [`Candidates::recall`].
+fn is_fresh(candidates: &Candidates, stored: &StoredList, seen: &[Seen], now: Timestamp) -> bool {
+    let longest = SignedDuration::from_mins(2 * i64::from(candidates.definition().refresh_minutes));
+    now.duration_since(stored.made_at) < longest && stored.stamp == stamp(seen)
 }
 
 /// What is near an item, for its page; also of an item that ended lately.

@@ -5,12 +5,14 @@ mod explored;
 pub(crate) mod items;
 pub(crate) mod lists;
 mod served;
+mod speed;
 
 use crate::app::App;
 use crate::problem::{Problem, Result};
 use axum::http::StatusCode;
 use recommend::Candidates;
 pub(crate) use served::Served;
+pub(crate) use speed::Speed;
 use std::sync::Arc;
 
 /// The live items of a catalog that this replica knows.

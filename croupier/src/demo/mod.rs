@@ -127,7 +127,7 @@ pub(crate) async fn run(args: &DemoArgs, given: &SettingArgs) -> Result<(), Fail
 /// Now, or where the demo's clock was when this directory was last used, so that time does not go back.
 async fn start(settings: &Settings) -> Result<jiff::Timestamp, Failure> {
     let stores = store::open(&settings.locations).await?;
-    let last = stores.runs.latest_runs(None, 1).await?.first().and_then(|r| r.finished_at);
+    let last = stores.runs.latest_runs(None, None, 1).await?.first().and_then(|r| r.finished_at);
     Ok(last.map_or(SystemClock.now(), |t| t.max(SystemClock.now())))
 }
 

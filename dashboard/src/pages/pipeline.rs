@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
-use store::{DeadLetter, Replica, Run, RunStatus, RunStep, Trigger};
+use store::{DeadLetter, Replica, Run, RunKind, RunStatus, RunStep, Trigger};
 
 /// Characters of a dead letter that are shown.
 const SHOWN: usize = 400;
@@ -32,6 +32,8 @@ struct Page {
     holder: Option<Option<String>>,
     backlog: Option<Option<Num>>,
     spooled: Num,
+    /// All runs, or those of one kind: what it is called, its address, and whether it is what is shown.
+    kinds: Vec<(&'static str, String, bool)>,
     runs: Option<Vec<RunRow>>,
     /// Addresses of older pages.
     older_runs: Option<String>,
@@ -52,6 +54,8 @@ struct StoreRow {
 
 struct RunRow {
     id: i64,
+    kind: &'static str,
+    catalog: Option<String>,
     started: Moment,
     trigger: &'static str,
     status: RunStatus,
@@ -95,14 +99,22 @@ pub(crate) async fn pipeline(
     let pairs = address::pairs(&uri);
     let number = |name: &str| pairs.iter().find(|(known, _)| known == name).and_then(|(_, v)| v.parse::<i64>().ok());
     let (before, letters) = (number("before"), number("letters"));
-    let found = Pipeline::of(&app, before, letters).await;
+    let kind = pairs.iter().find(|(known, _)| known == "kind").and_then(|(_, v)| v.parse::<RunKind>().ok());
+    let found = Pipeline::of(&app, kind, before, letters).await;
     if let Some(file) = wanted.file("pipeline", sheets(&found))? {
         return Ok(file);
     }
-    Ok(html(&page(frame.live(true), &found, app.now(), before, letters))?.into_response())
+    Ok(html(&page(frame.live(true), &found, app.now(), kind, before, letters))?.into_response())
 }
 
-fn page(frame: Frame, found: &Pipeline, now: Timestamp, before: Option<i64>, letters: Option<i64>) -> Page {
+fn page(
+    frame: Frame,
+    found: &Pipeline,
+    now: Timestamp,
+    kind: Option<RunKind>,
+    before: Option<i64>,
+    letters: Option<i64>,
+) -> Page {
     let lang = frame.lang;
     let holder = found.holder.answer.clone();
     let held = holder.clone().flatten();
@@ -144,6 +156,7 @@ fn page(frame: Frame, found: &Pipeline, now: Timestamp, before: Option<i64>, let
         ],
         backlog: found.backlog.answer.map(|n| n.map(Num::count)),
         spooled: Num::count(found.spooled()),
+        kinds: kinds(&frame, kind),
         runs: found.runs.answer.as_ref().map(|runs| runs.iter().map(|r| run(&frame, r, now)).collect()),
         older_runs: found.older_runs().map(|id| frame.with("before", &id.to_string())),
         newest_runs: before.is_none(),
@@ -158,6 +171,25 @@ fn page(frame: Frame, found: &Pipeline, now: Timestamp, before: Option<i64>, let
     }
 }
 
+/// From here the runs of a kind are one step away, and older runs of another are not.
+fn kinds(frame: &Frame, shown: Option<RunKind>) -> Vec<(&'static str, String, bool)> {
+    let all = std::iter::once(None).chain(RunKind::ALL.map(Some));
+    let name = |kind: Option<RunKind>| kind.map_or(frame.t("all"), |kind| said(frame.lang, kind));
+    let of = |kind: Option<RunKind>| frame.with("kind", kind.map_or("", RunKind::name));
+    all.map(|kind| (name(kind), of(kind), kind == shown)).collect()
+}
+
+fn said(lang: Lang, kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Posteriors => lang.t("posteriors"),
+        RunKind::Vectors => lang.t("vectors"),
+        RunKind::Lists => lang.t("lists"),
+        RunKind::Popular => lang.t("popular items"),
+        RunKind::Maps => lang.t("maps"),
+        RunKind::Expired => lang.t("expired items"),
+    }
+}
+
 fn millis(duration: std::time::Duration) -> Num {
     Num::count(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
@@ -169,6 +201,8 @@ fn run(frame: &Frame, r: &Run, now: Timestamp) -> RunRow {
     let step = |s: &RunStep| (s.name.clone(), Num::count(s.duration_ms), s.detail.clone());
     RunRow {
         id: r.id,
+        kind: said(lang, r.kind),
+        catalog: r.catalog.clone(),
         started: Moment::full(lang, r.started_at, now),
         trigger: match r.trigger {
             Trigger::Schedule => lang.t("the clock"),

@@ -156,7 +156,7 @@ impl House {
         self.stores.posteriors.publish(&set).await.unwrap();
         let entry = VersionEntry::new(&record.definition, &set, &evidence, self.now);
         self.stores.history.keep(id, &[entry]).await.unwrap();
-        let run = self.stores.runs.start_run(Trigger::Schedule, as_of).await.unwrap();
+        let run = self.stores.runs.start_run(store::RunKind::Posteriors, None, Trigger::Schedule, as_of).await.unwrap();
         self.stores.runs.finish_run(run, as_of, &RunReport { published: 1, ..RunReport::default() }).await.unwrap();
     }
 

@@ -12,9 +12,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Candidates that a list is chosen from, for each of its places.
-const POOL_PER_PLACE: usize = 4;
+pub(super) const POOL_PER_PLACE: usize = 4;
 /// And at least.
-const POOL_AT_LEAST: usize = 200;
+pub(super) const POOL_AT_LEAST: usize = 200;
 /// If most of a pool is the same thing again and again, a pool of so many times as many is looked at, up to the largest.
 const POOL_GROWS: usize = 8;
 const POOL_AT_MOST: usize = 20_000;
@@ -59,6 +59,8 @@ pub enum Source {
     History,
     /// What everybody looks at; what came last, where that does not suffice.
     Popular,
+    /// What the visitor looked at, made before the request came.
+    Precomputed,
 }
 
 /// A list for a visitor.
@@ -79,6 +81,14 @@ pub(super) struct Made<'a> {
     pub(super) vector: Option<Vec<f32>>,
     /// What it was chosen from, best first.
     pub(super) pool: Vec<Hit>,
+}
+
+/// What a list is made from.
+pub(super) struct Basis<'a> {
+    pub(super) views: Vec<View<'a>>,
+    pub(super) vector: Option<Vec<f32>>,
+    /// Slots that are not shown.
+    pub(super) hidden: HashSet<u32>,
 }
 
 impl Candidates {
@@ -103,7 +113,7 @@ impl Candidates {
         self.made_for(&self.read(), seen, wanted).list
     }
 
-    pub(super) fn made_for<'a>(&self, state: &'a State, seen: &[(&str, f64)], wanted: &Wanted<'_>) -> Made<'a> {
+    pub(super) fn basis<'a>(&self, state: &'a State, seen: &[(&str, f64)], wanted: &Wanted<'_>) -> Basis<'a> {
         let ids = wanted.exclude.iter().map(String::as_str).chain(seen.iter().map(|(id, _)| *id));
         let hidden = state.slots_of(ids);
         let views: Vec<View<'_>> = seen
@@ -113,6 +123,11 @@ impl Candidates {
             .take(self.definition.history_length)
             .collect();
         let vector = self.definition.profile.vector(&views, self.definition.metric);
+        Basis { views, vector, hidden }
+    }
+
+    pub(super) fn made_for<'a>(&self, state: &'a State, seen: &[(&str, f64)], wanted: &Wanted<'_>) -> Made<'a> {
+        let Basis { views, vector, hidden } = self.basis(state, seen, wanted);
         let (pool, items, source) = match &vector {
             Some(vector) => {
                 let (pool, chosen) = self.chosen(state, vector, wanted, &hidden);
@@ -242,7 +257,7 @@ impl State {
         tags.iter().map(|tag| self.entries.holders(*tag).len()).sum()
     }
 
-    fn may_show(&self, slot: u32, wanted: &Wanted<'_>, tags: Option<&[u32]>, hidden: &HashSet<u32>) -> bool {
+    pub(super) fn may_show(&self, slot: u32, wanted: &Wanted<'_>, tags: Option<&[u32]>, hidden: &HashSet<u32>) -> bool {
         let Some(entry) = self.entries.get(slot) else { return false };
         entry.expires_at.is_none_or(|at| at > wanted.now)
             && !hidden.contains(&slot)
@@ -254,7 +269,7 @@ impl State {
         live.or_else(|| self.ended.vector(id))
     }
 
-    fn slots_of<'a>(&self, ids: impl Iterator<Item = &'a str>) -> HashSet<u32> {
+    pub(super) fn slots_of<'a>(&self, ids: impl Iterator<Item = &'a str>) -> HashSet<u32> {
         ids.filter_map(|id| self.entries.slot(id)).collect()
     }
 
@@ -281,11 +296,11 @@ impl State {
             .collect()
     }
 
-    fn listed(&self, pool: &[Hit], chosen: &[usize]) -> Vec<Candidate> {
+    pub(super) fn listed(&self, pool: &[Hit], chosen: &[usize]) -> Vec<Candidate> {
         chosen.iter().filter_map(|i| self.candidate(pool[*i].slot, f64::from(pool[*i].score))).collect()
     }
 
-    fn candidate(&self, slot: u32, score: f64) -> Option<Candidate> {
+    pub(super) fn candidate(&self, slot: u32, score: f64) -> Option<Candidate> {
         let entry = self.entries.get(slot)?;
         Some(Candidate { id: entry.id.clone(), score, payload: entry.payload.clone() })
     }

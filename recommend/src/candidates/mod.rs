@@ -4,18 +4,21 @@
 //! a put or removal takes the write lock for one item, microseconds. Whether an item has expired is asked when a list
 //! is made, of every item in it: nothing that was prepared earlier can show one that ended.
 
+mod ahead;
 mod browse;
 mod ended;
 mod entries;
 mod explain;
 mod lists;
 mod measure;
+mod noted;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use crate::index::Index;
 use crate::{CatalogDefinition, Item};
+pub use ahead::{LISTED_AHEAD, MadeAhead};
 pub use browse::{Browse, Found, Placed, Shown};
 use ended::Ended;
 use entries::Entries;
@@ -23,6 +26,7 @@ pub use explain::{Explanation, Near, Seen, Standing};
 use jiff::Timestamp;
 pub use lists::{Candidate, List, Source, Wanted};
 pub use measure::Measured;
+use noted::Noted;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::sync::Arc;
 
@@ -43,6 +47,10 @@ struct State {
     ended: Ended,
     /// What is popular, best first.
     popular: Vec<(Arc<str>, f64)>,
+    /// What was put of late.
+    noted: Noted,
+    /// Puts and removals so far.
+    edits: u64,
 }
 
 impl Candidates {
@@ -51,7 +59,8 @@ impl Candidates {
     pub fn new(definition: CatalogDefinition) -> Self {
         let index = Index::new(definition.dimension, definition.metric);
         let (entries, ended) = (Entries::default(), Ended::default());
-        Self { definition, state: RwLock::new(State { index, entries, ended, popular: Vec::new() }) }
+        let (popular, noted) = (Vec::new(), Noted::default());
+        Self { definition, state: RwLock::new(State { index, entries, ended, popular, noted, edits: 0 }) }
     }
 
     /// What the catalog is.
@@ -87,6 +96,7 @@ impl Candidates {
         }
         let mut state = self.write();
         let slot = state.entries.put(item);
+        state.edits += 1;
         state.index.insert(slot, &item.vector);
         state.ended.forget(&item.id);
     }
@@ -158,6 +168,7 @@ impl Candidates {
 impl State {
     fn remove(&mut self, id: &str) -> bool {
         let Some(slot) = self.entries.remove(id) else { return false };
+        self.edits += 1;
         if let Some(vector) = self.index.vector(slot) {
             self.ended.remember(id, vector, self.entries.len());
         }

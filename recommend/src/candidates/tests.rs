@@ -224,3 +224,104 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+/// Item `n` of a crowd, somewhere on a plane of whole numbers.
+fn one_of_many(n: usize, at: i32) -> Item {
+    let (x, y) = ((n * 37 + 11) % 101, (n * 53) % 97);
+    item(&format!("i{n}"), &[x as f32 - 50.0, y as f32 - 48.0, at as f32], &[], None)
+}
+
+fn crowd(metric: Metric, diversity: f64) -> Candidates {
+    let crowd = Candidates::new(CatalogDefinition { metric, diversity, ..catalog(3) });
+    (0..400).for_each(|n| crowd.put(&one_of_many(n, n as i32 % 13 - 6), now()));
+    crowd.begin_notes(10);
+    crowd
+}
+
+#[test]
+fn lists_made_ahead_are_those_that_would_be_made() {
+    for (metric, diversity) in [(Metric::Cosine, 0.0), (Metric::Cosine, 0.3), (Metric::InnerProduct, 0.7)] {
+        let crowd = crowd(metric, diversity);
+        let visitors: Vec<Vec<(String, f64)>> =
+            (0..40).map(|v| (0..v % 7).map(|n| (format!("i{}", (v * 31 + n * 7) % 430), n as f64)).collect()).collect();
+        let seen: Vec<Vec<(&str, f64)>> =
+            visitors.iter().map(|seen| seen.iter().map(|(id, age)| (id.as_str(), *age)).collect()).collect();
+        let made = crowd.for_visitors(&seen, now());
+        for (seen, made) in seen.iter().zip(&made) {
+            let usual = crowd.for_visitor(seen, &wanted(LISTED_AHEAD));
+            let Some(made) = made else {
+                assert_eq!(usual.source, Source::Popular, "{seen:?}");
+                continue;
+            };
+            for k in [1, 10, LISTED_AHEAD] {
+                let Some(list) = crowd.recall(made, 10, seen, &wanted(k)) else {
+                    assert!(made.items.len() < k, "near-duplicates of what was chosen are left out: {seen:?}");
+                    continue;
+                };
+                let usual = crowd.for_visitor(seen, &wanted(k));
+                let told = |list: &List| list.items.iter().map(|c| (c.id.clone(), c.score)).collect::<Vec<_>>();
+                assert_eq!((told(&list), list.history), (told(&usual), usual.history), "{seen:?}");
+                assert_eq!(list.source, Source::Precomputed);
+            }
+            // What they are not made for is made anew.
+            let tags = ["warm".to_owned()];
+            for other in [
+                Wanted { k: LISTED_AHEAD + 1, ..wanted(1) },
+                Wanted { diversity: Some(0.9), ..wanted(1) },
+                Wanted { max_per_tag: Some(1), ..wanted(1) },
+                Wanted { tags: &tags, ..wanted(1) },
+                Wanted { exclude: &tags, ..wanted(1) },
+                Wanted { alike: true, ..wanted(1) },
+            ] {
+                assert!(crowd.recall(made, 10, seen, &other).is_none());
+            }
+            assert!(crowd.recall(made, 9, seen, &wanted(1)).is_none(), "nothing is known of so long ago");
+        }
+    }
+}
+
+#[test]
+fn what_ended_since_is_left_out_of_a_list_made_ahead() {
+    let crowd = crowd(Metric::Cosine, 0.0);
+    let seen = vec![("i3", 1.0)];
+    let made = crowd.for_visitors(std::slice::from_ref(&seen), now()).remove(0).unwrap();
+    let first = made.items[0].0.clone();
+    crowd.remove(&first);
+    let list = crowd.recall(&made, 10, &seen, &wanted(10)).unwrap();
+    let expected: Vec<&str> = made.items[1..11].iter().map(|(id, _)| &**id).collect();
+    assert_eq!(ids(&list.items), expected);
+    assert!(crowd.recall(&made, 10, &seen, &wanted(LISTED_AHEAD)).is_none(), "one is missing");
+    // What expires is there until its moment, and not from then on.
+    let second = made.items[1].0.to_string();
+    let n: usize = second[1..].parse().unwrap();
+    crowd.put(&Item { expires_at: Some(later(5)), ..one_of_many(n, n as i32 % 13 - 6) }, now());
+    assert_eq!(ids(&crowd.recall(&made, 10, &seen, &wanted(10)).unwrap().items)[0], second);
+    let then = Wanted { now: later(5), ..wanted(10) };
+    assert!(!ids(&crowd.recall(&made, 10, &seen, &then).unwrap().items).contains(&second.as_str()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever was put since: a list that is recalled is the one that would be made.
+    #[test]
+    fn no_list_lacks_what_came_since(
+        puts in proptest::collection::vec((0_usize..460, -6_i32..7), 0..12),
+        diversity in prop_oneof![Just(0.0), Just(0.3), Just(1.0)],
+        viewed in proptest::collection::vec(0_usize..430, 1..5), k in 1_usize..30, inner in any::<bool>(),
+    ) {
+        let crowd = crowd(if inner { Metric::InnerProduct } else { Metric::Cosine }, diversity);
+        let viewed: Vec<String> = viewed.iter().map(|n| format!("i{n}")).collect();
+        let seen: Vec<(&str, f64)> = viewed.iter().map(|id| (id.as_str(), 1.0)).collect();
+        let made = crowd.for_visitors(std::slice::from_ref(&seen), now()).remove(0);
+        for (number, (n, at)) in (11..).zip(puts) {
+            let item = one_of_many(n, at);
+            crowd.note(number, &item.id);
+            crowd.put(&item, now());
+        }
+        if let Some(list) = made.and_then(|made| crowd.recall(&made, 10, &seen, &wanted(k))) {
+            let usual = crowd.for_visitor(&seen, &wanted(k));
+            prop_assert_eq!(ids(&list.items), ids(&usual.items));
+        }
+    }
+}

@@ -128,6 +128,28 @@ impl Lists {
         best
     }
 
+    /// The best of each of several queries, block by block where all rows are scanned: lists near one query are not near
+    /// another.
+    pub(super) fn search_many(
+        &self,
+        kernel: Kernel,
+        queries: &[Query],
+        k: usize,
+        accept: impl Fn(usize, u32) -> bool,
+    ) -> Vec<Best> {
+        if self.layout.as_ref().is_some_and(|layout| layout.margin != f32::INFINITY) {
+            let one = |(i, query)| self.search(kernel, query, k, |slot| accept(i, slot));
+            return queries.iter().enumerate().map(one).collect();
+        }
+        let mut best: Vec<Best> = queries.iter().map(|_| Best::new(k)).collect();
+        for block in self.lists.iter().flat_map(List::blocks) {
+            for (i, (query, best)) in queries.iter().zip(&mut best).enumerate() {
+                scan(kernel, std::iter::once(block), query, best, &|slot| accept(i, slot));
+            }
+        }
+        best
+    }
+
     /// Bytes of the codes, and of what finds them.
     pub(super) fn bytes(&self, dimension: usize) -> (usize, usize) {
         let codes = self.lists.iter().map(|list| list.bytes(dimension)).sum();

@@ -189,6 +189,17 @@ impl Index {
         self.rescore(best, &query)
     }
 
+    /// What [`Self::search`] finds for each of these queries, `accept` being told which it is asked for. Rows that are
+    /// scanned whole are read once for all of them, a block at a time, which stays in the nearest cache meanwhile.
+    pub fn search_many(&self, queries: &[&[f32]], k: usize, accept: impl Fn(usize, u32) -> bool) -> Vec<Vec<Hit>> {
+        if k == 0 {
+            return vec![Vec::new(); queries.len()];
+        }
+        let queries: Vec<Query> = queries.iter().map(|query| Query::new(self.placed(query))).collect();
+        let best = self.lists.search_many(self.kernel, &queries, k, accept);
+        best.into_iter().zip(&queries).map(|(best, query)| self.rescore(best, query)).collect()
+    }
+
     fn rescore(&self, best: Best, query: &Query) -> Vec<Hit> {
         let ahead = |slot| {
             if let Some(row) = self.rows.get(slot) {

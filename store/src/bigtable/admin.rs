@@ -176,6 +176,7 @@ fn kept(kept: Kept) -> String {
     match kept {
         Kept::LastVersion => "kept until it is removed".into(),
         Kept::For(age) => format!("collected after {} days", age.as_secs() / (24 * 3600)),
+        Kept::LastFor(age) => format!("the last is kept, and collected after {} days", age.as_secs() / (24 * 3600)),
     }
 }
 
@@ -184,9 +185,14 @@ fn column_family(family: FamilySpec) -> api::ColumnFamily {
 }
 
 fn rule(kept: Kept) -> Option<api::GcRule> {
+    let older = |age: Duration| age.try_into().ok().map(Rule::MaxAge);
     let rule = match kept {
         Kept::LastVersion => Some(Rule::MaxNumVersions(1)),
-        Kept::For(age) => age.try_into().ok().map(Rule::MaxAge),
+        Kept::For(age) => older(age),
+        Kept::LastFor(age) => {
+            let rules = [Some(Rule::MaxNumVersions(1)), older(age)].map(|rule| api::GcRule { rule });
+            Some(Rule::Union(api::gc_rule::Union { rules: rules.into() }))
+        }
     };
     Some(api::GcRule { rule })
 }

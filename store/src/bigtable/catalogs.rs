@@ -231,6 +231,10 @@ impl Catalogs for Bigtable {
         self.catalogs.remove_expired(kept_under, before, after, limit.max(1)).await
     }
 
+    async fn log_id(&self) -> Result<String> {
+        self.catalogs.log_id().await
+    }
+
     async fn last_change(&self) -> Result<u64> {
         self.catalogs.log.last().await.map_err(|e| failure::remote(&e))
     }

@@ -9,6 +9,7 @@ mod client;
 mod expired;
 mod failure;
 mod items;
+mod lists;
 mod posteriors;
 mod probe;
 mod registry;

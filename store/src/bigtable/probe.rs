@@ -64,7 +64,7 @@ fn judge(spec: &TableSpec, reads: Result<(), Status>, writes: Result<(), Status>
 /// Whether some role does no more with a table than this.
 fn enough(spec: &TableSpec, may: May) -> bool {
     match may {
-        // The updater and the dashboard have no business with assignments, nor the updater with views.
+        // The updater and the dashboard have no business with assignments; an updater that makes no lists, none with views.
         May::Nothing => [schema::ASSIGNMENTS.id, schema::VIEWS.id].contains(&spec.id),
         // Whoever reads assignments puts them.
         May::Read => spec.id != schema::ASSIGNMENTS.id,

@@ -4,7 +4,7 @@ use super::catalogs::CatalogTables;
 use super::client::{Changed, Patience, Unless, cells_of, chain, delete_cell, family_of, row, set_cell};
 use super::failure;
 use super::rows::Row;
-use super::schema::{CATALOG, CATALOGS_ROW};
+use super::schema::{CATALOG, CATALOGS_ROW, LOG_ROW};
 use crate::format_catalogs::{decode_definition, encode_definition};
 use crate::{Result, StoreError};
 use api::row_filter::Filter;
@@ -92,6 +92,27 @@ impl CatalogTables {
         let all = chain([family_of(CATALOG), Filter::CellsPerColumnLimitFilter(1)]);
         let rows = self.client.read(&self.registry, PATIENCE, row(CATALOGS_ROW), all, 1).await;
         rows.map_err(|e| failure::remote(&e))?.pop().map_or_else(|| Ok(Registry::default()), Registry::decode)
+    }
+
+    /// The id of the log of changes: whoever asks first gives it, in a row of its own.
+    pub(super) async fn log_id(&self) -> Result<String> {
+        let newest = || chain([cells_of(CATALOG), Filter::CellsPerColumnLimitFilter(1)]);
+        let read = async || {
+            let rows = self.client.read(&self.registry, PATIENCE, row(LOG_ROW), newest(), 1).await;
+            let rows = rows.map_err(|e| failure::remote(&e))?;
+            rows.iter().flat_map(|row| &row.cells).next().map(|cell| text(&cell.value)).transpose()
+        };
+        if let Some(id) = read().await? {
+            return Ok(id);
+        }
+        let id = crate::catalogs::new_log_id();
+        let mutations = vec![set_cell(CATALOG, CATALOG.qualifier, id.clone().into_bytes())];
+        let change = Unless { row_key: LOG_ROW.into(), exists: newest(), mutations };
+        let changed = self.client.change_unless(&self.registry, PATIENCE, change).await;
+        match changed.map_err(|e| failure::remote(&e))? {
+            Changed::Yes => Ok(id),
+            Changed::No | Changed::Unclear => read().await?.ok_or_else(damaged),
+        }
     }
 
     /// Changes the row unless somebody did since it was read; whether it was done. If that cannot be known it may have

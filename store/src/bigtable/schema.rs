@@ -7,11 +7,13 @@
 //! | `croupier-posteriors` | hash of experiment, its id, 0, inverted version | `head`, kept | `h`: length, publisher |
 //! | | | `parts`, kept | 0, 1, 2 …: the set's bytes, cut |
 //! | `croupier-catalogs` | `catalogs`, one row | `catalog`, kept | `r`: revision, writer; `d` and an id: a catalog; `x` and a number: the id of one that is being removed |
+//! | | `log` | `catalog`, kept | `r`: the id of the log of changes |
 //! | | `p` and a number | `popular`, kept | `p`: what is popular |
 //! | `croupier-items` | hash of a number, the number, item id | `item`, kept | `i`: the item |
 //! | `croupier-changes` | `c`, inverted number | `number`, kept | `n`: its writer |
 //! | | | `what`, gone after [`CHANGE_KEPT`] | `w`: the change |
 //! | `croupier-views` | hash of the visitor, 16 bytes | `view`, gone after 90 days | inverted moment, item id: a version |
+//! | | | `list`, the newest, gone after 90 days | catalog: a list made ahead |
 //!
 //! **Load.** Bigtable keeps rows in order and splits the order among servers, so keys that grow with time, or that
 //! begin with an experiment, send all writes of the moment to one server. A decision id is the first half of a SHA-256
@@ -46,7 +48,8 @@
 //!
 //! **Views** of a visitor are one row, newest first by their qualifiers, so that the newest are read with a limit of cells.
 //! A family's collection can keep the newest versions of a column, but not the first columns of a row: older views are
-//! removed by some of those who append.
+//! removed by some of those who append. **Lists** made ahead are in the same rows: one read gives both. Their cells are
+//! stamped with the moment that their views were read, so that a later list stands whichever is written last.
 
 use super::rows::Row;
 use crate::format_views::VIEW_KEPT;
@@ -84,13 +87,15 @@ pub(super) struct FamilySpec {
     pub(super) kept: Kept,
 }
 
-/// When cells are collected. None is written twice, so "one version" is no more than tidy.
+/// When cells are collected. But for lists none is written twice, so "one version" is no more than tidy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kept {
     /// Never.
     LastVersion,
     /// Some time after this age.
     For(Duration),
+    /// Until a newer version is there, and some time after this age.
+    LastFor(Duration),
 }
 
 /// Assignments whose key has a day.
@@ -114,6 +119,8 @@ pub(super) const NUMBER: FamilySpec = FamilySpec { id: "number", qualifier: b"n"
 pub(super) const WHAT: FamilySpec = FamilySpec { id: "what", qualifier: b"w", kept: Kept::For(CHANGE_KEPT) };
 /// Views; each has a qualifier of its own.
 pub(super) const VIEW: FamilySpec = FamilySpec { id: "view", qualifier: b"probe", kept: Kept::For(VIEW_KEPT) };
+/// Lists made ahead; each has its catalog as qualifier.
+pub(super) const LIST: FamilySpec = FamilySpec { id: "list", qualifier: b"probe", kept: Kept::LastFor(VIEW_KEPT) };
 
 pub(super) const ASSIGNMENTS: TableSpec = TableSpec { id: "croupier-assignments", families: &[DAY, LASTING] };
 pub(super) const POSTERIORS: TableSpec = TableSpec { id: "croupier-posteriors", families: &[HEAD, PARTS] };
@@ -121,7 +128,7 @@ pub(super) const POSTERIORS: TableSpec = TableSpec { id: "croupier-posteriors", 
 pub(super) const CATALOGS: TableSpec = TableSpec { id: "croupier-catalogs", families: &[CATALOG, POPULAR] };
 pub(super) const ITEMS: TableSpec = TableSpec { id: "croupier-items", families: &[ITEM] };
 pub(super) const CHANGES: TableSpec = TableSpec { id: "croupier-changes", families: &[NUMBER, WHAT] };
-pub(super) const VIEWS: TableSpec = TableSpec { id: "croupier-views", families: &[VIEW] };
+pub(super) const VIEWS: TableSpec = TableSpec { id: "croupier-views", families: &[VIEW, LIST] };
 
 /// All of them.
 pub(super) const TABLES: [&TableSpec; 6] = [&ASSIGNMENTS, &POSTERIORS, &CATALOGS, &ITEMS, &CHANGES, &VIEWS];
@@ -146,6 +153,9 @@ pub(super) fn version(key: &[u8]) -> Result<u64> {
 
 /// Row of the catalogs.
 pub(super) const CATALOGS_ROW: &[u8] = b"catalogs";
+
+/// Row of the id that the log of changes has.
+pub(super) const LOG_ROW: &[u8] = b"log";
 
 /// Row of what is popular among the items kept under a number.
 pub(super) fn popular_key(kept_under: u64) -> Vec<u8> {

@@ -24,11 +24,11 @@ const AT_ONCE: usize = 1_000;
 /// Most views that go at once: a row takes 100,000 changes.
 const REMOVED_AT_ONCE: i32 = 10_000;
 
-const KEPT: i32 = 400;
+pub(super) const KEPT: i32 = 400;
 const _: () = assert!(KEPT as usize == VIEWS_KEPT, "as the service counts them");
 
 /// Qualifiers alone, each once, though a view may have been kept twice.
-fn each_once(these: Filter) -> Filter {
+pub(super) fn each_once(these: Filter) -> Filter {
     chain([family_of(VIEW), Filter::CellsPerColumnLimitFilter(1), these, Filter::StripValueTransformer(true)])
 }
 

@@ -311,3 +311,13 @@ pub async fn popular_lists_are_replaced(place: impl Place) {
         assert_eq!((change.number, &*change.catalog, change.what), (number, "c", Changed::Popular));
     }
 }
+
+/// Whoever kept the number of a change knows later whether it is this log's.
+pub async fn the_log_has_an_id_of_its_own(place: impl Place) {
+    let stores = place.open().await;
+    let ids = futures::future::join_all((0..4).map(|_| stores.catalogs.log_id())).await;
+    let id = ids[0].as_ref().unwrap();
+    assert!(!id.is_empty() && ids.iter().all(|other| other.as_ref().unwrap() == id));
+    drop(stores);
+    assert_eq!(&place.open().await.catalogs.log_id().await.unwrap(), id);
+}

@@ -21,6 +21,7 @@ pub mod item_views;
 pub mod keys;
 pub mod leases;
 pub mod list_hours;
+pub mod lists;
 pub mod outcomes;
 pub mod outcomes_days;
 pub mod outcomes_model;
@@ -77,7 +78,7 @@ macro_rules! conformance {
     (catalogs: $place:ty) => {
         $crate::conformance!(@catalogs $place: every_field_comes_back replaced_and_removed pages_cover_everything
             kept_across_reopening limits_and_conflicts removed_and_made_again removals_cut_off_leave_nothing
-            popular_lists_are_replaced);
+            popular_lists_are_replaced the_log_has_an_id_of_its_own);
         $crate::conformance!(@catalog_changes $place: numbers_have_no_gap followers_converge waiting_for_changes
             abandoned_puts_are_noted);
     };
@@ -87,6 +88,10 @@ macro_rules! conformance {
     (views: $place:ty) => {
         $crate::conformance!(@views $place: newest_first_each_once at_one_moment_in_order_of_item visitors_are_apart
             very_many_stay_bounded forgotten appended_beside_each_other);
+    };
+    (lists: $place:ty) => {
+        $crate::conformance!(@lists $place: read_with_the_views the_list_of_the_later_views_stays everybody_is_walked_over
+            forgotten_with_the_views);
     };
     (event_log: $place:ty) => {
         $crate::conformance!(@event_log $place: in_order_at_least_once every_event_comes_back nothing_appended
@@ -132,7 +137,7 @@ macro_rules! conformance {
     };
     (runs: $place:ty) => {
         $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back old_reports_are_read
-            dead_runs_are_abandoned newest_first);
+            dead_runs_are_abandoned newest_first kinds_and_how_far_they_came frequent_runs_are_bounded);
     };
     (keys: $place:ty) => {
         $crate::conformance!(@keys $place: created_listed_revoked);

@@ -1,7 +1,7 @@
 //! Update runs.
 
 use super::{Place, moment, soon};
-use crate::{RunReport, RunStatus, RunStep, StoreError, Trigger};
+use crate::{RUNS_KEPT, RunKind, RunReport, RunStatus, RunStep, StoreError, Trigger};
 
 fn report(n: u64) -> RunReport {
     RunReport {
@@ -40,7 +40,7 @@ pub async fn one_run_answers_all_requests(place: impl Place) {
     assert_eq!(runs.run(late).await.unwrap().unwrap().status, RunStatus::Requested);
     assert_eq!(runs.take_requested(moment(6)).await.unwrap(), Some(late));
     assert_eq!(runs.take_requested(moment(7)).await.unwrap(), None);
-    let listed: Vec<i64> = runs.latest_runs(None, 10).await.unwrap().iter().map(|r| r.id).collect();
+    let listed: Vec<i64> = runs.latest_runs(None, None, 10).await.unwrap().iter().map(|r| r.id).collect();
     assert_eq!(listed, [late, taken], "what another run answered is no run of its own");
 }
 
@@ -61,8 +61,8 @@ pub async fn taken_once(place: impl Place) {
 /// What a run did is read back, and a run that never was cannot end.
 pub async fn reports_come_back(place: impl Place) {
     let stores = place.open().await;
-    let good = stores.runs.start_run(Trigger::Schedule, moment(1)).await.unwrap();
-    let bad = stores.runs.start_run(Trigger::Once, moment(2)).await.unwrap();
+    let good = stores.runs.start_run(RunKind::Posteriors, None, Trigger::Schedule, moment(1)).await.unwrap();
+    let bad = stores.runs.start_run(RunKind::Posteriors, None, Trigger::Once, moment(2)).await.unwrap();
     let failure = RunReport { error: Some("the disk is \"full\"".into()), as_of: None, ..report(0) };
     stores.runs.finish_run(good, moment(3), &report(1)).await.unwrap();
     stores.runs.finish_run(bad, moment(4), &failure).await.unwrap();
@@ -90,9 +90,9 @@ pub async fn old_reports_are_read(place: impl Place) {
 /// Runs that nobody ends are marked, requests that nobody took stay.
 pub async fn dead_runs_are_abandoned(place: impl Place) {
     let runs = place.open().await.runs;
-    let done = runs.start_run(Trigger::Schedule, moment(0)).await.unwrap();
+    let done = runs.start_run(RunKind::Posteriors, None, Trigger::Schedule, moment(0)).await.unwrap();
     runs.finish_run(done, moment(1), &report(1)).await.unwrap();
-    let dead = runs.start_run(Trigger::Schedule, moment(2)).await.unwrap();
+    let dead = runs.start_run(RunKind::Posteriors, None, Trigger::Schedule, moment(2)).await.unwrap();
     let asked = runs.request_run(moment(3)).await.unwrap();
     assert_eq!(runs.abandon_runs(moment(4)).await.unwrap(), 1);
     assert_eq!(runs.abandon_runs(moment(5)).await.unwrap(), 0);
@@ -106,14 +106,52 @@ pub async fn dead_runs_are_abandoned(place: impl Place) {
 /// The list begins with the newest and ends at its limit.
 pub async fn newest_first(place: impl Place) {
     let runs = place.open().await.runs;
-    assert_eq!(runs.latest_runs(None, 5).await.unwrap(), []);
+    assert_eq!(runs.latest_runs(None, None, 5).await.unwrap(), []);
     let mut ids = Vec::new();
     for n in 0..12 {
-        ids.push(runs.start_run(Trigger::Schedule, moment(n)).await.unwrap());
+        ids.push(runs.start_run(RunKind::Posteriors, None, Trigger::Schedule, moment(n)).await.unwrap());
     }
     ids.reverse();
-    let listed: Vec<i64> = runs.latest_runs(None, 5).await.unwrap().iter().map(|r| r.id).collect();
+    let listed: Vec<i64> = runs.latest_runs(None, None, 5).await.unwrap().iter().map(|r| r.id).collect();
     assert_eq!(listed, ids[..5]);
-    let listed: Vec<i64> = runs.latest_runs(Some(ids[4]), 5).await.unwrap().iter().map(|r| r.id).collect();
+    let listed: Vec<i64> = runs.latest_runs(None, Some(ids[4]), 5).await.unwrap().iter().map(|r| r.id).collect();
     assert_eq!(listed, ids[5..10]);
+}
+
+/// Kinds are apart, and what a run noted is there after its end was cut off.
+pub async fn kinds_and_how_far_they_came(place: impl Place) {
+    let stores = place.open().await;
+    let runs = &stores.runs;
+    let usual = runs.start_run(RunKind::Posteriors, None, Trigger::Schedule, moment(0)).await.unwrap();
+    let lists = runs.start_run(RunKind::Lists, Some("靴 \"1\""), Trigger::Once, moment(1)).await.unwrap();
+    runs.note_run(lists, "somebody", &report(3)).await.unwrap();
+    runs.note_run(lists, "somebody else", &report(4)).await.unwrap();
+    runs.finish_run(usual, moment(2), &report(1)).await.unwrap();
+    runs.note_run(usual, "too late", &report(9)).await.unwrap();
+    assert_eq!(runs.abandon_runs(moment(3)).await.unwrap(), 1);
+    drop(stores);
+    let runs = place.open().await.runs;
+    let all = runs.latest_runs(None, None, 9).await.unwrap();
+    assert_eq!(all.iter().map(|r| r.id).collect::<Vec<_>>(), [lists, usual]);
+    let of = async |kind| runs.latest_runs(Some(kind), None, 9).await.unwrap();
+    assert_eq!((of(RunKind::Lists).await, of(RunKind::Posteriors).await), (all[..1].to_vec(), all[1..].to_vec()));
+    assert_eq!(of(RunKind::Maps).await, []);
+    let found = &all[0];
+    assert_eq!((found.catalog.as_deref(), found.reached.as_deref()), (Some("靴 \"1\""), Some("somebody else")));
+    let error = found.report.error.clone();
+    assert!(found.status == RunStatus::Failed && error.is_some(), "{found:?}");
+    assert_eq!(found.report, RunReport { error, ..report(4) });
+    assert_eq!((&all[1].catalog, &all[1].reached, &all[1].report), (&None, &None, &report(1)));
+}
+
+/// Of what runs often the oldest runs go; of posteriors none does.
+pub async fn frequent_runs_are_bounded(place: impl Place) {
+    let runs = place.open().await.runs;
+    let first = runs.start_run(RunKind::Posteriors, None, Trigger::Schedule, moment(0)).await.unwrap();
+    for n in 0..RUNS_KEPT + 5 {
+        runs.start_run(RunKind::Popular, None, Trigger::Schedule, moment(n)).await.unwrap();
+    }
+    let kept = runs.latest_runs(Some(RunKind::Popular), None, usize::MAX).await.unwrap().len();
+    assert!((RUNS_KEPT..RUNS_KEPT + 3).contains(&i64::try_from(kept).unwrap()), "{kept}");
+    assert!(runs.run(first).await.unwrap().is_some());
 }

@@ -22,6 +22,9 @@ use tokio::sync::{RwLock, watch};
 /// Longest that [`Catalogs::changed`] waits.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// Where the id of the log of changes is, among what the store knows of itself.
+const LOG_ID: &str = "changes-id";
+
 /// Items of a removed catalog that go at once.
 const REMOVED_AT_ONCE: usize = 1_000;
 
@@ -234,6 +237,21 @@ impl Catalogs for Embedded {
     ) -> Result<Removed> {
         let Some((kept_under, _)) = self.defined(catalog)? else { return Ok(Removed::default()) };
         self.remove_expired_under(kept_under, before, after, limit.max(1)).await
+    }
+
+    async fn log_id(&self) -> Result<String> {
+        // As long as it is held nobody else makes one.
+        let mut edited = self.catalogs.editing.write().await;
+        let _ = edited.clone().wait().await;
+        if let Some(id) = self.meta.get(LOG_ID)? {
+            return String::from_utf8(id.to_vec()).map_err(|_| StoreError::Damaged("the id of the changes".into()));
+        }
+        let id = crate::catalogs::new_log_id();
+        let put = Op::put(&self.meta, LOG_ID, id.clone().into_bytes());
+        let durable = self.writer.with(|pending| pending.add([put]))?;
+        *edited = durable.clone();
+        durable.wait().await?;
+        Ok(id)
     }
 
     async fn last_change(&self) -> Result<u64> {

@@ -10,6 +10,7 @@ mod catalog_tests;
 mod catalogs;
 mod changes;
 mod expired;
+mod lists;
 mod lock;
 mod log;
 mod posteriors;
@@ -47,6 +48,7 @@ pub(crate) struct Embedded {
     meta: Keyspace,
     catalogs: catalogs::CatalogKeyspaces,
     views: Keyspace,
+    lists: Keyspace,
     old_views: views::OldViews,
     log_state: Mutex<log::LogState>,
     /// Up to which record the log's space was given back.
@@ -62,12 +64,12 @@ impl Embedded {
     pub(crate) fn open(setting: &'static str, dir: &Path, durability: Durability) -> Result<Arc<Self>> {
         let lock = DirectoryLock::take(setting, dir)?;
         let old_views = views::OldViews::none_yet();
-        let filter = old_views.factory();
+        let filters = old_views.factories();
         let db = Database::builder(dir.join("state"))
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
-            .with_compaction_filter_factories(Arc::new(move |name| (name == views::VIEWS).then(|| filter.clone())))
+            .with_compaction_filter_factories(Arc::new(move |name| filters.get(name).cloned()))
             .open()?;
         let keyspace = |name: &str| db.keyspace(name, options);
         // Small files, since a file goes once all of it was acknowledged.
@@ -75,7 +77,7 @@ impl Embedded {
         let log = db.keyspace("log", || options().compaction_strategy(files))?;
         let (posteriors, meta) = (keyspace("posteriors")?, keyspace("meta")?);
         let (catalogs, noted) = catalogs::CatalogKeyspaces::open(&db)?;
-        let views = keyspace(views::VIEWS)?;
+        let (views, lists) = (keyspace(views::VIEWS)?, keyspace(lists::LISTS)?);
         let log_state = log::LogState::recover(&log, &meta)?;
         let mode = match durability {
             Durability::Sync => PersistMode::SyncData,
@@ -93,6 +95,7 @@ impl Embedded {
             meta,
             catalogs,
             views,
+            lists,
             old_views,
             _lock: lock,
         }))

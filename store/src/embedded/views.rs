@@ -1,7 +1,9 @@
 //! Views: a key for each, under its visitor, newest first.
 
 use super::Embedded;
+use super::lists::LISTS;
 use super::writer::Op;
+use crate::format_lists::list_made;
 use crate::format_views::{VIEW_FORMAT, VIEW_KEPT, decode_seen, moment, newest_of_each, seen_key, trims, user_key};
 use crate::views::{Seen, VIEWS_KEPT, View, Views};
 use crate::{Result, StoreError};
@@ -10,7 +12,7 @@ use fjall::Keyspace;
 use fjall::compaction::filter::{CompactionFilter, CompactionFilterResult, Context, Factory, ItemAccessor, Verdict};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
@@ -20,20 +22,30 @@ pub(super) const VIEWS: &str = "views";
 /// Most views that go at once.
 const REMOVED_AT_ONCE: usize = 10_000;
 
-/// Lets go of old views where files are merged anyway: where little is written nothing is merged, and little is kept.
+/// Where the moment of an entry is.
+type MomentOf = fn(&ItemAccessor<'_>) -> Option<i64>;
+
+/// Lets go of old views, and of lists made of them, where files are merged anyway: where little is written nothing is merged, and little is kept.
 pub(super) struct OldViews {
-    /// Milliseconds; views made before are old.
+    /// Milliseconds; what was made before is old.
     before: Arc<AtomicI64>,
+    moment_of: MomentOf,
 }
 
 impl OldViews {
     /// None are old yet.
     pub(super) fn none_yet() -> Self {
-        Self { before: Arc::new(AtomicI64::new(i64::MIN)) }
+        Self { before: Arc::new(AtomicI64::new(i64::MIN)), moment_of: |_| None }
     }
 
-    pub(super) fn factory(&self) -> Arc<dyn Factory> {
-        Arc::new(Self { before: self.before.clone() })
+    /// By name of the keyspace.
+    pub(super) fn factories(&self) -> HashMap<&'static str, Arc<dyn Factory>> {
+        let of =
+            |moment_of: MomentOf| -> Arc<dyn Factory> { Arc::new(Self { before: self.before.clone(), moment_of }) };
+        let view: MomentOf = |item| item.key().get(16..).and_then(moment);
+        // What cannot be read is no younger for being kept.
+        let list: MomentOf = |item| item.value().ok().and_then(|bytes| list_made(&bytes));
+        [(VIEWS, of(view)), (LISTS, of(list))].into()
     }
 
     /// Old are from now on those made [`VIEW_KEPT`] before a day began.
@@ -51,16 +63,17 @@ impl Factory for OldViews {
     }
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
-        Box::new(MadeBefore(self.before.load(Relaxed)))
+        Box::new(MadeBefore(self.before.load(Relaxed), self.moment_of))
     }
 }
 
-struct MadeBefore(i64);
+struct MadeBefore(i64, MomentOf);
 
 impl CompactionFilter for MadeBefore {
-    /// A view that was kept twice has one key, and one moment: an older entry that comes to light is as old.
+    /// A view that was kept twice has one key, and one moment, and a list is replaced by a later one: an older entry that
+    /// comes to light is as old, or older.
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> CompactionFilterResult {
-        let made = item.key().get(16..).and_then(moment);
+        let made = (self.1)(&item);
         Ok(if made.is_some_and(|ms| ms < self.0) { Verdict::Destroy } else { Verdict::Keep })
     }
 }
@@ -108,6 +121,11 @@ impl Views for Embedded {
 
     async fn forget_views(&self, user: &str) -> Result<()> {
         let user = user_key(user);
+        let lists = self.lists.prefix(user).map(|guard| Ok(Op::remove(&self.lists, &guard.key()?[..])));
+        let lists = lists.collect::<Result<Vec<_>>>()?;
+        if !lists.is_empty() {
+            self.writer.with(|pending| pending.add(lists))?.wait().await?;
+        }
         loop {
             let page = newest_first(&self.views, &user).take(REMOVED_AT_ONCE);
             let ops = page.map(|key| Ok(Op::remove(&self.views, key?))).collect::<Result<Vec<_>>>()?;

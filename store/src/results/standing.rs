@@ -1,7 +1,7 @@
 //! Whether updates go on, and what a contextual policy learns from: lines of results that no check had to find.
 
 use super::Health;
-use crate::{ExperimentRecord, Result, Run, RunStatus, Stores};
+use crate::{ExperimentRecord, Result, Run, RunKind, RunStatus, Stores};
 use bandit::{Experiment, PosteriorSet, Status};
 use jiff::Timestamp;
 
@@ -22,7 +22,7 @@ pub struct Updates {
 /// # Errors
 /// When runs cannot be read.
 pub async fn updates(stores: &Stores) -> Result<Updates> {
-    Ok(updates_of(&stores.runs.latest_runs(None, RECENT_RUNS).await?))
+    Ok(updates_of(&stores.runs.latest_runs(Some(RunKind::Posteriors), None, RECENT_RUNS).await?))
 }
 
 pub(super) fn updates_of(runs: &[Run]) -> Updates {

@@ -11,7 +11,7 @@ use recommend::Candidates;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -22,6 +22,8 @@ const CHANGES: usize = 100;
 /// How often expired items are taken out of memory, of which lists show none anyway, and large catalogs are looked at for
 /// whether the lists that searches go by should be made anew.
 const TIDY: Duration = Duration::from_secs(1);
+/// Changes before a start that are looked at for what was put by them: lists that were made ahead since are believed.
+const LOOKED_BACK: u64 = 1_000;
 /// How often what is known is saved, if it changed.
 const SAVE: Duration = Duration::from_secs(300);
 /// How long a store is left alone that failed.
@@ -34,8 +36,12 @@ pub struct Shelf {
     /// Number of the last change that is in it; none before all was read.
     at: Mutex<Option<u64>>,
     loaded: AtomicBool,
-    /// Where it is saved for the next start; none: nowhere.
+    /// The same number, or one before it, for whoever does not wait.
+    reached: AtomicU64,
+    /// What it begins with; none: nothing.
     file: Option<PathBuf>,
+    /// Whether it saves what is known there.
+    saves: bool,
     /// Number of the last change that was saved.
     saved: Mutex<Option<u64>>,
 }
@@ -54,7 +60,18 @@ impl Shelf {
     /// A shelf that is saved in a file from time to time, and begins with what was.
     #[must_use]
     pub fn saved_in(file: PathBuf) -> Self {
+        Self { file: Some(file), saves: true, ..Self::default() }
+    }
+
+    /// A shelf that begins with a file that another process saves.
+    #[must_use]
+    pub fn read_from(file: PathBuf) -> Self {
         Self { file: Some(file), ..Self::default() }
+    }
+
+    /// Number of a change: that one and all before it are in what [`Self::get`] gives from now on.
+    pub fn reached(&self) -> u64 {
+        self.reached.load(Ordering::Acquire)
     }
 
     /// A catalog's live items; none if there is no such catalog, or it was not read yet.
@@ -87,7 +104,9 @@ impl Shelf {
         let mut at = self.at.lock().await;
         loop {
             let Some(from) = *at else {
-                *at = Some(self.load(store, clock).await?);
+                let number = self.load(store, clock).await?;
+                *at = Some(number);
+                self.reached.store(number, Ordering::Release);
                 self.loaded.store(true, Ordering::Relaxed);
                 continue;
             };
@@ -99,6 +118,7 @@ impl Shelf {
                     Some(last) => {
                         self.apply(store, clock, &changes).await?;
                         *at = Some(last.number);
+                        self.reached.store(last.number, Ordering::Release);
                     }
                 },
             }
@@ -107,7 +127,7 @@ impl Shelf {
 
     /// Follows changes, keeps memory and searches in order and saves what is known, until the future is dropped.
     pub async fn follow(&self, store: &dyn Catalogs, clock: &dyn Clock) {
-        futures::future::join3(self.follow_changes(store, clock), self.tidy(clock), self.save_at_times()).await;
+        futures::future::join3(self.follow_changes(store, clock), self.tidy(clock), self.save_at_times(store)).await;
     }
 
     async fn follow_changes(&self, store: &dyn Catalogs, clock: &dyn Clock) {
@@ -154,12 +174,13 @@ impl Shelf {
     async fn load(&self, store: &dyn Catalogs, clock: &dyn Clock) -> Result<u64> {
         // Once: whoever comes here again found that what was saved is too old.
         if !self.is_loaded()
-            && let Some((number, catalogs)) = self.read_saved().await
+            && let Some((number, catalogs)) = self.read_saved(&store.log_id().await?).await
             && store.changes_since(number, 1).await?.is_some()
         {
             for (id, candidates) in &catalogs {
                 set_popular(store, id, candidates).await?;
             }
+            look_back(store, &catalogs, number).await?;
             self.catalogs.store(Arc::new(catalogs));
             return Ok(number);
         }
@@ -169,6 +190,7 @@ impl Shelf {
         for catalog in store.catalogs().await? {
             all.insert(catalog.id.clone(), fill(store, clock, &catalog).await?);
         }
+        look_back(store, &all, from).await?;
         self.catalogs.store(Arc::new(all));
         Ok(from)
     }
@@ -177,6 +199,7 @@ impl Shelf {
         let mut definitions = Vec::new();
         let mut popular = Vec::new();
         let mut items: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let last = changes.last().map_or(0, |last| last.number);
         for change in changes {
             match &change.what {
                 Changed::Definition => definitions.push(&*change.catalog),
@@ -189,9 +212,16 @@ impl Shelf {
             let mut next = HashMap::clone(&self.catalogs.load());
             next.retain(|id, _| !definitions.contains(&id.as_str()));
             for catalog in store.catalogs().await?.iter().filter(|c| definitions.contains(&c.id.as_str())) {
-                next.insert(catalog.id.clone(), fill(store, clock, catalog).await?);
+                let candidates = fill(store, clock, catalog).await?;
+                // No list made before the definition changed is believed.
+                candidates.begin_notes(last);
+                next.insert(catalog.id.clone(), candidates);
             }
             self.catalogs.store(Arc::new(next));
+        }
+        // Before the items are put: a list that lacks one is none of those that are believed from then on.
+        for change in changes {
+            note(&self.catalogs.load(), change);
         }
         for (catalog, mut ids) in items {
             let Some(candidates) = self.get(catalog) else { continue };
@@ -220,6 +250,38 @@ impl Shelf {
         }
         Ok(())
     }
+}
+
+/// Notes what a change put.
+fn note(catalogs: &HashMap<String, Arc<Candidates>>, change: &CatalogChange) {
+    if let (Changed::Items(ids), Some(candidates)) = (&change.what, catalogs.get(&*change.catalog)) {
+        for id in ids {
+            candidates.note(change.number, id);
+        }
+    }
+}
+
+/// Notes what was put by the last changes up to `number`, all of which are in these catalogs: back to the last change of
+/// their definitions, or as far as the log goes.
+async fn look_back(store: &dyn Catalogs, catalogs: &HashMap<String, Arc<Candidates>>, number: u64) -> Result<()> {
+    let mut from = number.saturating_sub(LOOKED_BACK);
+    let begin = |from| catalogs.values().for_each(|candidates| candidates.begin_notes(from));
+    begin(from);
+    while from < number {
+        let Some(changes) = store.changes_since(from, CHANGES).await? else {
+            begin(number);
+            return Ok(());
+        };
+        for change in changes.iter().take_while(|change| change.number <= number) {
+            note(catalogs, change);
+            if let (Changed::Definition, Some(candidates)) = (&change.what, catalogs.get(&*change.catalog)) {
+                candidates.begin_notes(change.number);
+            }
+        }
+        let Some(last) = changes.last() else { break };
+        from = last.number;
+    }
+    Ok(())
 }
 
 async fn fill(store: &dyn Catalogs, clock: &dyn Clock, catalog: &Catalog) -> Result<Arc<Candidates>> {

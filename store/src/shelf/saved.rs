@@ -1,6 +1,7 @@
 //! A shelf as a file: what a restart begins with, so that it reads only what changed since.
 
 use super::{SAVE, Shelf};
+use crate::Catalogs;
 use recommend::{Candidates, CatalogDefinition};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Version of the file's form.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// Longest first line that is believed.
 const LONGEST_LINE: u64 = 4 << 20;
 
@@ -18,9 +19,17 @@ const LONGEST_LINE: u64 = 4 << 20;
 #[derive(Serialize, Deserialize)]
 struct Contents {
     form: u32,
+    /// Of which log of changes, see [`crate::Catalogs::log_id`]: another's numbers mean something else.
+    log: String,
     /// Number of the last change that is in it.
     number: u64,
     catalogs: Vec<Saved>,
+}
+
+/// What every form's first line has.
+#[derive(Deserialize)]
+struct Form {
+    form: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -30,15 +39,22 @@ struct Saved {
 }
 
 impl Shelf {
-    pub(super) async fn save_at_times(&self) {
+    pub(super) async fn save_at_times(&self, store: &dyn Catalogs) {
         loop {
             tokio::time::sleep(SAVE).await;
-            self.save().await;
+            self.save(store).await;
         }
     }
 
     /// Saves what is known, if that changed since it was saved last. Only for a quicker start: a failure is logged.
-    pub async fn save(&self) {
+    pub async fn save(&self, store: &dyn Catalogs) {
+        if self.saves {
+            self.save_now(store).await;
+        }
+    }
+
+    /// Saves what is known also where it begins with a file that others save: for the one that saves it for all.
+    pub async fn save_now(&self, store: &dyn Catalogs) {
         let Some(file) = self.file.clone() else { return };
         let mut saved = self.saved.lock().await;
         // The number first: what changes while it is written is read again.
@@ -46,10 +62,14 @@ impl Shelf {
         if *saved == Some(number) {
             return;
         }
+        let log = match store.log_id().await {
+            Ok(log) => log,
+            Err(e) => return tracing::warn!("catalogs are not saved for a quicker start: {e}"),
+        };
         let catalogs = self.all();
         let written = tokio::task::spawn_blocking(move || {
             // What was put and ended again is not worth a file that did not exist.
-            if catalogs.is_empty() && !file.exists() { Ok(()) } else { write(&file, number, &catalogs) }
+            if catalogs.is_empty() && !file.exists() { Ok(()) } else { write(&file, log, number, &catalogs) }
         });
         match written.await.map_err(io::Error::other).flatten() {
             Ok(()) => *saved = Some(number),
@@ -58,10 +78,10 @@ impl Shelf {
         }
     }
 
-    pub(super) async fn read_saved(&self) -> Option<(u64, HashMap<String, Arc<Candidates>>)> {
+    pub(super) async fn read_saved(&self, log: &str) -> Option<(u64, HashMap<String, Arc<Candidates>>)> {
         let file = self.file.clone()?;
-        let path = file.display().to_string();
-        match tokio::task::spawn_blocking(move || read(&file)).await.map_err(io::Error::other).flatten() {
+        let (path, log) = (file.display().to_string(), log.to_owned());
+        match tokio::task::spawn_blocking(move || read(&file, &log)).await.map_err(io::Error::other).flatten() {
             Ok(saved) => Some(saved),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => {
@@ -75,12 +95,13 @@ impl Shelf {
 /// Writes beside the file, then puts it in its place: there is a whole one at any moment.
 fn write<'a>(
     file: &Path,
+    log: String,
     number: u64,
     catalogs: impl IntoIterator<Item = (&'a String, &'a Arc<Candidates>)>,
 ) -> io::Result<()> {
     let catalogs: Vec<_> = catalogs.into_iter().collect();
     let saved = |(id, c): &(&String, &Arc<Candidates>)| Saved { id: (*id).clone(), definition: c.definition().clone() };
-    let contents = Contents { form: FORM, number, catalogs: catalogs.iter().map(saved).collect() };
+    let contents = Contents { form: FORM, log, number, catalogs: catalogs.iter().map(saved).collect() };
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir)?;
     }
@@ -95,13 +116,17 @@ fn write<'a>(
     std::fs::rename(&new, file)
 }
 
-fn read(file: &Path) -> io::Result<(u64, HashMap<String, Arc<Candidates>>)> {
+fn read(file: &Path, log: &str) -> io::Result<(u64, HashMap<String, Arc<Candidates>>)> {
     let mut input = BufReader::with_capacity(1 << 20, File::open(file)?);
     let mut line = Vec::new();
     input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    let Form { form } = serde_json::from_slice(&line)?;
+    if form != FORM {
+        return Err(io::Error::other(format!("it has form {form}, this release reads {FORM}")));
+    }
     let contents: Contents = serde_json::from_slice(&line)?;
-    if contents.form != FORM {
-        return Err(io::Error::other(format!("it has form {}, this release reads {FORM}", contents.form)));
+    if contents.log != log {
+        return Err(io::Error::other("it is of another store"));
     }
     let mut catalogs = HashMap::new();
     for Saved { id, definition } in contents.catalogs {

@@ -1,13 +1,13 @@
-//! Update runs.
+//! Runs of periodic work.
 
 use super::{Database, Turn, damaged, moment, moments, signed};
-use crate::{Result, Run, RunReport, RunStatus, Runs, StoreError, Trigger};
+use crate::{RUNS_KEPT, Result, Run, RunKind, RunReport, RunStatus, Runs, StoreError, Trigger};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use sqlx::AssertSqlSafe;
 
-const COLUMNS: &str = "id, trigger, status, started_at, finished_at, report";
+const COLUMNS: &str = "id, kind, catalog, reached, trigger, status, started_at, finished_at, report";
 
 fn named<T: DeserializeOwned>(name: &str) -> Result<T> {
     let text: value::StrDeserializer<'_, value::Error> = name.into_deserializer();
@@ -17,6 +17,9 @@ fn named<T: DeserializeOwned>(name: &str) -> Result<T> {
 #[derive(sqlx::FromRow)]
 struct RunRow {
     id: i64,
+    kind: String,
+    catalog: Option<String>,
+    reached: Option<String>,
     trigger: String,
     status: String,
     started_at: i64,
@@ -27,6 +30,9 @@ struct RunRow {
 fn run(row: &RunRow) -> Result<Run> {
     Ok(Run {
         id: row.id,
+        kind: named(&row.kind)?,
+        catalog: row.catalog.clone(),
+        reached: row.reached.clone(),
         trigger: named(&row.trigger)?,
         status: named(&row.status)?,
         started_at: moment(row.started_at)?,
@@ -43,12 +49,21 @@ fn name<T: serde::Serialize>(value: T) -> Result<String> {
 }
 
 impl Database {
-    async fn insert_run(&self, trigger: Trigger, status: RunStatus, at: Timestamp) -> Result<i64> {
+    async fn insert_run(
+        &self,
+        (kind, catalog): (RunKind, Option<&str>),
+        trigger: Trigger,
+        status: RunStatus,
+        at: Timestamp,
+    ) -> Result<i64> {
         let empty = serde_json::to_string(&RunReport::default()).map_err(damaged("an update run"))?;
         Ok(on!(self.pool(), db => {
             sqlx::query_scalar(
-                "INSERT INTO update_runs (trigger, status, started_at, report) VALUES ($1, $2, $3, $4) RETURNING id",
+                "INSERT INTO update_runs (kind, catalog, trigger, status, started_at, report)
+                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
             )
+            .bind(kind.name())
+            .bind(catalog)
             .bind(name(trigger)?)
             .bind(name(status)?)
             .bind(at.as_millisecond())
@@ -62,7 +77,7 @@ impl Database {
 #[async_trait]
 impl Runs for Database {
     async fn request_run(&self, at: Timestamp) -> Result<i64> {
-        self.insert_run(Trigger::Request, RunStatus::Requested, at).await
+        self.insert_run((RunKind::Posteriors, None), Trigger::Request, RunStatus::Requested, at).await
     }
 
     async fn take_requested(&self, at: Timestamp) -> Result<Option<i64>> {
@@ -97,8 +112,32 @@ impl Runs for Database {
         Ok(oldest)
     }
 
-    async fn start_run(&self, trigger: Trigger, at: Timestamp) -> Result<i64> {
-        self.insert_run(trigger, RunStatus::Running, at).await
+    async fn start_run(&self, kind: RunKind, catalog: Option<&str>, trigger: Trigger, at: Timestamp) -> Result<i64> {
+        if kind != RunKind::Posteriors {
+            on!(self.pool(), db => {
+                sqlx::query(
+                    "DELETE FROM update_runs WHERE kind = $1 AND id <=
+                         (SELECT id FROM update_runs WHERE kind = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
+                )
+                .bind(kind.name())
+                .bind(RUNS_KEPT)
+                .execute(db)
+                .await?;
+            });
+        }
+        self.insert_run((kind, catalog), trigger, RunStatus::Running, at).await
+    }
+
+    async fn note_run(&self, id: i64, reached: &str, report: &RunReport) -> Result<()> {
+        on!(self.pool(), db => {
+            sqlx::query("UPDATE update_runs SET reached = $2, report = $3 WHERE id = $1 AND status = 'running'")
+                .bind(id)
+                .bind(reached)
+                .bind(serde_json::to_string(report).map_err(damaged("a run"))?)
+                .execute(db)
+                .await?;
+        });
+        Ok(())
     }
 
     async fn finish_run(&self, id: i64, at: Timestamp, report: &RunReport) -> Result<()> {
@@ -119,19 +158,28 @@ impl Runs for Database {
     }
 
     async fn abandon_runs(&self, at: Timestamp) -> Result<u64> {
-        let report =
-            RunReport { error: Some("the updater ended in the middle of this run".into()), ..Default::default() };
-        let report = serde_json::to_string(&report).map_err(damaged("an update run"))?;
-        Ok(on!(self.pool(), db => {
-            sqlx::query(
-                "UPDATE update_runs SET status = 'failed', finished_at = $1, report = $2 WHERE status = 'running'",
-            )
-            .bind(at.as_millisecond())
-            .bind(report)
-            .execute(db)
-            .await?
-            .rows_affected()
-        }))
+        let running: Vec<(i64, String)> = on!(self.pool(), db => {
+            sqlx::query_as("SELECT id, report FROM update_runs WHERE status = 'running'").fetch_all(db).await?
+        });
+        let mut abandoned = 0;
+        for (id, report) in running {
+            // What cannot be read must not keep a run going for ever.
+            let mut report: RunReport = serde_json::from_str(&report).unwrap_or_default();
+            report.error = Some("the updater ended in the middle of this run".into());
+            abandoned += on!(self.pool(), db => {
+                sqlx::query(
+                    "UPDATE update_runs SET status = 'failed', finished_at = $2, report = $3
+                     WHERE id = $1 AND status = 'running'",
+                )
+                .bind(id)
+                .bind(at.as_millisecond())
+                .bind(serde_json::to_string(&report).map_err(damaged("a run"))?)
+                .execute(db)
+                .await?
+                .rows_affected()
+            });
+        }
+        Ok(abandoned)
     }
 
     async fn run(&self, id: i64) -> Result<Option<Run>> {
@@ -140,13 +188,17 @@ impl Runs for Database {
         row.as_ref().map(run).transpose()
     }
 
-    async fn latest_runs(&self, before: Option<i64>, limit: usize) -> Result<Vec<Run>> {
+    async fn latest_runs(&self, kind: Option<RunKind>, before: Option<i64>, limit: usize) -> Result<Vec<Run>> {
+        // Whether a kind is asked for is in the text, so that the index serves.
+        let of = if kind.is_some() { "kind = $3 AND" } else { "$3 = '' AND" };
         let sql = format!(
-            "SELECT {COLUMNS} FROM update_runs WHERE answered_by IS NULL AND id < $1 ORDER BY id DESC LIMIT $2"
+            "SELECT {COLUMNS} FROM update_runs WHERE {of} answered_by IS NULL AND id < $1 ORDER BY id DESC LIMIT $2"
         );
         let (before, limit) = (before.unwrap_or(i64::MAX), signed(limit as u64));
-        let rows: Vec<RunRow> =
-            on!(self.pool(), db => sqlx::query_as(AssertSqlSafe(sql)).bind(before).bind(limit).fetch_all(db).await?);
+        let kind = kind.map_or("", RunKind::name);
+        let rows: Vec<RunRow> = on!(self.pool(), db => {
+            sqlx::query_as(AssertSqlSafe(sql)).bind(before).bind(limit).bind(kind).fetch_all(db).await?
+        });
         rows.iter().map(run).collect()
     }
 }
@@ -157,5 +209,9 @@ mod tests {
     fn names_are_read_back() {
         let text = super::name(crate::Trigger::Schedule).unwrap();
         assert_eq!(super::named::<crate::Trigger>(&text).unwrap(), crate::Trigger::Schedule);
+        for kind in crate::RunKind::ALL {
+            assert_eq!(super::named::<crate::RunKind>(kind.name()).unwrap(), kind);
+            assert_eq!((super::name(kind).unwrap().as_str(), kind.name().parse()), (kind.name(), Ok(kind)));
+        }
     }
 }

@@ -58,9 +58,9 @@ impl Updater {
             let (gain, propensities, lines) = (None, Vec::new(), vec![lines::of_lists()]);
             let kept = Examined { format: FORMAT, lines, gain, propensities, state };
             let text = serde_json::to_string(&kept).map_err(damaged)?;
-            return self.stores.findings.keep_findings(id, self.clock.now(), &text).await;
+            return self.work.stores.findings.keep_findings(id, self.work.clock.now(), &text).await;
         }
-        let (mut lines, mut state) = match self.stores.findings.findings(id).await? {
+        let (mut lines, mut state) = match self.work.stores.findings.findings(id).await? {
             None => (Vec::new(), State::default()),
             Some(text) => {
                 let kept: Examined = serde_json::from_str(&text).map_err(damaged)?;
@@ -94,7 +94,7 @@ impl Updater {
             state: serde_json::to_value(state).map_err(damaged)?,
         };
         let text = serde_json::to_string(&kept).map_err(damaged)?;
-        self.stores.findings.keep_findings(id, self.clock.now(), &text).await
+        self.work.stores.findings.keep_findings(id, self.work.clock.now(), &text).await
     }
 
     /// Checks of what was dealt and logged.
@@ -108,20 +108,20 @@ impl Updater {
         ratio.grow(arms);
         calibration.grow(arms);
         for hour in from..to {
-            let dealt = dealt::of_hour(&self.stores, record, hour).await?;
+            let dealt = dealt::of_hour(&self.work.stores, record, hour).await?;
             ratio.observe(&dealt);
             calibration.observe(&dealt);
         }
         state.until = Some(to.max(from));
-        state.weighed.read(&self.stores, record, started, now).await?;
+        state.weighed.read(&self.work.stores, record, started, now).await?;
         let yesterday = now.div_euclid(24) - 1;
         if state.day != Some(yesterday + 1) {
             let hours = yesterday * 24..(yesterday + 1) * 24;
-            state.exposures = self.stores.findings.exposures(&e.id, hours).await?;
+            state.exposures = self.work.stores.findings.exposures(&e.id, hours).await?;
             state.day = Some(yesterday + 1);
         } else {
             // Contradictions are looked up, not counted: always.
-            let none = self.stores.findings.exposures(&e.id, 0..0).await?;
+            let none = self.work.stores.findings.exposures(&e.id, 0..0).await?;
             state.exposures.contradictions = none.contradictions;
         }
         Ok(vec![
@@ -134,8 +134,8 @@ impl Updater {
     /// Checks of what became of it, and what they advise.
     async fn of_the_rates(&self, record: &ExperimentRecord, as_of: Timestamp, breached: bool) -> Result<Vec<Health>> {
         let e = record.definition.clone();
-        let evidence = Evidence { ended: record.stopped_at, ..self.stores.outcomes.evidence(&e.id).await? };
-        let set = self.stores.posteriors.latest(&e.id).await?;
+        let evidence = Evidence { ended: record.stopped_at, ..self.work.stores.outcomes.evidence(&e.id).await? };
+        let set = self.work.stores.posteriors.latest(&e.id).await?;
         let hours = u32::try_from(hour_of(as_of) - record.started_at.map_or(hour_of(as_of), hour_of)).unwrap_or(0);
         let computed = tokio::task::spawn_blocking(move || {
             let found = segment_changes(&e, &evidence, as_of);
@@ -162,11 +162,16 @@ impl Updater {
                 _ => None,
             };
             // Not by a definition that somebody has changed meanwhile.
-            let current = self.stores.experiments.get(&e.id).await?.is_some_and(|now| now.revision == record.revision);
+            let current =
+                self.work.stores.experiments.get(&e.id).await?.is_some_and(|now| now.revision == record.revision);
             if let Some(winner) = winner.filter(|_| asked && current) {
-                let change = Change { who: WHO.into(), why: advice.advice.clone(), at: self.clock.now() };
+                let change = Change { who: WHO.into(), why: advice.advice.clone(), at: self.work.clock.now() };
                 let winner = Some(e.arms[winner].id.as_str());
-                self.stores.experiments.set_status(&e.id, Status::Running, Status::Stopped, winner, &change).await?;
+                self.work
+                    .stores
+                    .experiments
+                    .set_status(&e.id, Status::Running, Status::Stopped, winner, &change)
+                    .await?;
             }
             lines.push(lines::stopping(&e, &advice));
         }
@@ -181,7 +186,7 @@ impl Updater {
         watched: &mut Vec<Watched>,
     ) -> Result<(Option<Health>, bool)> {
         let e = &record.definition;
-        guardrails::count(&self.stores, record, watched, hour_of(self.clock.now())).await?;
+        guardrails::count(&self.work.stores, record, watched, hour_of(self.work.clock.now())).await?;
         let judged: Vec<_> = watched.iter().map(|w| (w, w.judge())).collect();
         let dealt = |arm: usize| e.arms.get(arm).is_some_and(|a| a.enabled);
         let breaks = |findings: &[bandit::GuardrailFinding], control: bool| {
@@ -194,8 +199,8 @@ impl Updater {
         let mut frozen = record.frozen_at;
         if freezes && frozen.is_none() && record.status == Status::Running {
             let why = lines::breach(e, &judged);
-            let change = Change { who: WHO.into(), why, at: self.clock.now() };
-            frozen = self.stores.experiments.freeze(&e.id, record.revision, &change).await?.frozen_at;
+            let change = Change { who: WHO.into(), why, at: self.work.clock.now() };
+            frozen = self.work.stores.experiments.freeze(&e.id, record.revision, &change).await?.frozen_at;
         }
         let line = (!judged.is_empty()).then(|| lines::guardrails(e, &judged, frozen));
         Ok((line, breached))

@@ -39,7 +39,7 @@ async fn tables_are_made_once() {
             "table 'croupier-catalogs' made, with families catalog and popular",
             "table 'croupier-items' made, with families item",
             "table 'croupier-changes' made, with families number and what",
-            "table 'croupier-views' made, with families view",
+            "table 'croupier-views' made, with families view and list",
         ]
     );
     assert_eq!(

@@ -91,4 +91,5 @@ mod suites {
     crate::conformance!(catalogs: Emulator);
     crate::conformance!(expired_items: Emulator);
     crate::conformance!(views: Emulator);
+    crate::conformance!(lists: Emulator);
 }
