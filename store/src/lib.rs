@@ -42,6 +42,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod trials;
+mod users;
 mod views;
 
 pub use assignments::{Assignments, Durable, Put};
@@ -51,11 +52,11 @@ pub use decisions::{
 };
 pub use error::{Result, StoreError};
 pub use events::{Delivery, EventLog, Poison, Receipt};
-pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};
+pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments, Note};
 pub use findings::{DealtRow, Findings, StruckRow, WeighedRow};
 pub use history::{HISTORY_FORMAT, History, VersionArm, VersionEntry};
 pub use item_views::ItemViews;
-pub use keys::{Key, Keys, Scope};
+pub use keys::{Key, Keys, NewKey, Scope};
 pub use leases::Leases;
 pub use list_hours::{CatalogMap, ListHour, ListHours};
 pub use locations::{Durability, Locations};
@@ -73,6 +74,7 @@ pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
 pub use shelf::Shelf;
 pub use trials::{Logged, Span, logged_trials};
+pub use users::{Erased, Erasures, KeptEvent, Users};
 pub use views::{Seen, VIEWS_KEPT, View, Views};
 
 /// Tells the recorder what each metric of the stores means.

@@ -164,7 +164,12 @@ impl Updater {
             // Not by a definition that somebody has changed meanwhile.
             let current = self.stores.experiments.get(&e.id).await?.is_some_and(|now| now.revision == record.revision);
             if let Some(winner) = winner.filter(|_| asked && current) {
-                let change = Change { who: WHO.into(), why: advice.advice.clone(), at: self.clock.now() };
+                let change = Change {
+                    who: WHO.into(),
+                    why: advice.advice.clone(),
+                    at: self.clock.now(),
+                    request: String::new(),
+                };
                 let winner = Some(e.arms[winner].id.as_str());
                 self.stores.experiments.set_status(&e.id, Status::Running, Status::Stopped, winner, &change).await?;
             }
@@ -194,7 +199,7 @@ impl Updater {
         let mut frozen = record.frozen_at;
         if freezes && frozen.is_none() && record.status == Status::Running {
             let why = lines::breach(e, &judged);
-            let change = Change { who: WHO.into(), why, at: self.clock.now() };
+            let change = Change { who: WHO.into(), why, at: self.clock.now(), request: String::new() };
             frozen = self.stores.experiments.freeze(&e.id, record.revision, &change).await?.frozen_at;
         }
         let line = (!judged.is_empty()).then(|| lines::guardrails(e, &judged, frozen));
