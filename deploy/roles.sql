@@ -16,6 +16,12 @@ GRANT INSERT ON experiments, audit, update_runs TO croupier_api;
 GRANT INSERT, UPDATE, DELETE ON replicas TO croupier_api;
 GRANT SELECT, INSERT, UPDATE ON list_hours TO croupier_api;
 GRANT UPDATE, DELETE ON experiments TO croupier_api;
+-- When a key was last used.
+GRANT UPDATE (used_at) ON keys TO croupier_api;
+-- So it can neither tell nor erase a user's data: /v1/users answers 500 there. Run those two routes on an API of their own, with
+-- an `admin_listen` that only administrators reach and the user croupier_updater, who may change decisions, plus what this
+-- gives it:
+--   GRANT INSERT ON audit TO croupier_updater;
 
 -- The dashboard looks, at single decisions too, does what editors ask, and lets people in.
 GRANT SELECT ON experiments, audit, segments, candidate_arms, outcomes, delays, newest_trials, traffic, item_views, findings,

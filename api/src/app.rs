@@ -182,7 +182,7 @@ impl App {
     pub async fn refresh(&self) -> Result<()> {
         let _alone = self.refreshing.lock().await;
         let look = self.snapshot.load_full().next(&self.stores).await;
-        let keys = self.config.access.refresh(&*self.stores.keys).await;
+        let keys = self.config.access.refresh(&*self.stores.keys, &self.clock).await;
         self.database.store(look.is_ok() && keys.is_ok(), Ordering::Relaxed);
         let look = look?;
         if let Some(next) = look.next {

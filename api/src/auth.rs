@@ -1,27 +1,33 @@
 //! Who may do what.
 
 use crate::app::App;
+use crate::cors::host_of;
+use crate::keyring::{Keyring, KnownKey};
 use crate::problem::Problem;
-use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bandit::Clock;
 use rand::TryRng;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
-use store::{Key, Keys, Scope};
-use subtle::ConstantTimeEq;
+use store::{Keys, Scope};
+
+/// Where providers of OpenFeature put a key.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// What a browser says of a request that it sends to the page's own origin.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Who is let in.
 #[derive(Clone)]
 pub enum Access {
     /// Everyone who reaches a loopback address of this machine.
     Loopback,
-    /// Who brings a key, as `Authorization: Bearer …`; pages may also send a decide key as `?key=`.
-    Keys(Arc<ArcSwap<Vec<Key>>>),
+    /// Who brings a key, as `Authorization: Bearer …` or `X-API-Key`; pages may also send a decide key as `?key=`.
+    Keys(Arc<Keyring>),
 }
 
 impl std::fmt::Debug for Access {
@@ -51,11 +57,11 @@ impl Access {
     ///
     /// # Errors
     /// When they cannot be read; the keys known before stay.
-    pub async fn refresh(&self, keys: &dyn Keys) -> store::Result<()> {
-        if let Self::Keys(valid) = self {
-            valid.store(Arc::new(keys.valid_keys().await?));
+    pub(crate) async fn refresh(&self, keys: &dyn Keys, clock: &Arc<dyn Clock>) -> store::Result<()> {
+        match self {
+            Self::Loopback => Ok(()),
+            Self::Keys(ring) => ring.refresh(keys, clock).await,
         }
-        Ok(())
     }
 
     /// Lets a caller in who may do what `needed` says, and tells the name of the key.
@@ -63,42 +69,66 @@ impl Access {
         match self {
             Self::Loopback if needed == Scope::Decide => Ok(None),
             Self::Loopback => same_machine(headers).map(|()| None),
-            Self::Keys(valid) => {
-                let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(secret_of);
+            Self::Keys(ring) => {
+                let header = secret_of(headers);
                 let in_url = header.is_none() && needed == Scope::Decide;
                 let given = if in_url { key_of(uri) } else { header };
-                let missing =
-                    || Problem::new(StatusCode::UNAUTHORIZED, "a key is needed: send 'Authorization: Bearer KEY'");
-                let hash = hash_secret(&given.ok_or_else(missing)?);
-                // All are compared, each in constant time, so that timing tells nothing of which came close.
-                let valid = valid.load();
-                let mut found: Option<&Key> = None;
-                for key in valid.iter() {
-                    if bool::from(key.hash.ct_eq(&hash)) {
-                        found = Some(key);
-                    }
+                let missing = || {
+                    Problem::new(
+                        StatusCode::UNAUTHORIZED,
+                        "a key is needed: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
+                    )
+                };
+                let unknown = || Problem::new(StatusCode::UNAUTHORIZED, "the key is unknown or revoked");
+                let known = ring.find(&hash_secret(&given.ok_or_else(missing)?)).ok_or_else(unknown)?;
+                may(&known, headers, needed, in_url)?;
+                known.touch();
+                if let Some(limit) = &known.limit {
+                    limit.count().map_err(Problem::too_many)?;
                 }
-                match found {
-                    None => Err(Problem::new(StatusCode::UNAUTHORIZED, "the key is unknown or revoked")),
-                    Some(key) if in_url && key.scope == Scope::Admin => Err(Problem::new(
-                        StatusCode::FORBIDDEN,
-                        "an admin key does not belong into a URL: use a decide key",
-                    )),
-                    Some(key) if key.scope == needed || key.scope == Scope::Admin => Ok(Some(key.name.as_str().into())),
-                    Some(_) => Err(Problem::new(
-                        StatusCode::FORBIDDEN,
-                        "the key is for deciding and events only: use an admin key",
-                    )),
-                }
+                Ok(Some(known.name.clone()))
             }
         }
     }
 }
 
-/// The secret of `Bearer SECRET`.
-fn secret_of(authorization: &str) -> Option<String> {
-    let (scheme, value) = authorization.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer")).then(|| value.trim().to_owned())
+/// Whether a valid key may do what is needed, from where it is used.
+fn may(known: &KnownKey, headers: &HeaderMap, needed: Scope, in_url: bool) -> Result<(), Problem> {
+    let forbidden = |why: &str| Err(Problem::new(StatusCode::FORBIDDEN, why));
+    match (known.key.scope, needed) {
+        (Scope::Admin, _) if in_url => forbidden("an admin key does not belong into a URL: use a decide key"),
+        (Scope::Decide, Scope::Admin) => forbidden("the key is for deciding and events only: use an admin key"),
+        (Scope::Decide, Scope::Decide) if !comes_from(&known.key.origins, headers) => forbidden(
+            "the key is for other pages: make one with 'croupier keys create --scope decide --origin ORIGIN', \
+             or without an origin for servers",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a request comes from a page of one of these origins, or needs to come from none. Browsers name the origin except
+/// where a page reads from its own; that it is its own they say too, and no page can make them say so.
+fn comes_from(origins: &[String], headers: &HeaderMap) -> bool {
+    if origins.is_empty() {
+        return true;
+    }
+    match headers.get(ORIGIN) {
+        Some(origin) => origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()),
+        None => {
+            let own = headers.get(FETCH_SITE).is_some_and(|site| site == "same-origin");
+            let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+            own && host
+                .is_some_and(|host| origins.iter().any(|o| host_of(o).is_some_and(|o| o.eq_ignore_ascii_case(host))))
+        }
+    }
+}
+
+/// The secret of a header: `Authorization: Bearer SECRET` or `X-API-Key: SECRET`.
+fn secret_of(headers: &HeaderMap) -> Option<String> {
+    let text = |name: &HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+    let bearer = text(&AUTHORIZATION).and_then(|value| value.split_once(' '));
+    let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret);
+    bearer.or_else(|| text(&API_KEY)).map(|secret| secret.trim().to_owned())
 }
 
 /// The key of `?key=`: pages that want no preflight, and beacons, cannot send headers.
@@ -112,13 +142,7 @@ fn key_of(uri: &Uri) -> Option<String> {
 fn same_machine(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let host = text(HOST).unwrap_or("localhost");
-    let name = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host, |(name, _)| name);
-    let name = name.trim_matches(['[', ']']);
-    let local = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if !local {
+    if !is_local(host) {
         let why = format!("without keys, admin requests must be addressed to localhost, not '{}'", host.escape_debug());
         return Err(Problem::new(StatusCode::FORBIDDEN, why));
     }
@@ -130,11 +154,21 @@ fn same_machine(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::FORBIDDEN, why));
     }
     match text(ORIGIN) {
-        Some(origin) if origin.split_once("://").is_none_or(|(_, from)| from != host) => {
+        Some(origin) if host_of(origin) != Some(host) => {
             Err(Problem::new(StatusCode::FORBIDDEN, "without keys, admin requests of other origins are refused"))
         }
         _ => Ok(()),
     }
+}
+
+/// Whether `host:port` names this machine to itself.
+pub(crate) fn is_local(host: &str) -> bool {
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let name = name.trim_matches(['[', ']']);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// SHA-256 of a key's secret. Secrets have 256 random bits, so that a slow hash would protect nothing more.

@@ -3,11 +3,12 @@
 use crate::problem::{Problem, Result};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Query;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use bandit::document;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::time::Duration;
 
 /// Longest body.
 pub(crate) const MAX_BODY: usize = 1 << 20;
@@ -15,9 +16,15 @@ pub(crate) const MAX_BODY: usize = 1 << 20;
 /// Longest body of a bulk route.
 pub(crate) const MAX_BULK: usize = 32 << 20;
 
+/// How long a body may take to arrive: who stalls must not keep a connection, or the turn of others.
+const UPLOAD: Duration = Duration::from_secs(60);
+
 /// Reads a body of at most `limit` bytes.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes> {
-    to_bytes(body, limit).await.map_err(|e| {
+    let body = tokio::time::timeout(UPLOAD, to_bytes(body, limit)).await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", UPLOAD.as_secs()))
+    })?;
+    body.map_err(|e| {
         let too_large = std::error::Error::source(&e).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
         if too_large { Problem::too_large(limit) } else { Problem::bad("the body was cut off") }
     })

@@ -65,7 +65,7 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     kept.await.map_err(|e| {
         app.metrics.shed.increment(1);
         if !matches!(e, store::StoreError::Busy) {
-            tracing::error!("events cannot be kept: {e}");
+            tracing::error!(request_id = crate::request::current(), "events cannot be kept: {e}");
         }
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the events were not kept: send them again in a second")
     })?;

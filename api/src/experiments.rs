@@ -1,6 +1,7 @@
 //! Experiments: create, read, change, start, pause, stop, delete.
 
 use crate::app::App;
+use crate::audit;
 use crate::auth::Caller;
 use crate::body::{json, params};
 use crate::problem::{Problem, Result};
@@ -58,7 +59,7 @@ pub(crate) struct Stop {
 
 fn change(app: &App, caller: Caller, uri: &Uri) -> Result<Change> {
     let why: Why = params(uri)?;
-    Ok(Change { who: caller.0.to_string(), why: why.reason.unwrap_or_default(), at: app.clock.now() })
+    Ok(audit::change(app, &caller, why.reason.unwrap_or_default()))
 }
 
 async fn existing(app: &App, id: &str) -> Result<ExperimentRecord> {

@@ -1,35 +1,65 @@
 //! HTTP in, decision out.
 
 mod app;
+mod audit;
 mod auth;
 mod body;
 mod catalogs;
+mod cors;
 mod decide;
 mod events;
 mod experiments;
+mod keyring;
+mod limits;
 mod measure;
 mod openapi;
 mod operations;
 mod pages;
 mod problem;
 mod reports;
+mod request;
 mod snapshot;
+mod users;
 
 pub use app::{App, CatalogsFile, Config};
 pub use auth::{Access, hash_secret, new_secret};
+pub use keyring::Keyring;
 pub use measure::describe as describe_metrics;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::{get, post, put};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::routing::{delete, get, post, put};
 use catalogs::{definitions, items};
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
+/// Routes by who they are for, to listen on two addresses.
+pub struct Routes {
+    /// Decide, events and lists.
+    pub public: Router,
+    /// Experiments, catalogs, users, the audit log and metrics.
+    pub admin: Router,
+}
+
 /// Every route of the API.
 pub fn router(app: Arc<App>) -> Router {
-    let admin = Router::new()
+    shell(admin(&app)).merge(pages::router()).with_state(app)
+}
+
+/// The same on two addresses; what is asked of both, as whether it is ready, is on both.
+pub fn routes(app: Arc<App>) -> Routes {
+    let admin = shell(admin(&app)).with_state(app.clone());
+    Routes { public: shell(Router::new()).merge(pages::router()).with_state(app), admin }
+}
+
+/// Names each request to `router` that no route of the API has named.
+pub fn named(router: Router) -> Router {
+    router.layer(from_fn(request::name))
+}
+
+fn admin(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
         .route("/v1/experiments", get(experiments::list).post(experiments::create))
         .route("/v1/experiments/{id}", get(experiments::get).put(experiments::put).delete(experiments::delete))
         .route("/v1/experiments/{id}/start", post(experiments::start))
@@ -42,9 +72,16 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/catalogs/{catalog}", get(definitions::get).put(definitions::put).delete(definitions::delete))
         .route("/v1/catalogs/{catalog}/items", put(items::put))
         .route("/v1/catalogs/{catalog}/items/{id}", get(items::get).delete(items::delete))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/users/{user}", delete(users::delete))
+        .route("/v1/users/{user}/data", get(users::get))
         .route("/metrics", get(operations::metrics))
-        .layer(from_fn_with_state(app.clone(), auth::admin));
-    admin
+        .layer(from_fn_with_state(app.clone(), auth::admin))
+}
+
+/// Adds what every address answers.
+fn shell(routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    routes
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/openapi.json", get(openapi::get))
@@ -53,6 +90,5 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(body::MAX_BODY))
         .layer(map_response(problem::dress))
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .merge(pages::router())
-        .with_state(app)
+        .layer(from_fn(request::name))
 }

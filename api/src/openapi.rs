@@ -1,7 +1,7 @@
 //! The OpenAPI document, made from the code.
 
 use crate::catalogs::{definitions, items, lists};
-use crate::{decide, events, experiments, operations, reports};
+use crate::{audit, decide, events, experiments, operations, reports, users};
 use axum::Json;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -40,6 +40,9 @@ use utoipa::OpenApi;
         lists::recommendations,
         lists::related,
         lists::search,
+        users::get,
+        users::delete,
+        audit::list,
         operations::healthz,
         operations::readyz,
         operations::metrics,
@@ -61,6 +64,7 @@ pub(crate) async fn get() -> Json<&'static Value> {
 fn complete(document: &mut Value) {
     document["components"]["securitySchemes"] = json!({
         "key": {"type": "http", "scheme": "bearer", "description": "Needed on addresses that other machines reach."},
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same, as OpenFeature's providers send it."},
         "page_key": {"type": "apiKey", "in": "query", "name": "key", "description": "A decide key, for pages that want no preflight."}
     });
     let schemas = &mut document["components"]["schemas"];
@@ -77,10 +81,14 @@ fn complete(document: &mut Value) {
             let problem =
                 json!({"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
             if !open {
-                operation["security"] =
-                    if page { json!([{}, {"key": []}, {"page_key": []}]) } else { json!([{}, {"key": []}]) };
+                operation["security"] = if page {
+                    json!([{}, {"key": []}, {"api_key": []}, {"page_key": []}])
+                } else {
+                    json!([{}, {"key": []}, {"api_key": []}])
+                };
                 operation["responses"]["401"] = problem.clone();
                 operation["responses"]["403"] = problem.clone();
+                operation["responses"]["429"] = problem.clone();
                 operation["responses"]["500"] = problem;
             }
             for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {

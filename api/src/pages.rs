@@ -5,15 +5,15 @@
 use crate::app::App;
 use crate::body::{MAX_BODY, read};
 use crate::catalogs::lists;
+use crate::cors::{self, preflight};
 use crate::problem::{self, Result};
-use crate::{decide, events};
+use crate::{decide, events, request};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-};
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::Uri;
+use axum::http::header::ORIGIN;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::FutureExt;
@@ -61,30 +61,25 @@ async fn search(State(app): State<Arc<App>>, Path(catalog): Path<String>, reques
     serve(&app, request, async |_, body| lists::search(&app, &catalog, &body)).await
 }
 
-/// Pages of any origin may ask: their keys can do nothing else. No cookies are looked at, so that a visitor's browser
-/// lends a page no rights.
-const CORS: [(HeaderName, &str); 4] = [
-    (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-    (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-    (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
-    (ACCESS_CONTROL_MAX_AGE, "86400"),
-];
-
-async fn preflight() -> impl IntoResponse {
-    (StatusCode::NO_CONTENT, CORS)
-}
-
-async fn serve(app: &App, request: Request, handle: impl AsyncFnOnce(Uri, Bytes) -> Result<Response>) -> Response {
-    let (parts, body) = request.into_parts();
+/// Answers a request of whoever may decide, with a name, and so that the page that asked can read it.
+pub(crate) async fn serve(
+    app: &App,
+    request: Request,
+    handle: impl AsyncFnOnce(Uri, Bytes) -> Result<Response>,
+) -> Response {
+    let (Parts { headers, uri, .. }, body) = request.into_parts();
     let work = async {
-        app.config.access.admit(&parts.headers, &parts.uri, Scope::Decide)?;
+        app.config.access.admit(&headers, &uri, Scope::Decide)?;
         let body = read(body, MAX_BODY).await?;
-        handle(parts.uri, body).await
+        handle(uri, body).await
     };
-    let mut response = match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(result) => result.into_response(),
-        Err(panic) => problem::panicked(panic),
+    let answer = async {
+        match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(result) => result.into_response(),
+            Err(panic) => problem::panicked(panic),
+        }
     };
-    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let mut response = request::named(&headers, answer).await;
+    cors::open(&app.config.access, headers.get(ORIGIN), response.headers_mut());
     response
 }

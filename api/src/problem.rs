@@ -1,9 +1,10 @@
 //! The one error type at the HTTP edge (RFC 9457). What callers read and what operators read never mix: a
 //! 5xx says nothing of its cause, which is logged here, once.
 
+use crate::request;
 use axum::Json;
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bandit::FieldError;
@@ -30,6 +31,12 @@ pub(crate) struct Problem {
     /// Field → why, where a body was unusable.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) errors: BTreeMap<String, String>,
+    /// Id of the request, as the header `X-Request-Id` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    /// Seconds after which to try again, where that helps.
+    #[serde(skip)]
+    retry_after: u64,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
@@ -37,7 +44,15 @@ pub(crate) type Result<T> = std::result::Result<T, Problem>;
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), errors: BTreeMap::new() }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: BTreeMap::new(),
+            request_id: None,
+            retry_after: 1,
+        }
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
@@ -74,6 +89,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting: try again in a second")
     }
 
+    pub(crate) fn too_many(retry_after: u64) -> Self {
+        let detail = format!("the key has asked too often: try again in {retry_after} s");
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -91,7 +111,7 @@ impl From<StoreError> for Problem {
             StoreError::Missing(what) => Self::new(StatusCode::NOT_FOUND, format!("{what} does not exist")),
             StoreError::Busy => Self::overloaded(),
             other => {
-                tracing::error!("a store failed: {other}");
+                tracing::error!(request_id = request::current(), "a store failed: {other}");
                 Self::internal()
             }
         }
@@ -120,13 +140,17 @@ impl From<Refusal> for Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        self.request_id = request::current();
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, self.retry_after.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -160,6 +184,6 @@ pub(crate) async fn dress(response: Response) -> Response {
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
 pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> axum::http::Response<Body> {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    tracing::error!("a handler panicked: {}", text.unwrap_or("without words"));
+    tracing::error!(request_id = request::current(), "a handler panicked: {}", text.unwrap_or("without words"));
     Problem::internal().into_response()
 }

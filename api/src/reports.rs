@@ -1,11 +1,13 @@
 //! What was learnt: results, posteriors, and an update on demand.
 
 use crate::app::App;
+use crate::audit::note;
+use crate::auth::Caller;
 use crate::body::params;
 use crate::problem::{Problem, Result};
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
+use axum::{Extension, Json};
 use bandit::PosteriorSet;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -70,9 +72,14 @@ pub(crate) async fn posteriors(
 /// Recompute posteriors now. 200 with the run once it has ended, 202 while it has not.
 #[utoipa::path(post, path = "/v1/experiments/{id}/update", operation_id = "update_posteriors", tag = "results", params(("id" = String, Path)),
     responses((status = 200, body = Run), (status = 202, body = Run), (status = 404, body = Problem)))]
-pub(crate) async fn update(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<(StatusCode, Json<Run>)> {
+pub(crate) async fn update(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Run>)> {
     known(&app, &id).await?;
     let run = app.stores.runs.request_run(app.clock.now()).await?;
+    note(&app, &caller, "run.request", &run.to_string(), serde_json::json!({"experiment": id})).await?;
     let find = || async {
         app.stores
             .runs

@@ -3,12 +3,11 @@
 
 mod support;
 
-use api::Access;
 use axum::body::Body;
 use axum::http::Request;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{Api, start, start_with};
+use support::{Api, start};
 
 fn valid() -> Value {
     json!({"id": "page", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "buy"}})
@@ -189,66 +188,6 @@ async fn events_are_taken_one_by_one() {
         Some(3),
         "what was accepted is in the log, and nothing else"
     );
-}
-
-#[tokio::test]
-async fn keys_open_what_they_are_for_and_nothing_else() {
-    let api = start_with(Access::keys()).await;
-    let (admin, decide) = (api::new_secret().unwrap(), api::new_secret().unwrap());
-    let now = "2026-11-21T10:00:00Z".parse().unwrap();
-    api.stores.keys.create_key("a", store::Scope::Admin, &api::hash_secret(&admin), now).await.unwrap();
-    let key = api.stores.keys.create_key("d", store::Scope::Decide, &api::hash_secret(&decide), now).await.unwrap();
-    let status = async |method: &str, path: &str, key: Option<&str>, body: String| {
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(key) = key {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
-        api.send(request.body(Body::from(body)).unwrap()).await.0.as_u16()
-    };
-    // Keys are read when the API looks for changes; a change by this API makes it look.
-    assert_eq!(status("GET", "/v1/experiments", Some(&admin), String::new()).await, 401);
-    support_refresh(&api).await;
-    assert_eq!(status("POST", "/v1/experiments", Some(&admin), valid().to_string()).await, 201);
-    let ask = json!({"experiment": "page", "user": "u"}).to_string();
-    assert_eq!(status("POST", "/v1/decide", Some(&decide), ask.clone()).await, 200);
-    assert_eq!(status("POST", "/v1/decide", None, ask.clone()).await, 401);
-    assert_eq!(status("POST", "/v1/decide", Some("ck_wrong"), ask.clone()).await, 401);
-    for (method, path) in [
-        ("GET", "/v1/experiments"),
-        ("POST", "/v1/experiments"),
-        ("GET", "/v1/experiments/page"),
-        ("PUT", "/v1/experiments/page"),
-        ("DELETE", "/v1/experiments/page"),
-        ("POST", "/v1/experiments/page/start"),
-        ("POST", "/v1/experiments/page/pause"),
-        ("POST", "/v1/experiments/page/stop"),
-        ("POST", "/v1/experiments/page/update"),
-        ("GET", "/v1/experiments/page/results"),
-        ("GET", "/v1/experiments/page/posteriors"),
-        ("GET", "/metrics"),
-    ] {
-        assert_eq!(status(method, path, Some(&decide), String::new()).await, 403, "{method} {path}");
-        assert_eq!(status(method, path, None, String::new()).await, 401, "{method} {path}");
-    }
-    let by_url = async |key: &str| {
-        status("GET", &format!("/v1/decide?experiment=page&user=u&key={key}"), None, String::new()).await
-    };
-    assert_eq!(
-        (by_url(&decide).await, by_url(&admin).await, by_url("x").await),
-        (200, 403, 401),
-        "a page that wants no preflight"
-    );
-    let beacon = json!({"type": "reward", "name": "buy", "user": "u"}).to_string();
-    assert_eq!(status("POST", &format!("/v1/events?key={decide}"), None, beacon).await, 202);
-    assert_eq!(status("GET", &format!("/v1/experiments?key={admin}"), None, String::new()).await, 401, "not in a URL");
-    api.stores.keys.revoke_key(key.id, now).await.unwrap();
-    support_refresh(&api).await;
-    assert_eq!(status("POST", "/v1/decide", Some(&decide), ask).await, 401, "revoked");
-    assert_eq!(status("GET", "/healthz", None, String::new()).await, 200);
-}
-
-async fn support_refresh(api: &Api) {
-    api.app.refresh().await.unwrap();
 }
 
 #[tokio::test]

@@ -110,6 +110,10 @@ impl Assignments for Away {
     async fn expire(&self, day: Date) -> Result<()> {
         self.assignments.expire(day).await
     }
+    async fn remove(&self, keys: &[AssignmentKey]) -> Result<()> {
+        self.reach()?;
+        self.assignments.remove(keys).await
+    }
     async fn check(&self) -> Result<()> {
         self.reach()
     }

@@ -1,5 +1,6 @@
 //! Assignments' keys: what must agree for two requests to get one answer.
 
+use crate::event::DecisionRecord;
 use crate::experiment::{Sticky, StickyBy};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,12 @@ impl AssignmentKey {
         part(&mut hash, if has(StickyBy::Item) { item.map(str::as_bytes) } else { None });
         part(&mut hash, day.map(ymd).as_ref().map(<[u8; 4]>::as_slice));
         Self { id: DecisionId(first_half(hash)), day }
+    }
+
+    /// The keys that a logged decision may have been kept under: what its experiment is sticky by may be unknown by now.
+    #[must_use]
+    pub fn of_record(record: &DecisionRecord) -> [Self; 2] {
+        [Some(record.day), None].map(|day| Self { id: record.decision_id, day })
     }
 
     /// The key of a list that `user` is shown on `day`; `place` tells apart lists beside each other.

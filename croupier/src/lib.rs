@@ -8,6 +8,7 @@ mod demo;
 pub mod evaluate;
 pub mod import;
 mod keys;
+mod listen;
 mod people;
 mod rule;
 mod serve;

@@ -2,12 +2,14 @@
 
 use crate::cli::Failure;
 use crate::clock::SystemClock;
+use crate::keys::note;
 use crate::settings::Settings;
 use bandit::{Clock, check_id};
 use clap::Subcommand;
 use dashboard::{PasswordError, hash_password};
+use serde_json::json;
 use std::io::IsTerminal;
-use store::{PersonChange, Role};
+use store::{DatabaseStores, PersonChange, Role};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeopleCommand {
@@ -48,9 +50,13 @@ pub(crate) enum PeopleCommand {
 }
 
 pub(crate) async fn run(command: PeopleCommand, settings: &Settings) -> Result<(), Failure> {
-    let people = store::open_database(&settings.locations).await?.people;
+    let DatabaseStores { people, experiments, .. } = store::open_database(&settings.locations).await?;
     let now = SystemClock.now();
-    let changed = |name: String, what: &str| println!("'{}' {what}", name.escape_debug());
+    let changed = async |action: &str, name: String, what: &str| {
+        note(&*experiments, action, &name, json!({"now": what})).await?;
+        println!("'{}' {what}", name.escape_debug());
+        Ok::<_, Failure>(())
+    };
     match command {
         PeopleCommand::Add { name, role } => {
             check_id(&name)
@@ -61,7 +67,7 @@ pub(crate) async fn run(command: PeopleCommand, settings: &Settings) -> Result<(
                 return Err(Failure::Failed(format!("there is somebody called '{name}' already")));
             }
             people.add_person(&name, role, &password().await?, now).await?;
-            changed(name, &format!("may sign in as {}", role.as_str()));
+            changed("person.add", name, &format!("may sign in as {}", role.as_str())).await?;
         }
         PeopleCommand::List => {
             println!("{:<6}  {:<20}  {:<20}  name", "role", "created", "disabled");
@@ -73,22 +79,22 @@ pub(crate) async fn run(command: PeopleCommand, settings: &Settings) -> Result<(
         }
         PeopleCommand::Disable { name } => {
             people.change_person(&name, &PersonChange::Disable(now)).await?;
-            changed(name, "may not sign in any more");
+            changed("person.disable", name, "may not sign in any more").await?;
         }
         PeopleCommand::Enable { name } => {
             people.change_person(&name, &PersonChange::Enable).await?;
-            changed(name, "may sign in again");
+            changed("person.enable", name, "may sign in again").await?;
         }
         PeopleCommand::Role { name, role } => {
             people.change_person(&name, &PersonChange::Role(role_of(&role)?)).await?;
-            changed(name, &format!("is {role} now"));
+            changed("person.role", name, &format!("is {role} now")).await?;
         }
         PeopleCommand::Password { name } => {
             if people.person(&name).await?.is_none() {
                 return Err(Failure::Failed(format!("a person called '{name}' does not exist")));
             }
             people.change_person(&name, &PersonChange::Password(password().await?)).await?;
-            changed(name, "has a new password");
+            changed("person.password", name, "has a new password").await?;
         }
     }
     Ok(())

@@ -3,13 +3,13 @@
 use crate::beat::Beat;
 use crate::cli::Failure;
 use crate::clock::SystemClock;
+use crate::listen::{self, Bounds};
 use crate::settings::Settings;
 use api::{Access, App, CatalogsFile, Config};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use bandit::Clock;
 use dashboard::{Door, Identity};
 use jiff::SignedDuration;
@@ -61,11 +61,12 @@ pub(crate) struct Server {
     stores: Stores,
     clock: Arc<dyn Clock>,
     roles: Roles,
-    router: Router,
     app: Option<Arc<App>>,
     /// The catalogs that pages show, where no API follows them.
     shelf: Option<Arc<Shelf>>,
-    listener: Option<TcpListener>,
+    /// Where it listens and what it answers there: the public address, and that of administrators if it is another.
+    ports: Vec<(TcpListener, Router)>,
+    bounds: Bounds,
     recorder: PrometheusHandle,
     updater: updater::Config,
     lists_pace: Pace,
@@ -84,8 +85,10 @@ impl Server {
         let recorder = recorder()?;
         let stores = store::open(&settings.locations).await?;
         let listens = roles.api || roles.dashboard;
-        let access = access(settings.listen, listens, &stores).await?;
-        let mut router = Router::new();
+        let access = access(settings, listens, &stores).await?;
+        // On one address, that one has all.
+        let apart = settings.admin_listen.is_some();
+        let (mut public, mut admin) = (Router::new(), Router::new());
         let mut app = None;
         if roles.api {
             let config = Config {
@@ -96,7 +99,11 @@ impl Server {
                 access,
             };
             let opened = App::new(stores.clone(), clock.clone(), config, recorder.clone()).await?;
-            router = router.merge(api::router(opened.clone()));
+            if apart {
+                api::Routes { public, admin } = api::routes(opened.clone());
+            } else {
+                admin = api::router(opened.clone());
+            }
             app = Some(opened);
         }
         let mut shelf = None;
@@ -106,25 +113,35 @@ impl Server {
                 .as_ref()
                 .map_or_else(|| shelf.insert(Arc::new(Shelf::default())).clone(), |app| app.shelf().clone());
             let pages = dashboard::router(stores.clone(), known, clock.clone(), notice, door(settings));
-            router = router.route("/", get(|| async { Redirect::temporary("/dashboard") }));
-            router = router.merge(pages);
+            let pages = pages.route("/", get(|| async { Redirect::temporary("/dashboard") }));
+            admin = admin.merge(api::named(pages));
         }
         if roles.dashboard && !roles.api {
-            router = router.route("/healthz", get(|| async { "alive" })).merge(readiness(stores.clone()));
+            let health = Router::new().route("/healthz", get(|| async { "alive" })).merge(readiness(stores.clone()));
+            (public, admin) = (public.merge(health.clone()), admin.merge(health));
         }
-        let listener = if listens { Some(bind(settings.listen).await?) } else { None };
+        let mut ports = Vec::new();
+        if listens {
+            if let Some(address) = settings.admin_listen {
+                ports.push((bind("listen", settings.listen).await?, public));
+                ports.push((bind("admin_listen", address).await?, admin));
+            } else {
+                ports.push((bind("listen", settings.listen).await?, admin));
+            }
+        }
         let updater = updater_config(settings)?;
         let (lists_pace, catalogs_file) = (settings.lists_pace, settings.catalogs_file.clone());
-        Ok(Self { stores, clock, roles, router, app, shelf, listener, recorder, updater, lists_pace, catalogs_file })
+        let bounds = settings.bounds;
+        Ok(Self { stores, clock, roles, app, shelf, ports, bounds, recorder, updater, lists_pace, catalogs_file })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
         &self.stores
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.listener.as_ref().and_then(|l| l.local_addr().ok())
+    /// Where it listens, the public address first.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.ports.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
     }
 
     /// Works until `stop` becomes true: requests end first, then the updater. An updater that ends by itself ends the
@@ -168,32 +185,22 @@ impl Server {
         let mut updater = tokio::spawn(async move {
             if updates { tokio::task::spawn_blocking(work).await } else { std::future::pending().await }
         });
-        let mut stopped = stop.clone();
-        // The sender lives as long as the process; were it gone, stopping would be right as well.
-        let told = async move { drop(stopped.wait_for(|s| *s).await) };
-        match self.listener {
-            Some(listener) => {
-                let listener = listener.tap_io(|tcp| {
-                    // Small answers must not wait for a full packet; without it they are only slower.
-                    let _ = tcp.set_nodelay(true);
-                });
-                let serving = axum::serve(listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
-                    .with_graceful_shutdown(told);
-                let mut late = stop.clone();
-                let too_late = async move {
-                    drop(late.wait_for(|s| *s).await);
-                    tokio::time::sleep(DRAIN).await;
-                };
-                tokio::select! {
-                    served = serving => served.map_err(|e| Failure::Failed(format!("the port failed: {e}")))?,
-                    ended = &mut updater => return Err(ended_early(ended)),
-                    () = too_late => tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs()),
-                }
-            }
-            None => tokio::select! {
-                () = told => {}
-                ended = &mut updater => return Err(ended_early(ended)),
-            },
+        let told = || {
+            let mut stop = stop.clone();
+            // The sender lives as long as the process; were it gone, stopping would be right as well.
+            async move { drop(stop.wait_for(|s| *s).await) }
+        };
+        let ports =
+            self.ports.into_iter().map(|(listener, router)| listen::serve(listener, router, self.bounds, told()));
+        let serving = futures::future::join(told(), futures::future::join_all(ports));
+        let too_late = async {
+            told().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            _ = serving => {}
+            ended = &mut updater => return Err(ended_early(ended)),
+            () = too_late => tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs()),
         }
         if updates {
             // It listens as long as it runs.
@@ -239,9 +246,9 @@ fn readiness(stores: Stores) -> Router {
 pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure> {
     let interruption = Interruption::listen()?;
     let server = Server::open(settings, Arc::new(SystemClock), roles, None).await?;
-    if let Some(address) = server.address() {
-        println!("listening on http://{address}");
-    }
+    let lines = ["listening on", "admin routes on"].iter().zip(server.addresses());
+    // At once, for whoever reads the first line and goes.
+    println!("{}", lines.map(|(what, address)| format!("{what} http://{address}")).collect::<Vec<_>>().join("\n"));
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         interruption.wait().await;
@@ -326,15 +333,18 @@ impl Interruption {
     }
 }
 
-async fn access(listen: SocketAddr, listens: bool, stores: &Stores) -> Result<Access, Failure> {
-    if !listens || listen.ip().is_loopback() {
-        return Ok(Access::Loopback);
-    }
+/// Who is let in: keys are asked for on every address as soon as other machines reach one.
+async fn access(settings: &Settings, listens: bool, stores: &Stores) -> Result<Access, Failure> {
+    let addresses = [("listen", Some(settings.listen)), ("admin_listen", settings.admin_listen)];
+    let open = addresses
+        .into_iter()
+        .find_map(|(setting, address)| Some((setting, address.filter(|a| !a.ip().is_loopback())?)));
+    let Some((setting, address)) = open.filter(|_| listens) else { return Ok(Access::Loopback) };
     let valid = stores.keys.valid_keys().await?;
     if !valid.iter().any(|k| k.scope == Scope::Admin) {
         let why = "other machines reach this address and there is no admin key: make one with \
                    'croupier keys create --scope admin --name NAME', or listen on 127.0.0.1";
-        return Err(Failure::unusable("listen", &listen.to_string(), why));
+        return Err(Failure::unusable(setting, &address.to_string(), why));
     }
     Ok(Access::keys())
 }
@@ -344,16 +354,16 @@ fn door(settings: &Settings) -> Door {
     let trusted = settings.trusted.clone();
     let (editors, others) = (trusted.editors, trusted.others);
     Door {
-        loopback: settings.listen.ip().is_loopback(),
+        loopback: settings.admin_listen.unwrap_or(settings.listen).ip().is_loopback(),
         proxies: trusted.proxies,
         identity: trusted.header.map(|header| Identity { header, editors, others }),
         clock: Arc::new(SystemClock),
     }
 }
 
-async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
+async fn bind(setting: &str, listen: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(listen).await.map_err(|e| {
-        Failure::unusable("listen", &listen.to_string(), &format!("the port cannot be opened ({e}): choose another"))
+        Failure::unusable(setting, &listen.to_string(), &format!("the port cannot be opened ({e}): choose another"))
     })
 }
 

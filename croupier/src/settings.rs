@@ -1,6 +1,7 @@
 //! Settings: flags, then variables, then the file, then the defaults that are compiled in.
 
 use crate::cli::Failure;
+use crate::listen::Bounds;
 use crate::trusted::{Trusted, TrustedArgs};
 use api::CatalogsFile;
 use clap::Args;
@@ -52,6 +53,15 @@ pub(crate) struct SettingArgs {
     /// Address and port [default: 127.0.0.1:8080]
     #[arg(long, global = true, env = "CROUPIER_LISTEN", value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Address and port of admin routes, dashboard and metrics, which the other then lacks [default: none]
+    #[arg(long, global = true, env = "CROUPIER_ADMIN_LISTEN", value_name = "ADDRESS")]
+    admin_listen: Option<String>,
+    /// Most connections of an address; further ones wait [default: 10000]
+    #[arg(long, global = true, env = "CROUPIER_CONNECTIONS", value_name = "COUNT")]
+    connections: Option<String>,
+    /// Seconds after which a connection is closed that has not sent a whole request head [default: 75]
+    #[arg(long, global = true, env = "CROUPIER_IDLE_SECONDS", value_name = "SECONDS")]
+    idle_seconds: Option<String>,
     /// Minutes between updates, aligned to the clock [default: 60]
     #[arg(long, global = true, env = "CROUPIER_INTERVAL_MINUTES", value_name = "MINUTES")]
     interval_minutes: Option<String>,
@@ -93,6 +103,9 @@ impl SettingArgs {
             ("retention_days", &self.retention_days),
             ("durability", &self.durability),
             ("listen", &self.listen),
+            ("admin_listen", &self.admin_listen),
+            ("connections", &self.connections),
+            ("idle_seconds", &self.idle_seconds),
             ("interval_minutes", &self.interval_minutes),
             ("cached_assignments", &self.cached_assignments),
             ("catalogs_mb", &self.catalogs_mb),
@@ -114,6 +127,8 @@ impl SettingArgs {
             events: Some(format!("file:{dir}")),
             database: Some(format!("sqlite:{dir}/croupier.db")),
             data: Some(dir),
+            // Its visitors and its shop speak to one address.
+            admin_listen: Some(String::new()),
             ..self.clone()
         }
     }
@@ -124,6 +139,9 @@ impl SettingArgs {
 pub(crate) struct Settings {
     pub(crate) locations: Locations,
     pub(crate) listen: SocketAddr,
+    /// Where admin routes, dashboard and metrics are, if not there.
+    pub(crate) admin_listen: Option<SocketAddr>,
+    pub(crate) bounds: Bounds,
     pub(crate) interval_minutes: u32,
     /// Days after which decisions and events are let go of; 0 keeps them.
     pub(crate) retention_days: u32,
@@ -197,6 +215,20 @@ impl Settings {
                 *n == 0 || (2..=36_500).contains(n)
             })?,
             listen: parse("listen", &text("listen"), "must be ADDRESS:PORT, as 127.0.0.1:8080", |_| true)?,
+            admin_listen: match text("admin_listen") {
+                none if none.is_empty() => None,
+                given => {
+                    Some(parse("admin_listen", &given, "must be ADDRESS:PORT, as 127.0.0.1:9090, or empty", |_| true)?)
+                }
+            },
+            bounds: Bounds {
+                connections: parse("connections", &text("connections"), "must be 1 to 1000000", |n| {
+                    (1..=1_000_000).contains(n)
+                })?,
+                idle: Duration::from_secs(parse("idle_seconds", &text("idle_seconds"), "must be 1 to 3600", |n| {
+                    (1..=3_600).contains(n)
+                })?),
+            },
             interval_minutes: parse("interval_minutes", &text("interval_minutes"), "must be 1 to 1440", |n| {
                 (1..=1440).contains(n)
             })?,
@@ -279,6 +311,9 @@ mod tests {
     fn a_bad_setting_is_one_line_that_says_which_what_and_what_instead() {
         for (name, value) in [
             ("listen", "everywhere"),
+            ("admin_listen", "9090"),
+            ("connections", "0"),
+            ("idle_seconds", "0"),
             ("interval_minutes", "0"),
             ("interval_minutes", "1.5"),
             ("durability", "maybe"),

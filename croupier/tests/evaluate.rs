@@ -352,7 +352,8 @@ fn an_experiment_is_evaluated_from_the_database() {
     runtime.block_on(async {
         let stores = store::open(&store::Locations::in_dir(std::path::Path::new(&data))).await.unwrap();
         let shelf = json!({"id": "shelf", "candidates": {"catalog": "shop"}, "reward": {"event": "click"}});
-        let change = store::Change { who: "test".into(), why: String::new(), at: Timestamp::UNIX_EPOCH };
+        let change =
+            store::Change { who: "test".into(), why: String::new(), at: Timestamp::UNIX_EPOCH, request: String::new() };
         stores.experiments.create(&serde_json::from_value(shelf).unwrap(), &change).await.unwrap();
     });
     drop(runtime);

@@ -55,7 +55,7 @@ impl Place {
     async fn experiment(&self, json: &str) -> Experiment {
         let definition: Experiment = serde_json::from_str(json).unwrap();
         bandit::validate(&definition).unwrap();
-        let change = Change { who: "test".into(), why: String::new(), at: now() };
+        let change = Change { who: "test".into(), why: String::new(), at: now(), request: String::new() };
         self.stores.experiments.create(&definition, &change).await.unwrap();
         for (from, to) in [(Status::Draft, Status::Running), (Status::Running, Status::Paused)] {
             self.stores.experiments.set_status(&definition.id, from, to, None, &change).await.unwrap();
@@ -470,7 +470,7 @@ async fn days_are_those_of_the_experiment_and_segments_those_of_its_context() {
 async fn a_draft_does_not_stay_one() {
     let place = Place::new().await;
     let json = r#"{"id":"draft","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"buy"}}"#;
-    let change = Change { who: "test".into(), why: String::new(), at: now() };
+    let change = Change { who: "test".into(), why: String::new(), at: now(), request: String::new() };
     place.stores.experiments.create(&serde_json::from_str(json).unwrap(), &change).await.unwrap();
     let file = place.file("log.csv", "arm,at\na,2026-01-01\n");
     let summary = place.run(&args(&file, "draft", "log", &[])).await.unwrap();

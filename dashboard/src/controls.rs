@@ -29,7 +29,7 @@ pub(crate) struct Stop {
 type Done = Result<Redirect, Failure>;
 
 fn change(app: &App, person: &Person, reason: &str) -> Change {
-    Change { who: person.name.to_string(), why: reason.trim().into(), at: app.now() }
+    Change { who: person.name.to_string(), why: reason.trim().into(), at: app.now(), request: String::new() }
 }
 
 /// Back to the experiment, which says what was done.

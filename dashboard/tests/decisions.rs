@@ -15,7 +15,7 @@ use store::{Change, ExperimentRecord, Ingest};
 const LIST: &str = "/dashboard/decisions";
 
 fn change(at: Timestamp) -> Change {
-    Change { who: "tester".into(), why: String::new(), at }
+    Change { who: "tester".into(), why: String::new(), at, request: String::new() }
 }
 
 fn definition(policy: &str, more: Value) -> Value {

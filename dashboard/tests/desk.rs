@@ -13,7 +13,12 @@ use store::{Change, manage};
 const NEW: &str = "/dashboard/new";
 
 fn why() -> Change {
-    Change { who: "rival".into(), why: "I was <b>faster</b>".into(), at: "2026-11-21T09:59:00Z".parse().unwrap() }
+    Change {
+        who: "rival".into(),
+        why: "I was <b>faster</b>".into(),
+        at: "2026-11-21T09:59:00Z".parse().unwrap(),
+        request: String::new(),
+    }
 }
 
 async fn definition(house: &House, id: &str) -> bandit::Experiment {

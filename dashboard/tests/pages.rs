@@ -373,7 +373,7 @@ async fn changes_are_told_in_pages() {
     for n in 0..25 {
         definition.name = format!("name {n}");
         let why = format!("reason {n}.");
-        let change = store::Change { who: "tester".into(), why, at: house.now };
+        let change = store::Change { who: "tester".into(), why, at: house.now, request: String::new() };
         house.stores.experiments.replace(&definition, n + 1, bandit::Status::Running, &change).await.unwrap();
     }
     let page = house.get("/dashboard/experiments/e").await.body;
@@ -390,7 +390,7 @@ async fn changes_are_told_in_pages() {
 async fn frozen_experiments_say_what_to_do() {
     let house = House::open().await;
     let record = house.shop().await;
-    let change = store::Change { who: "updater".into(), why: "a breach".into(), at: house.now };
+    let change = store::Change { who: "updater".into(), why: "a breach".into(), at: house.now, request: String::new() };
     house.stores.experiments.freeze("product-page", record.revision, &change).await.unwrap();
     let page = house.get(PAGE).await.body;
     assert!(page.contains("Frozen since") && page.contains("href=\"#guardrails\""));
@@ -424,7 +424,7 @@ async fn a_draft_has_pages_and_plots_too() {
     let e: bandit::Experiment =
         serde_json::from_value(json!({"id": "draft", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "x"}}))
             .unwrap();
-    let change = store::Change { who: "tester".into(), why: String::new(), at: house.now };
+    let change = store::Change { who: "tester".into(), why: String::new(), at: house.now, request: String::new() };
     house.stores.experiments.create(&e, &change).await.unwrap();
     let page = house.get("/dashboard/experiments/draft").await;
     assert_manners(&page);

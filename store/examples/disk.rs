@@ -145,7 +145,10 @@ async fn main() -> Outcome<()> {
     let at: Timestamp = "2026-11-21T00:00:00Z".parse()?;
     let stores = store::open(&locations).await?;
     let definition: Experiment = serde_json::from_str(DEFINITION)?;
-    stores.experiments.create(&definition, &Change { who: "disk".into(), why: String::new(), at }).await?;
+    stores
+        .experiments
+        .create(&definition, &Change { who: "disk".into(), why: String::new(), at, request: String::new() })
+        .await?;
 
     println!("{:<28} {:>8} {:>9} {:>8} {:>8}", "MB", "total", "journals", "tables", "database");
     let mut most: f64 = 0.0;

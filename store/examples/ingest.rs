@@ -102,7 +102,7 @@ fn server() -> Option<u32> {
 async fn run(name: &str, locations: &Locations, batches: &[Ingest], server: Option<u32>) -> Outcome<()> {
     let stores = store::open_database(locations).await?;
     let definition: Experiment = serde_json::from_str(DEFINITION)?;
-    let change = Change { who: "ingest".into(), why: String::new(), at: Timestamp::UNIX_EPOCH };
+    let change = Change { who: "ingest".into(), why: String::new(), at: Timestamp::UNIX_EPOCH, request: String::new() };
     stores.experiments.create(&definition, &change).await?;
     let events = |batch: &Ingest| batch.decisions.len() + batch.events.len();
     let (began, cpu) = (Instant::now(), cpu_seconds(server));

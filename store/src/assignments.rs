@@ -19,6 +19,9 @@ pub trait Assignments: Send + Sync {
     /// Lets go of assignments of days before `day`; or does nothing, where they go by themselves.
     async fn expire(&self, day: Date) -> Result<()>;
 
+    /// Removes assignments that were safe before the call; those that are not there are none.
+    async fn remove(&self, keys: &[AssignmentKey]) -> Result<()>;
+
     /// Fails if assignments cannot be read, without changing any.
     async fn check(&self) -> Result<()>;
 }

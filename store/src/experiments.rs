@@ -62,7 +62,10 @@ pub trait Experiments: Send + Sync {
     /// A number that grows with every change of any experiment.
     async fn changes(&self) -> Result<u64>;
 
-    /// The newest changes, of one experiment or of all, before entry `before`.
+    /// Puts a change of something else than an experiment into the audit log.
+    async fn note(&self, note: &Note<'_>, change: &Change) -> Result<()>;
+
+    /// The newest changes, of one experiment or of everything, before entry `before`.
     async fn audit(&self, experiment: Option<&str>, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>>;
 }
 
@@ -104,6 +107,19 @@ pub struct Change {
     pub why: String,
     /// When.
     pub at: Timestamp,
+    /// Id of the request that asked for it, or empty.
+    pub request: String,
+}
+
+/// What was changed that is no experiment.
+#[derive(Debug, Clone)]
+pub struct Note<'a> {
+    /// What was done, as `key.create`.
+    pub action: &'a str,
+    /// To which thing of its kind.
+    pub subject: &'a str,
+    /// What else there is to say.
+    pub document: serde_json::Value,
 }
 
 /// One line of the audit log.
@@ -118,10 +134,15 @@ pub struct AuditEntry {
     pub who: String,
     /// Why.
     pub why: String,
-    /// `create`, `replace`, `freeze`, `running`, `paused`, `stopped`, `delete`, `import`.
+    /// Of an experiment: `create`, `replace`, `freeze`, `running`, `paused`, `stopped`, `delete`, `import`. Of other things
+    /// their kind as well, as `key.create`, `catalog.put`, `items.put`, `person.add`, `user.erase`.
     pub action: String,
-    /// Which experiment.
+    /// Which experiment; empty where it is about something else.
     pub experiment: String,
+    /// Which other thing.
+    pub subject: String,
+    /// Id of the request that asked for it, if one did.
+    pub request: String,
     /// The definition afterwards, or what else the action is about.
     #[schema(value_type = Object)]
     pub document: serde_json::Value,

@@ -44,6 +44,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod trials;
+mod users;
 mod views;
 
 pub use assignments::{Assignments, Durable, Put};
@@ -53,11 +54,11 @@ pub use decisions::{
 };
 pub use error::{Result, StoreError};
 pub use events::{Delivery, EventLog, Poison, Receipt};
-pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments};
+pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments, Note};
 pub use findings::{DealtRow, Findings, StruckRow, WeighedRow};
 pub use history::{HISTORY_FORMAT, History, VersionArm, VersionEntry};
 pub use item_views::ItemViews;
-pub use keys::{Key, Keys, Scope};
+pub use keys::{Key, Keys, NewKey, Scope};
 pub use leases::Leases;
 pub use list_hours::{CatalogMap, ListHour, ListHours};
 pub use lists::{Lists, NewList, StoredList, Visit, Visitor, Visitors, stamp};
@@ -76,6 +77,7 @@ pub use runs::{RUNS_KEPT, Run, RunKind, RunReport, RunStatus, RunStep, Runs, Tri
 pub use search::{DayTraffic, Found, Listed, Order, Search};
 pub use shelf::Shelf;
 pub use trials::{Logged, Span, logged_trials};
+pub use users::{Erased, Erasures, KeptEvent, Users};
 pub use views::{Seen, VIEWS_KEPT, View, Views, ages};
 
 /// Tells the recorder what each metric of the stores means.

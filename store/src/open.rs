@@ -5,7 +5,7 @@ use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same
 use crate::sql::Database;
 use crate::{
     Assignments, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, ListHours,
-    Lists, Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Views,
+    Lists, Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Users, Views,
 };
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub struct Stores {
     pub outcomes: Arc<dyn Outcomes>,
     /// The same decisions, one by one.
     pub decisions: Arc<dyn Decisions>,
+    /// What is known of one user.
+    pub users: Arc<dyn Users>,
     /// How often items were looked at.
     pub item_views: Arc<dyn ItemViews>,
     /// Which lists were served, hour by hour.
@@ -85,6 +87,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         experiments: database.clone(),
         outcomes: database.clone(),
         decisions: database.clone(),
+        users: database.clone(),
         item_views: database.clone(),
         list_hours: database.clone(),
         findings: database.clone(),

@@ -34,6 +34,7 @@ crate::conformance!(history: Directory);
 crate::conformance!(runs: Directory);
 crate::conformance!(keys: Directory);
 crate::conformance!(people: Directory);
+crate::conformance!(users: Directory);
 crate::conformance!(leases: Directory);
 crate::conformance!(candidates: Directory);
 crate::conformance!(replicas: Directory);

@@ -1,7 +1,7 @@
 //! From the log into the database: joined, counted, then acknowledged.
 
 use crate::Updater;
-use bandit::{Event, Experiment, Status, UserEvent, UserEventKind, candidate_decisions, seen_decisions};
+use bandit::{AssignmentKey, Event, Experiment, Status, UserEvent, UserEventKind, candidate_decisions, seen_decisions};
 use metrics::{counter, describe_counter};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -109,6 +109,7 @@ impl Updater {
                 }
             }
             let taken = self.work.stores.outcomes.ingest(&batch).await?;
+            self.unassign_erased(&batch).await?;
             // Only now that the effects are durable; a crash before this line delivers the batch again, which
             // changes nothing.
             self.work.stores.events.acknowledge(receipt).await?;
@@ -127,5 +128,14 @@ impl Updater {
             self.since.set_aside += taken.set_aside;
         }
         Ok(())
+    }
+
+    /// Removes the assignments of decisions that were left out, since their users are erased: whoever erased them did not
+    /// see these. Looked up after the batch, so that every erasure is known that it obeyed.
+    async fn unassign_erased(&self, batch: &Ingest) -> Result<()> {
+        let erasures = self.work.stores.users.erasures().await?;
+        let erased = batch.decisions.iter().filter(|decision| erasures.cover(decision));
+        let keys: Vec<AssignmentKey> = erased.flat_map(AssignmentKey::of_record).collect();
+        self.work.stores.assignments.remove(&keys).await
     }
 }

@@ -45,7 +45,7 @@ impl World {
     }
 
     fn by_me(&self) -> Change {
-        Change { who: "test".into(), why: String::new(), at: self.clock.now() }
+        Change { who: "test".into(), why: String::new(), at: self.clock.now(), request: String::new() }
     }
 
     async fn status(&self, from: Status, to: Status) {

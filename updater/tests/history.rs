@@ -34,7 +34,7 @@ impl World {
         bandit::validate(&experiment).unwrap();
         let clock = Arc::new(SetClock(Mutex::new("2026-11-10T00:00:00Z".parse().unwrap())));
         let world = Self { stores, clock, experiment, _dir: dir };
-        let change = Change { who: "test".into(), why: String::new(), at: world.clock.now() };
+        let change = Change { who: "test".into(), why: String::new(), at: world.clock.now(), request: String::new() };
         world.stores.experiments.create(&world.experiment, &change).await.unwrap();
         world.stores.experiments.set_status("e", Status::Draft, Status::Running, None, &change).await.unwrap();
         world

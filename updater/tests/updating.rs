@@ -37,7 +37,7 @@ impl World {
         let json = format!(r#"{{"id":"e","arms":[{{"id":"a"}},{{"id":"b"}}]{extra}}}"#);
         let experiment: Experiment = serde_json::from_str(&json).unwrap();
         let clock = Arc::new(SetClock(Mutex::new(at("2026-11-21T10:30:00Z"))));
-        let change = Change { who: "test".into(), why: String::new(), at: clock.now() };
+        let change = Change { who: "test".into(), why: String::new(), at: clock.now(), request: String::new() };
         stores.experiments.create(&experiment, &change).await.unwrap();
         stores.experiments.set_status("e", Status::Draft, Status::Running, None, &change).await.unwrap();
         Self { stores, clock, experiment, _dir: dir }
@@ -192,7 +192,7 @@ async fn evidence_of_a_stopped_experiment_does_not_fade() {
     let events = [world.decision("u1", "2026-11-21T09:30:00Z"), World::reward("r1", "u1", "2026-11-21T09:40:00Z")];
     world.stores.events.append(&events).await.unwrap();
     world.updater().once().await.unwrap();
-    let change = Change { who: "test".into(), why: String::new(), at: world.clock.now() };
+    let change = Change { who: "test".into(), why: String::new(), at: world.clock.now(), request: String::new() };
     world.stores.experiments.set_status("e", Status::Running, Status::Stopped, Some("b"), &change).await.unwrap();
     world.set("2026-12-21T10:00:00Z");
     assert_eq!(world.updater().once().await.unwrap().published, 0);
@@ -206,7 +206,7 @@ async fn windows_close_after_the_end() {
     world.updater().once().await.unwrap();
     let (_, _, early) = world.arm_b().await;
     assert!(early > 1.0 && early < 1.5, "{early}");
-    let change = Change { who: "test".into(), why: String::new(), at: world.clock.now() };
+    let change = Change { who: "test".into(), why: String::new(), at: world.clock.now(), request: String::new() };
     world.stores.experiments.set_status("e", Status::Running, Status::Stopped, Some("b"), &change).await.unwrap();
     world.set("2026-11-22T10:00:00Z");
     world.updater().once().await.unwrap();

@@ -2,15 +2,18 @@
 
 use super::{candidates, take_in};
 use crate::app::App;
+use crate::audit::note;
+use crate::auth::Caller;
 use crate::body::json;
 use crate::problem::{Problem, Result};
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use bandit::{FieldError, check_id};
 use recommend::{Candidates, CatalogDefinition};
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 use store::Catalog;
 use utoipa::ToSchema;
@@ -66,6 +69,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
     (status = 409, body = Problem)))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<CatalogRecord>)> {
@@ -80,8 +84,10 @@ pub(crate) async fn put(
     // The same again is no change, for replicas read all items anew after one; unless it was kept and not noted.
     let same = |d: &CatalogDefinition| *d == definition;
     if !known.as_ref().is_some_and(|known| same(known.definition())) || !stored.is_some_and(|c| same(&c.definition)) {
+        let document = serde_json::json!(&definition);
         app.stores.catalogs.put_catalog(&Catalog { id: id.clone(), definition }).await?;
         take_in(&app).await;
+        note(&app, &caller, "catalog.put", &id, document).await?;
     }
     let status = if known.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let candidates = candidates(&app, &id)?;
@@ -91,11 +97,18 @@ pub(crate) async fn put(
 /// Remove a catalog with all of its items.
 #[utoipa::path(delete, path = "/v1/catalogs/{catalog}", operation_id = "delete_catalog", tag = "recommendations",
     params(("catalog" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
-pub(crate) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode> {
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode> {
     let removed = app.stores.catalogs.remove_catalog(&id).await?;
     take_in(&app).await;
     match removed {
-        Some(_) => Ok(StatusCode::NO_CONTENT),
+        Some(_) => {
+            note(&app, &caller, "catalog.delete", &id, Value::Null).await?;
+            Ok(StatusCode::NO_CONTENT)
+        }
         None => Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no catalog '{}'", id.escape_debug()))),
     }
 }

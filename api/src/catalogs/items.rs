@@ -2,11 +2,13 @@
 
 use super::{candidates, take_in};
 use crate::app::App;
+use crate::audit::note;
+use crate::auth::Caller;
 use crate::body::{MAX_BULK, read, split};
 use crate::problem::{Problem, Result};
-use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use bandit::check_id;
 use jiff::Timestamp;
 use recommend::{Candidates, Item, MAX_TAGS, check_vector};
@@ -14,15 +16,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::ToSchema;
 
-/// How long a body may take to arrive.
-const UPLOAD: Duration = Duration::from_secs(60);
 /// Most items of a body: each that is refused is told.
 const MAX_ITEMS: usize = 200_000;
 /// Items written at a time.
 const BATCH: usize = 1_000;
+/// Items of a body that the audit log names.
+const NAMED: usize = 5;
 /// Longest payload, in bytes.
 const MAX_PAYLOAD: usize = 64 << 10;
 /// What an item takes in memory beside its vector and payload, for the bound on all.
@@ -119,16 +120,13 @@ impl NewItem {
     (status = 413, body = Problem), (status = 503, body = Problem), (status = 507, body = Problem)))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     Path(catalog): Path<String>,
     request: Request,
 ) -> Result<Json<Receipt>> {
     let candidates = candidates(&app, &catalog)?;
     let _turn = app.bulk.try_acquire().map_err(|_| Problem::overloaded())?;
-    // Who stalls must not keep the turn of others.
-    let body = tokio::time::timeout(UPLOAD, read(request.into_body(), MAX_BULK)).await;
-    let body = body.map_err(|_| {
-        Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", UPLOAD.as_secs()))
-    })??;
+    let body = read(request.into_body(), MAX_BULK).await?;
     let now = app.clock.now();
     // Megabytes of numbers take a while: not on a thread that answers others.
     let live = candidates.clone();
@@ -141,6 +139,12 @@ pub(crate) async fn put(
     for batch in items.chunks(BATCH) {
         app.stores.catalogs.put_items(&catalog, batch).await?;
         take_in(&app).await;
+    }
+    if !items.is_empty() {
+        // Names of some, for people; all would be megabytes.
+        let some: Vec<&str> = items.iter().take(NAMED).map(|item| item.id.as_str()).collect();
+        let document = serde_json::json!({"accepted": items.len(), "first": some});
+        note(&app, &caller, "items.put", &catalog, document).await?;
     }
     Ok(Json(Receipt { accepted: items.len(), rejected }))
 }
@@ -206,6 +210,7 @@ pub(crate) async fn get(
     responses((status = 204), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     Path((catalog, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
     let candidates = candidates(&app, &catalog)?;
@@ -215,7 +220,11 @@ pub(crate) async fn delete(
     // Also of one that is gone from the store: it may have been removed by who was cut off before that was noted.
     app.stores.catalogs.remove_items(&catalog, &ids).await?;
     take_in(&app).await;
-    if there { Ok(StatusCode::NO_CONTENT) } else { Err(no_item(&catalog, &ids[0])) }
+    if !there {
+        return Err(no_item(&catalog, &ids[0]));
+    }
+    note(&app, &caller, "items.delete", &catalog, serde_json::json!({"item": ids[0]})).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) fn no_item(catalog: &str, id: &str) -> Problem {

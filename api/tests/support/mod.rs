@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{Durability, Locations, Stores};
+use store::{Durability, Locations, NewKey, Stores};
 use tower::ServiceExt;
 
 pub struct SetClock(Mutex<Timestamp>);
@@ -63,7 +63,10 @@ async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut 
 
 /// Another replica on the same stores, with the same clock.
 pub async fn beside(api: &Api) -> Api {
-    let access = Access::Loopback;
+    beside_with(api, Access::Loopback).await
+}
+
+pub async fn beside_with(api: &Api, access: Access) -> Api {
     let config = Config {
         cached_assignments: 10_000,
         store_timeout: Duration::from_secs(10),
@@ -75,6 +78,19 @@ pub async fn beside(api: &Api) -> Api {
     let app = App::new(api.stores.clone(), api.clock.clone(), config, recorder).await.unwrap();
     let (stores, clock) = (api.stores.clone(), api.clock.clone());
     Api { router: api::router(app.clone()), app, stores, clock, _dir: tempfile::tempdir().unwrap() }
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: axum::http::HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
 }
 
 impl Api {
@@ -102,6 +118,30 @@ impl Api {
 
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         self.call("POST", path, body.to_string()).await
+    }
+
+    /// Makes a key, which is known at once, and gives its secret and its number.
+    pub async fn key(&self, new: NewKey<'_>) -> (String, i64) {
+        let secret = api::new_secret().unwrap();
+        let new = NewKey { hash: api::hash_secret(&secret), ..new };
+        let key = self.stores.keys.create_key(&new, self.clock.now()).await.unwrap();
+        self.app.refresh().await.unwrap();
+        (secret, key.id)
+    }
+
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A call with headers: status, headers and body.
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (status, headers, body) = self.send(request.body(Body::from(body.to_owned())).unwrap()).await;
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Answer { status: status.as_u16(), headers, body }
     }
 
     /// Creates and starts an experiment.

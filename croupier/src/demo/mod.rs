@@ -84,7 +84,8 @@ pub(crate) async fn run(args: &DemoArgs, given: &SettingArgs) -> Result<(), Fail
     let clock = Arc::new(AcceleratedClock::new(start(&settings).await?, FACTOR));
     let server = Server::open(&settings, clock.clone(), Roles::ALL, Some(NOTICE.into())).await?;
     set_up(server.stores(), &*clock, &settings.locations.state).await?;
-    let address = server.address().ok_or_else(|| Failure::Failed("the demo has no port".into()))?;
+    let address = server.addresses().into_iter().next();
+    let address = address.ok_or_else(|| Failure::Failed("the demo has no port".into()))?;
     let base = format!("http://{address}");
     println!("{NOTICE}\n\n  dashboard   {base}/dashboard\n  API         {base}/openapi.json\n");
     println!(
@@ -139,7 +140,8 @@ async fn set_up(stores: &Stores, clock: &dyn Clock, data: &str) -> Result<(), Fa
             format!("it holds experiment '{}', which is not the demo's: name another directory", other.definition.id);
         return Err(Failure::unusable("data", data, &why));
     }
-    let change = Change { who: "demo".into(), why: "made for the demo".into(), at: clock.now() };
+    let change =
+        Change { who: "demo".into(), why: "made for the demo".into(), at: clock.now(), request: String::new() };
     for scene in scenes() {
         let definition: Experiment = serde_json::from_value(scene.definition)
             .map_err(|e| Failure::Failed(format!("the demo's experiment: {e}")))?;

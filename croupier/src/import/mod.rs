@@ -83,7 +83,7 @@ pub async fn run(
     let mapping = Mapping::parse(&args.map)?;
     let source = Source::open(&args.file, args.format, Progress::new(progress))?;
     let digest = source.digest()?;
-    let change = Change { who: WHO.into(), why: format!("import '{}'", args.name), at: now };
+    let change = Change { who: WHO.into(), why: format!("import '{}'", args.name), at: now, request: String::new() };
     let (record, made) = match stores.experiments.get(&args.experiment).await? {
         Some(record) => (record, false),
         None if args.create => {

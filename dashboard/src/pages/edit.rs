@@ -197,7 +197,7 @@ fn heed(form: &mut Form, wish: &str) -> bool {
 }
 
 fn change(app: &App, who: &str, form: &Form) -> Change {
-    Change { who: who.into(), why: form.text("reason").trim().into(), at: app.now() }
+    Change { who: who.into(), why: form.text("reason").trim().into(), at: app.now(), request: String::new() }
 }
 
 /// What happened since the form was opened.

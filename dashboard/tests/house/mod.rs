@@ -91,7 +91,7 @@ impl House {
     }
 
     fn change(&self, why: &str) -> Change {
-        Change { who: "tester".into(), why: why.into(), at: self.now }
+        Change { who: "tester".into(), why: why.into(), at: self.now, request: String::new() }
     }
 
     /// Creates and starts an experiment.

@@ -1,6 +1,6 @@
 //! Assignments: one row each, written once.
 
-use super::client::{Changed, Patience, Unless, cells_of, row, set_cell};
+use super::client::{Changed, Patience, Unless, cells_of, delete_row, row, set_cell};
 use super::{Bigtable, failure, schema};
 use crate::assignments::{Assignments, Durable, Put};
 use crate::format::{decode_assignment, encode_assignment};
@@ -8,6 +8,7 @@ use crate::{Result, StoreError};
 use async_trait::async_trait;
 use bandit::{Assignment, AssignmentKey};
 use jiff::civil::Date;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A request waits for this; callers that wait less drop the call.
@@ -15,6 +16,12 @@ const PATIENCE: Patience = Patience { each: Duration::from_millis(1_000), all: D
 
 /// Whether Bigtable answers is asked often and must be known soon.
 const CHECK: Patience = Patience { each: Duration::from_millis(500), all: Duration::from_millis(500) };
+
+/// Who erases a user waits longer.
+const REMOVE: Patience = Patience { each: Duration::from_secs(5), all: Duration::from_secs(20) };
+
+/// Rows of one call.
+const REMOVED_AT_ONCE: usize = 1_000;
 
 impl Bigtable {
     async fn standing(&self, key: &AssignmentKey, patience: Patience) -> Result<Option<Assignment>> {
@@ -60,6 +67,16 @@ impl Assignments for Bigtable {
 
     /// Days go by themselves: the family of daily assignments has a limit of age.
     async fn expire(&self, _: Date) -> Result<()> {
+        Ok(())
+    }
+
+    /// A row has one family or the other: by its id it goes with either.
+    async fn remove(&self, keys: &[AssignmentKey]) -> Result<()> {
+        let ids: BTreeSet<[u8; 16]> = keys.iter().map(|key| key.id.0).collect();
+        for ids in Vec::from_iter(ids).chunks(REMOVED_AT_ONCE) {
+            let rows = ids.iter().map(|id| delete_row(id.to_vec())).collect();
+            self.client.change_rows(&self.assignments, REMOVE, rows).await.map_err(|e| failure::remote(&e))?;
+        }
         Ok(())
     }
 

@@ -171,3 +171,24 @@ pub async fn past_days_are_let_go<P: Place>(place: P) {
     again.durable.wait().await.unwrap();
     assert_eq!(stores.assignments.get(&again.standing.key).await.unwrap(), Some(again.standing));
 }
+
+/// What is removed is gone, at once and for good, and its key can be dealt anew; others stay.
+pub async fn removed_and_dealt_again(place: impl Place) {
+    let stores = place.open().await;
+    let all = [("u", true), ("u", false), ("v", true)].map(|(user, daily)| assignment(user, daily, TODAY, "first"));
+    for one in &all {
+        stores.assignments.put_if_absent(one).await.unwrap().durable.wait().await.unwrap();
+    }
+    let never = assignment("w", true, date(2020, 1, 1), "").key;
+    for _ in 0..2 {
+        stores.assignments.remove(&[all[0].key, all[1].key, never]).await.unwrap();
+    }
+    stores.assignments.remove(&[]).await.unwrap();
+    for one in &all {
+        let found = stores.assignments.get(&one.key).await.unwrap();
+        assert_eq!(found.as_ref(), Some(one).filter(|_| one.key == all[2].key));
+    }
+    let again = stores.assignments.put_if_absent(&assignment("u", true, TODAY, "second")).await.unwrap();
+    assert_eq!((again.won, &*again.standing.arm), (true, "second"));
+    again.durable.wait().await.unwrap();
+}

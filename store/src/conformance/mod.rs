@@ -33,6 +33,7 @@ pub mod runs;
 #[cfg(feature = "cloud")]
 pub mod services;
 mod streams;
+pub mod users;
 pub mod views;
 
 use crate::{Change, Stores};
@@ -69,7 +70,7 @@ pub trait Place: Default + Send + Sync {
 macro_rules! conformance {
     (assignments: $place:ty) => {
         $crate::conformance!(@assignments $place: one_winner_per_key every_field_comes_back kept_across_reopening
-            days_are_apart past_days_are_let_go);
+            days_are_apart past_days_are_let_go removed_and_dealt_again);
     };
     (posterior_sets: $place:ty) => {
         $crate::conformance!(@posterior_sets $place: versions_follow_each_other one_of_two_publishers_wins
@@ -142,6 +143,10 @@ macro_rules! conformance {
     (keys: $place:ty) => {
         $crate::conformance!(@keys $place: created_listed_revoked);
     };
+    (users: $place:ty) => {
+        $crate::conformance!(@users $place: erased_and_counted_as_before what_is_on_its_way_is_left_out
+            notes_are_in_the_audit_log);
+    };
     (people: $place:ty) => {
         $crate::conformance!(@people $place: added_listed_changed sessions_end sessions_end_with_what_they_rest_on);
     };
@@ -179,7 +184,7 @@ fn moment(ms: i64) -> Timestamp {
 
 /// A change made by `who` because of `why`.
 pub(crate) fn change(who: &str, why: &str, ms: i64) -> Change {
-    Change { who: who.into(), why: why.into(), at: moment(ms) }
+    Change { who: who.into(), why: why.into(), at: moment(ms), request: String::new() }
 }
 
 /// An experiment of three arms, with `more` of its JSON.

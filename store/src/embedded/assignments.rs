@@ -45,6 +45,24 @@ impl Assignments for Embedded {
         }
     }
 
+    async fn remove(&self, keys: &[AssignmentKey]) -> Result<()> {
+        let mut ops = Vec::with_capacity(keys.len());
+        for key in keys {
+            // Of a day that was let go nothing is left, and no keyspace is made for it.
+            if self.db.keyspace_exists(&keyspace_name(key.day)) {
+                ops.push(Op::remove(&self.day(key.day)?, key.id.0));
+            }
+        }
+        if ops.is_empty() {
+            return Ok(());
+        }
+        self.writer.with(|pending| pending.add(ops))?.wait().await?;
+        self.writer.with(|pending| {
+            pending.forget_written();
+            Ok(())
+        })
+    }
+
     async fn check(&self) -> Result<()> {
         EventLog::check(self).await
     }

@@ -1,7 +1,7 @@
 //! Experiments and audit.
 
 use super::{Database, Either, Turn, Tx, damaged, moment, moments, postgres, signed, storable, unsigned};
-use crate::{AuditEntry, Change, ExperimentRecord, Experiments, Found, Result, Search, StoreError};
+use crate::{AuditEntry, Change, ExperimentRecord, Experiments, Found, Note, Result, Search, StoreError};
 use async_trait::async_trait;
 use bandit::{Experiment, Status};
 use sqlx::AssertSqlSafe;
@@ -51,21 +51,37 @@ async fn existing(tx: &mut Tx, id: &str) -> Result<ExperimentRecord> {
 }
 
 pub(super) async fn audit(tx: &mut Tx, action: &str, experiment: &str, document: &str, change: &Change) -> Result<()> {
+    enter(tx, action, (experiment, ""), document, change).await
+}
+
+/// Makes an entry about an experiment, or about something else.
+async fn enter(
+    tx: &mut Tx,
+    action: &str,
+    (experiment, subject): (&str, &str),
+    document: &str,
+    change: &Change,
+) -> Result<()> {
     if let Either::Postgres(db) = tx {
         // Entries are numbered as they are inserted: one that became visible after a later one would be a change
         // that nobody notices.
         postgres::wait_for(db, Turn::Small).await?;
     }
     on!(tx, db => {
-        sqlx::query("INSERT INTO audit (at, who, why, action, experiment, document) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(change.at.as_millisecond())
-            .bind(&*storable(&change.who))
-            .bind(&*storable(&change.why))
-            .bind(action)
-            .bind(experiment)
-            .bind(document)
-            .execute(&mut **db)
-            .await?;
+        sqlx::query(
+            "INSERT INTO audit (at, who, why, action, experiment, document, subject, request)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(change.at.as_millisecond())
+        .bind(&*storable(&change.who))
+        .bind(&*storable(&change.why))
+        .bind(action)
+        .bind(experiment)
+        .bind(document)
+        .bind(&*storable(subject))
+        .bind(&*storable(&change.request))
+        .execute(&mut **db)
+        .await?;
     });
     Ok(())
 }
@@ -289,16 +305,23 @@ impl Experiments for Database {
     }
 
     async fn changes(&self) -> Result<u64> {
-        let newest: Option<i64> =
-            on!(self.pool(), db => sqlx::query_scalar("SELECT max(id) FROM audit").fetch_one(db).await?);
+        // What else is in the log concerns no replica, and could be new every second.
+        let sql = "SELECT max(id) FROM audit WHERE experiment <> ''";
+        let newest: Option<i64> = on!(self.pool(), db => sqlx::query_scalar(sql).fetch_one(db).await?);
         Ok(newest.map_or(0, unsigned))
+    }
+
+    async fn note(&self, note: &Note<'_>, change: &Change) -> Result<()> {
+        let mut tx = self.write(Turn::Small).await?;
+        enter(&mut tx, note.action, ("", note.subject), &note.document.to_string(), change).await?;
+        tx.commit().await
     }
 
     async fn audit(&self, experiment: Option<&str>, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>> {
         // Two queries, each with its index.
         let which = if experiment.is_some() { "experiment = $1" } else { "$1 IS NULL" };
         let sql = format!(
-            "SELECT id, at, who, why, action, experiment, document FROM audit
+            "SELECT id, at, who, why, action, experiment, subject, request, document FROM audit
              WHERE {which} AND id < $2 ORDER BY id DESC LIMIT $3"
         );
         let rows: Vec<AuditRow> = on!(self.pool(), db => {
@@ -317,6 +340,8 @@ impl Experiments for Database {
                 why: row.why,
                 action: row.action,
                 experiment: row.experiment,
+                subject: row.subject,
+                request: row.request,
                 document: serde_json::from_str(&row.document).map_err(damaged("audit"))?,
             })
         };
@@ -332,5 +357,7 @@ struct AuditRow {
     why: String,
     action: String,
     experiment: String,
+    subject: String,
+    request: String,
     document: String,
 }

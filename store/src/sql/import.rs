@@ -41,7 +41,8 @@ impl Database {
                 .execute(&mut **db)
                 .await?;
         });
-        let change = crate::Change { who: import.who.clone(), why: String::new(), at: import.at };
+        let change =
+            crate::Change { who: import.who.clone(), why: String::new(), at: import.at, request: String::new() };
         let document =
             serde_json::json!({ "import": import.name, "decisions": total.decisions, "events": total.events });
         super::experiments::audit(&mut tx, "import", &import.experiment, &document.to_string(), &change).await?;

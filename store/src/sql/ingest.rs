@@ -7,7 +7,7 @@ use super::findings::two_arms;
 use super::item_views::{add_views, viewed};
 use super::search::move_traffic;
 use super::settle::settle;
-use super::{Database, Either, Turn, Tx, damaged, signed, storable};
+use super::{Database, Either, Turn, Tx, damaged, signed, storable, users};
 use crate::{Ingest, Ingested, Result};
 use bandit::{DecisionRecord, Experiment, Exposure};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -59,6 +59,9 @@ pub(super) async fn known(tx: &mut Tx, id: &str) -> Result<Option<Known>> {
 }
 
 pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<Ingested> {
+    // In the same transaction, so that whoever is erased is not brought back by a batch that was on its way.
+    let left = users::erasures(tx).await?.without_erased(batch);
+    let batch = left.as_ref().unwrap_or(batch);
     let mut experiments: BTreeMap<&str, Option<Known>> = BTreeMap::new();
     for decision in &batch.decisions {
         if !experiments.contains_key(decision.experiment.as_str()) {

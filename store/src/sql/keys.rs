@@ -1,12 +1,12 @@
 //! API keys.
 
 use super::{Database, moment, moments, storable};
-use crate::{Key, Keys, Result, Scope, StoreError};
+use crate::{Key, Keys, NewKey, Result, Scope, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
-const COLUMNS: &str = "id, name, scope, hash, created_at, revoked_at";
+const COLUMNS: &str = "id, name, scope, hash, origins, per_minute, created_at, revoked_at, used_at";
 
 #[derive(sqlx::FromRow)]
 struct KeyRow {
@@ -14,8 +14,11 @@ struct KeyRow {
     name: String,
     scope: String,
     hash: Vec<u8>,
+    origins: String,
+    per_minute: Option<i64>,
     created_at: i64,
     revoked_at: Option<i64>,
+    used_at: Option<i64>,
 }
 
 fn key(row: KeyRow) -> Result<Key> {
@@ -25,24 +28,29 @@ fn key(row: KeyRow) -> Result<Key> {
         name: row.name,
         scope: scope.ok_or_else(|| StoreError::Damaged(format!("scope '{}' of a key", row.scope)))?,
         hash: row.hash.try_into().map_err(|_| StoreError::Damaged("hash of a key".into()))?,
+        origins: row.origins.lines().map(str::to_owned).collect(),
+        per_minute: row.per_minute.and_then(|n| u32::try_from(n).ok()),
         created_at: moment(row.created_at)?,
         revoked_at: moments(row.revoked_at)?,
+        used_at: moments(row.used_at)?,
     })
 }
 
 #[async_trait]
 impl Keys for Database {
-    async fn create_key(&self, name: &str, scope: Scope, hash: &[u8; 32], at: Timestamp) -> Result<Key> {
+    async fn create_key(&self, new: &NewKey<'_>, at: Timestamp) -> Result<Key> {
         let sql = format!(
-            "INSERT INTO keys (name, scope, hash, created_at) VALUES ($1, $2, $3, $4)
+            "INSERT INTO keys (name, scope, hash, created_at, origins, per_minute) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (hash) DO NOTHING RETURNING {COLUMNS}"
         );
         let row = on!(self.pool(), db => {
             sqlx::query_as(AssertSqlSafe(sql))
-                .bind(&*storable(name))
-                .bind(scope.as_str())
-                .bind(&hash[..])
+                .bind(&*storable(new.name))
+                .bind(new.scope.as_str())
+                .bind(&new.hash[..])
                 .bind(at.as_millisecond())
+                .bind(new.origins.join("\n"))
+                .bind(new.per_minute.map(i64::from))
                 .fetch_optional(db)
                 .await?
         });
@@ -69,5 +77,18 @@ impl Keys for Database {
 
     async fn valid_keys(&self) -> Result<Vec<Key>> {
         Ok(self.list_keys().await?.into_iter().filter(|k| k.revoked_at.is_none()).collect())
+    }
+
+    async fn use_keys(&self, ids: &[i64], at: Timestamp) -> Result<()> {
+        for id in ids {
+            on!(self.pool(), db => {
+                sqlx::query("UPDATE keys SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $2)")
+                    .bind(id)
+                    .bind(at.as_millisecond())
+                    .execute(db)
+                    .await?;
+            });
+        }
+        Ok(())
     }
 }

@@ -37,6 +37,7 @@ mod settle;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use crate::{Durability, Result, StoreError};
 use jiff::Timestamp;

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     "audit",
     "candidate_arms",
     "catalog_maps",
@@ -18,6 +18,7 @@ const TABLES: [&str; 24] = [
     "dead_letters",
     "decisions",
     "delays",
+    "erasures",
     "events",
     "experiments",
     "findings",
@@ -213,6 +214,7 @@ pub(super) mod server {
     crate::conformance!(runs: OwnDatabase);
     crate::conformance!(keys: OwnDatabase);
     crate::conformance!(people: OwnDatabase);
+    crate::conformance!(users: OwnDatabase);
     crate::conformance!(leases: OwnDatabase);
     crate::conformance!(candidates: OwnDatabase);
     crate::conformance!(replicas: OwnDatabase);

@@ -165,7 +165,12 @@ impl Updater {
             let current =
                 self.work.stores.experiments.get(&e.id).await?.is_some_and(|now| now.revision == record.revision);
             if let Some(winner) = winner.filter(|_| asked && current) {
-                let change = Change { who: WHO.into(), why: advice.advice.clone(), at: self.work.clock.now() };
+                let change = Change {
+                    who: WHO.into(),
+                    why: advice.advice.clone(),
+                    at: self.work.clock.now(),
+                    request: String::new(),
+                };
                 let winner = Some(e.arms[winner].id.as_str());
                 self.work
                     .stores
@@ -199,7 +204,7 @@ impl Updater {
         let mut frozen = record.frozen_at;
         if freezes && frozen.is_none() && record.status == Status::Running {
             let why = lines::breach(e, &judged);
-            let change = Change { who: WHO.into(), why, at: self.work.clock.now() };
+            let change = Change { who: WHO.into(), why, at: self.work.clock.now(), request: String::new() };
             frozen = self.work.stores.experiments.freeze(&e.id, record.revision, &change).await?.frozen_at;
         }
         let line = (!judged.is_empty()).then(|| lines::guardrails(e, &judged, frozen));

@@ -22,7 +22,7 @@ fn moment(ms: i64) -> Timestamp {
 async fn created(database: &Database) -> Experiment {
     let json = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"buy","window_hours":1}}"#;
     let e: Experiment = serde_json::from_str(json).unwrap();
-    let change = Change { who: "me".into(), why: String::new(), at: moment(0) };
+    let change = Change { who: "me".into(), why: String::new(), at: moment(0), request: String::new() };
     database.create(&e, &change).await.unwrap();
     e
 }

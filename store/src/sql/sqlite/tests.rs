@@ -15,7 +15,8 @@ async fn the_write_ahead_log_is_emptied() {
     let database = Database::sqlite(&path, Durability::Sync).await.unwrap();
     let json = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"buy"}}"#;
     let e: Experiment = serde_json::from_str(json).unwrap();
-    let change = Change { who: String::new(), why: String::new(), at: jiff::Timestamp::UNIX_EPOCH };
+    let change =
+        Change { who: String::new(), why: String::new(), at: jiff::Timestamp::UNIX_EPOCH, request: String::new() };
     database.create(&e, &change).await.unwrap();
     let batch = |n| Ingest { decisions: vec![decision(&e, n, 0)], ..Default::default() };
     database.ingest(&batch(1)).await.unwrap();
@@ -40,7 +41,8 @@ async fn a_search_that_reads_too_much_gives_up() {
     let database = Database::sqlite(&dir.path().join("croupier.db"), Durability::Os).await.unwrap();
     let json = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"buy"}}"#;
     let e: Experiment = serde_json::from_str(json).unwrap();
-    let change = Change { who: String::new(), why: String::new(), at: jiff::Timestamp::UNIX_EPOCH };
+    let change =
+        Change { who: String::new(), why: String::new(), at: jiff::Timestamp::UNIX_EPOCH, request: String::new() };
     database.create(&e, &change).await.unwrap();
     let decisions: Vec<_> = (0..5_000).map(|n| decision(&e, n, -i64::try_from(n).unwrap() * 1_000)).collect();
     database.ingest(&Ingest { decisions: decisions.clone(), ..Default::default() }).await.unwrap();

@@ -1,0 +1,57 @@
+//! What a request is called, in its answer, in problems, in the audit log and in the log of failures: one name to search
+//! for. A task-local value rather than a span, which would cost each decision a microsecond.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use rand::TryRng;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Names a request, both ways.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id that is taken from a caller, in bytes.
+const LONGEST: usize = 128;
+
+tokio::task_local! {
+    static CURRENT: HeaderValue;
+}
+
+/// Of this process: ids of two replicas, or of two starts, differ.
+static PROCESS: LazyLock<u64> = LazyLock::new(|| {
+    let mut bytes = [0; 8];
+    // Without randomness ids may repeat, and still are better than none.
+    let _ = rand::rngs::SysRng.try_fill_bytes(&mut bytes);
+    u64::from_le_bytes(bytes)
+});
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Runs `work` under the request's id, and puts it on the answer.
+pub(crate) async fn named(headers: &HeaderMap, work: impl Future<Output = Response>) -> Response {
+    let id = id(headers);
+    let mut response = CURRENT.scope(id.clone(), work).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The same for routes that [`named`] is not called for.
+pub(crate) async fn name(request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    named(&headers, next.run(request)).await
+}
+
+/// Id of the request that is being answered; none outside of one.
+pub(crate) fn current() -> Option<String> {
+    CURRENT.try_with(|id| id.to_str().map(str::to_owned).ok()).ok().flatten()
+}
+
+/// The caller's, if it can stand in a log as it is; else a new one.
+fn id(headers: &HeaderMap) -> HeaderValue {
+    let sane = |id: &&HeaderValue| (1..=LONGEST).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    headers.get(REQUEST_ID).filter(sane).cloned().unwrap_or_else(|| {
+        let id = format!("{:016x}-{:x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed));
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("unnamed"))
+    })
+}

@@ -1,0 +1,147 @@
+//! What is known of a user is told and erased, wherever it is: in the database, in the state, in memory and in the log.
+
+use crate::page;
+use crate::support::{Api, start};
+use bandit::{DecisionId, Event};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use updater::Updater;
+
+const USER: &str = "anna@例え.jp";
+
+/// Puts what is in the log into the database, as the updater does.
+async fn consume(api: &Api) {
+    let config = updater::Config { interval: SignedDuration::from_hours(1), retention_days: 0, name: "test".into() };
+    Updater::new(api.stores.clone(), api.clock.clone(), config).once().await.unwrap();
+}
+
+fn path(rest: &str) -> String {
+    format!("/v1/users/anna@%E4%BE%8B%E3%81%88.jp{rest}")
+}
+
+async fn data(api: &Api) -> Value {
+    let mut all = api.call("GET", &path("/data"), "").await.1;
+    while let Some(next) = all.as_object_mut().unwrap().remove("next") {
+        let (status, more) = api.call("GET", &path(&format!("/data?after={}", next.as_str().unwrap())), "").await;
+        assert_eq!((status, &more["views"]), (200, &json!([])));
+        for part in ["decisions", "events"] {
+            let more = more[part].as_array().unwrap().clone();
+            all[part].as_array_mut().unwrap().extend(more);
+        }
+        all["next"] = more["next"].clone();
+        if all["next"].is_null() {
+            all.as_object_mut().unwrap().remove("next");
+        }
+    }
+    all
+}
+
+async fn decide(api: &Api, user: &str) -> Value {
+    api.post("/v1/decide", &json!({"experiment": "page", "user": user})).await.1
+}
+
+/// A decision that was rewarded, and a view.
+async fn visit(api: &Api, user: &str) -> Value {
+    let decision = decide(api, user).await;
+    let events = json!([
+        {"id": format!("{user}-buy"), "type": "reward", "name": "buy", "user": user, "decision_id": decision["decision_id"]},
+        {"id": format!("{user}-view"), "type": "view", "user": user, "item": "sku-1"}
+    ]);
+    assert_eq!(api.post("/v1/events", &events).await.1["accepted"], 2);
+    decision
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_user_is_told_and_then_nothing_is() {
+    let api = start().await;
+    api.run(&page()).await;
+    let decision = visit(&api, USER).await;
+    visit(&api, "other").await;
+    consume(&api).await;
+    let counts = api.stores.outcomes.evidence("page").await.unwrap();
+
+    let known = data(&api).await;
+    let record = &known["decisions"][0];
+    assert_eq!(record["record"]["decision_id"], decision["decision_id"]);
+    assert_eq!((&record["record"]["user"], &record["rewarded"]), (&json!(USER), &json!(true)));
+    let mut kinds: Vec<&str> =
+        known["events"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!((kinds, known["decisions"].as_array().unwrap().len()), (vec!["reward", "view"], 1));
+    assert_eq!((&known["views"][0]["item"], &known["user"]), (&json!("sku-1"), &json!(USER)));
+
+    let erase = async || {
+        let (status, erased) = api.call("DELETE", &path(""), "").await;
+        assert_eq!(status, 200, "{erased}");
+        erased
+    };
+    assert_eq!(erase().await, json!({"decisions": 1, "events": 2, "set_aside": 0, "views": 1}));
+    assert_eq!(erase().await, json!({"decisions": 0, "events": 0, "set_aside": 0, "views": 0}), "again");
+    let nothing = json!({"user": USER, "decisions": [], "events": [], "views": []});
+    assert_eq!(data(&api).await, nothing);
+    assert_eq!(api.stores.outcomes.evidence("page").await.unwrap(), counts, "sums stay");
+    assert_eq!(api.stores.outcomes.recount("page").await.unwrap(), counts);
+    // The assignment is gone from the state and from memory: what comes now is a first decision.
+    let id: DecisionId = decision["decision_id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(api.stores.decisions.decision(&id).await.unwrap(), None);
+    api.clock.set("2026-11-21T10:00:01Z");
+    assert_eq!(decide(&api, USER).await["first"], true);
+    assert_eq!(decide(&api, "other").await["first"], false, "others stay");
+    consume(&api).await;
+    assert_eq!(data(&api).await["decisions"].as_array().unwrap().len(), 1, "what they do from now on is theirs");
+}
+
+#[tokio::test]
+async fn what_waits_in_the_log_is_erased_when_it_is_read() {
+    let api = start().await;
+    api.run(&page()).await;
+    let decision = visit(&api, USER).await;
+    visit(&api, "other").await;
+    assert_eq!(api.call("DELETE", &path(""), "").await.1["decisions"], 0, "nothing of it is in the database yet");
+    consume(&api).await;
+    assert_eq!(data(&api).await, json!({"user": USER, "decisions": [], "events": [], "views": []}));
+    let trials: u64 = api.stores.outcomes.evidence("page").await.unwrap().outcomes.iter().map(|o| o.trials).sum();
+    assert_eq!(trials, 1, "the other's");
+    // The log's reader removed the assignment that the erasure could not know of; this replica's memory is another's.
+    let record = json!({"decision_id": decision["decision_id"], "day": "2026-11-21"});
+    let id: DecisionId = record["decision_id"].as_str().unwrap().parse().unwrap();
+    let key = bandit::AssignmentKey { id, day: Some("2026-11-21".parse().unwrap()) };
+    assert_eq!(api.stores.assignments.get(&key).await.unwrap(), None);
+    // Delivered again it is left out again.
+    let again = Event::Decision(bandit::DecisionRecord {
+        decision_id: id,
+        experiment: "page".into(),
+        user: USER.into(),
+        item: None,
+        day: "2026-11-21".parse().unwrap(),
+        segment: "all".into(),
+        features: None,
+        arm: "a".into(),
+        position: None,
+        list: None,
+        propensity: 0.5,
+        posterior_version: 0,
+        revision: 1,
+        source: bandit::Source::Policy,
+        at: "2026-11-21T10:00:00Z".parse().unwrap(),
+    });
+    api.stores.events.append(&[again]).await.unwrap();
+    consume(&api).await;
+    assert_eq!(data(&api).await["decisions"], json!([]));
+}
+
+#[tokio::test]
+async fn odd_users_and_places_are_refused() {
+    let api = start().await;
+    let long = format!("/v1/users/{}/data", "x".repeat(257));
+    for path in [
+        &*long,
+        "/v1/users/a%01/data",
+        "/v1/users/u/data?after=x",
+        "/v1/users/u/data?after=1-x",
+        "/v1/users/u/data?from=1",
+    ] {
+        assert_eq!(api.call("GET", path, "").await.0, 400, "{path}");
+    }
+    assert_eq!(api.call("DELETE", "/v1/users/a%01", "").await.0, 400);
+}
