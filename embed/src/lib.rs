@@ -1,5 +1,9 @@
 //! Text to vectors.
 
+mod find;
+
+pub use find::Find;
+
 use async_trait::async_trait;
 use std::time::Duration;
 

@@ -42,6 +42,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod trials;
+mod vector_work;
 mod views;
 
 pub use assignments::{Assignments, Durable, Put};
@@ -73,6 +74,7 @@ pub use runs::{Run, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};
 pub use shelf::Shelf;
 pub use trials::{Logged, Span, logged_trials};
+pub use vector_work::{SetAside, VectorStanding, VectorWork, Waiting, Walk};
 pub use views::{Seen, VIEWS_KEPT, View, Views};
 
 /// Tells the recorder what each metric of the stores means.

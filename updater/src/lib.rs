@@ -12,9 +12,11 @@ mod popular;
 mod schedule;
 mod steps;
 mod update;
+mod vectors;
 
 pub use consume::describe as describe_metrics;
 pub use schedule::boundary;
+pub use vectors::Vectors;
 
 use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -55,6 +57,7 @@ pub struct Updater {
     /// Events taken in since the start.
     taken_in: u64,
     told: LastTold,
+    vectors: Option<Vectors>,
 }
 
 impl Updater {
@@ -69,7 +72,15 @@ impl Updater {
             consumed: None,
             taken_in: 0,
             told: LastTold::default(),
+            vectors: None,
         }
+    }
+
+    /// Has it make vectors of texts, too, by these models.
+    #[must_use]
+    pub fn with_models(mut self, models: Arc<dyn embed::Find>) -> Self {
+        self.vectors = Some(Vectors::new(self.stores.clone(), models, self.clock.clone()));
+        self
     }
 
     /// Works until `stop` becomes true, then finishes what it is at.
@@ -77,9 +88,11 @@ impl Updater {
         let mut lease = Lease::new(self.stores.leases.clone(), self.config.name.clone());
         let (working, at_work) = watch::channel(false);
         let (catalogs, clock) = (self.stores.catalogs.clone(), self.clock.clone());
+        let vectors = self.vectors.take();
         tokio::select! {
             () = self.rounds(&mut lease, &working, &mut stop) => {}
-            () = expired::keep_walking(&*catalogs, &*clock, at_work) => {}
+            () = expired::keep_walking(&*catalogs, &*clock, at_work.clone()) => {}
+            () = vectors::keep_making(vectors, at_work) => {}
         }
         lease.release().await;
     }
@@ -176,6 +189,9 @@ impl Updater {
         let report = self.run_as(run).await;
         // At once, since nothing else waits.
         expired::walk(&*self.stores.catalogs, self.clock.now(), Duration::ZERO).await;
+        if let Some(vectors) = &mut self.vectors {
+            vectors.make_all().await?;
+        }
         report
     }
 }

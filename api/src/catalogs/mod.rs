@@ -5,6 +5,7 @@ mod explored;
 pub(crate) mod items;
 pub(crate) mod lists;
 mod served;
+pub(crate) mod texts;
 
 use crate::app::App;
 use crate::problem::{Problem, Result};

@@ -37,6 +37,7 @@ mod settle;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod vector_work;
 
 use crate::{Durability, Result, StoreError};
 use jiff::Timestamp;
