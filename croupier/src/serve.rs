@@ -12,6 +12,7 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use bandit::Clock;
 use dashboard::{Door, Identity};
+use embed::{Find, Models};
 use jiff::SignedDuration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::TryRng;
@@ -68,6 +69,7 @@ pub(crate) struct Server {
     listener: Option<TcpListener>,
     recorder: PrometheusHandle,
     updater: updater::Config,
+    models: Arc<dyn Find>,
 }
 
 impl Server {
@@ -83,6 +85,7 @@ impl Server {
         let stores = store::open(&settings.locations).await?;
         let listens = roles.api || roles.dashboard;
         let access = access(settings.listen, listens, &stores).await?;
+        let models = models(settings);
         let mut router = Router::new();
         let mut app = None;
         if roles.api {
@@ -92,6 +95,7 @@ impl Server {
                 catalog_bytes: settings.catalog_bytes,
                 store_timeout: settings.decide_timeout,
                 access,
+                models: Some(models.clone()),
             };
             let opened = App::new(stores.clone(), clock.clone(), config, recorder.clone()).await?;
             router = router.merge(api::router(opened.clone()));
@@ -112,7 +116,7 @@ impl Server {
         }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };
         let updater = updater_config(settings)?;
-        Ok(Self { stores, clock, roles, router, app, shelf, listener, recorder, updater })
+        Ok(Self { stores, clock, roles, router, app, shelf, listener, recorder, updater, models })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
@@ -143,7 +147,7 @@ impl Server {
         });
         let upkeep = tokio::spawn(keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
-        let updater = Updater::new(self.stores.clone(), self.clock, self.updater);
+        let updater = Updater::new(self.stores.clone(), self.clock, self.updater).with_models(self.models);
         let updates = self.roles.updater;
         // On a thread of its own: decoding a batch takes longer than a request may wait for a worker.
         let work = move || {
@@ -234,7 +238,8 @@ pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure
 /// One pass of what is due.
 pub(crate) async fn update_once(settings: &Settings) -> Result<(), Failure> {
     let stores = store::open(&settings.locations).await?;
-    let report = Updater::new(stores.clone(), Arc::new(SystemClock), updater_config(settings)?).once().await;
+    let updater = Updater::new(stores.clone(), Arc::new(SystemClock), updater_config(settings)?);
+    let report = updater.with_models(models(settings)).once().await;
     stores.events.close().await;
     let report = report?;
     println!(
@@ -248,6 +253,11 @@ pub(crate) async fn update_once(settings: &Settings) -> Result<(), Failure> {
         report.duration_ms
     );
     Ok(())
+}
+
+/// The models that make vectors of texts.
+fn models(settings: &Settings) -> Arc<dyn Find> {
+    Arc::new(Arc::new(Models::open(Some(settings.models.clone()), settings.embeddings.clone())))
 }
 
 fn updater_config(settings: &Settings) -> Result<updater::Config, Failure> {

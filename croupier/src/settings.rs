@@ -3,8 +3,10 @@
 use crate::cli::Failure;
 use crate::trusted::{Trusted, TrustedArgs};
 use clap::Args;
+use embed::EndpointSettings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,7 +16,7 @@ pub(crate) const DEFAULTS: &str = include_str!("config.default.toml");
 /// Read if it is there and no other is named.
 const FILE: &str = "croupier.toml";
 /// Settings whose defaults follow from `data`.
-const DERIVED: [&str; 4] = ["state", "events", "database", "spool"];
+const DERIVED: [&str; 5] = ["state", "events", "database", "spool", "models"];
 
 /// Settings as given on the command line or in variables.
 #[derive(Debug, Clone, Default, Args)]
@@ -59,6 +61,18 @@ pub(crate) struct SettingArgs {
     /// Megabytes that the items of all catalogs may take in memory [default: 4096]
     #[arg(long, global = true, env = "CROUPIER_CATALOGS_MB", value_name = "MB")]
     catalogs_mb: Option<String>,
+    /// Directory of models that make vectors of texts, a folder each [default: DATA/models]
+    #[arg(long, global = true, env = "CROUPIER_MODELS", value_name = "DIR")]
+    models: Option<String>,
+    /// Address of an OpenAI-compatible service that makes vectors of texts, as https://api.openai.com/v1 [default: none]
+    #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_URL", value_name = "URL")]
+    embeddings_url: Option<String>,
+    /// Its key [default: none]
+    #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_KEY", value_name = "KEY", hide_env_values = true)]
+    embeddings_key: Option<String>,
+    /// Most calls of it in a minute, by each process [default: 3000]
+    #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_PER_MINUTE", value_name = "COUNT")]
+    embeddings_per_minute: Option<String>,
     /// Milliseconds a decision waits for its stores before it falls back to its draw [default: 1000]
     #[arg(long, global = true, env = "CROUPIER_DECIDE_TIMEOUT_MS", value_name = "MS")]
     decide_timeout_ms: Option<String>,
@@ -84,6 +98,10 @@ impl SettingArgs {
             ("interval_minutes", &self.interval_minutes),
             ("cached_assignments", &self.cached_assignments),
             ("catalogs_mb", &self.catalogs_mb),
+            ("models", &self.models),
+            ("embeddings_url", &self.embeddings_url),
+            ("embeddings_key", &self.embeddings_key),
+            ("embeddings_per_minute", &self.embeddings_per_minute),
             ("decide_timeout_ms", &self.decide_timeout_ms),
             ("log", &self.log),
         ];
@@ -116,6 +134,10 @@ pub(crate) struct Settings {
     /// Where catalogs are saved for a quicker start: a file of each replica's own.
     pub(crate) catalogs_file: PathBuf,
     pub(crate) catalog_bytes: usize,
+    /// Where models are, a folder each.
+    pub(crate) models: PathBuf,
+    /// The service that makes vectors of texts, if there is one.
+    pub(crate) embeddings: Option<EndpointSettings>,
     pub(crate) decide_timeout: Duration,
     pub(crate) trusted: Trusted,
     pub(crate) log: String,
@@ -194,6 +216,8 @@ impl Settings {
             catalog_bytes: parse("catalogs_mb", &text("catalogs_mb"), "must be 1 to 1000000", |n: &usize| {
                 (1..=1_000_000).contains(n)
             })? << 20,
+            models: or("models", format!("{data}/models")).into(),
+            embeddings: embeddings(&text)?,
             decide_timeout: Duration::from_millis(parse(
                 "decide_timeout_ms",
                 &text("decide_timeout_ms"),
@@ -208,6 +232,22 @@ impl Settings {
 
 pub(crate) fn parse<T: FromStr>(name: &str, value: &str, may_be: &str, ok: impl Fn(&T) -> bool) -> Result<T, Failure> {
     value.parse().ok().filter(ok).ok_or_else(|| Failure::unusable(name, value, may_be))
+}
+
+/// The service that makes vectors of texts. Its key is in no message.
+fn embeddings(text: impl Fn(&str) -> String) -> Result<Option<EndpointSettings>, Failure> {
+    let (url, key) = (text("embeddings_url"), text("embeddings_key"));
+    let calls = text("embeddings_per_minute");
+    let calls_per_minute =
+        parse("embeddings_per_minute", &calls, "must be 1 to 1000000", |n: &NonZeroU32| n.get() <= 1_000_000)?;
+    if url.is_empty() {
+        return Ok(None);
+    }
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
+        return Err(Failure::unusable("embeddings_url", &url, "must be http://… or https://…"));
+    }
+    let key = Some(key).filter(|key| !key.is_empty());
+    Ok(Some(EndpointSettings { key, calls_per_minute, ..EndpointSettings::new(url) }))
 }
 
 /// The variables that Google's own tools know.
@@ -261,6 +301,8 @@ mod tests {
             ("catalogs_mb", "0"),
             ("decide_timeout_ms", ""),
             ("spool_mb", "0"),
+            ("embeddings_url", "api.openai.com"),
+            ("embeddings_per_minute", "0"),
             ("retention_days", "1"),
             ("data", ""),
             ("dashboard.trusted_proxies", "everyone"),

@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod error;
+mod find;
 mod folder;
 mod models;
 mod numbers;
@@ -15,14 +16,11 @@ mod tokens;
 
 pub use endpoint::{Endpoint, EndpointSettings};
 pub use error::{EmbedError, ModelError};
+pub use find::Find;
 pub use models::{Kind, Models};
 pub use sentence::SentenceModel;
 pub use static_model::StaticModel;
 pub use threads::{Model, Threaded, Threads};
-
-mod find;
-
-pub use find::Find;
 
 use async_trait::async_trait;
 

@@ -125,9 +125,11 @@ pub(super) async fn complete(app: &App, definition: &mut CatalogDefinition) -> R
     }
     let Some((kind, name)) = definition.embedder.model() else { return Ok(()) };
     let dimension = Some(definition.dimension).filter(|dimension| *dimension > 0);
-    let model = models(app)?.find(kind, name, dimension).await.map_err(|why| Problem::field("embedder.model", why))?;
+    // Only a service does not say how long its vectors are.
+    let told = dimension.filter(|_| kind == "endpoint");
+    let model = models(app)?.find(kind, name, told).await.map_err(|why| Problem::field("embedder.model", why))?;
     if dimension.is_some_and(|dimension| dimension != model.dimension()) {
-        let why = format!("the model's is {}: leave it out", model.dimension());
+        let why = format!("must be {} with this model, or be left out", model.dimension());
         return Err(Problem::field("dimension", why));
     }
     definition.dimension = model.dimension();
