@@ -44,6 +44,8 @@ pub struct Config {
     pub catalog_bytes: usize,
     /// Who may do what.
     pub access: Access,
+    /// Where models are found that make vectors of texts; none: catalogs can name none.
+    pub models: Option<Arc<dyn embed::Find>>,
 }
 
 /// A file of catalogs as they were.

@@ -30,7 +30,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{delete, get, post, put};
-use catalogs::{definitions, items};
+use catalogs::{definitions, items, texts};
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -71,6 +71,8 @@ fn admin(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/catalogs", get(definitions::list))
         .route("/v1/catalogs/{catalog}", get(definitions::get).put(definitions::put).delete(definitions::delete))
         .route("/v1/catalogs/{catalog}/items", put(items::put))
+        .route("/v1/catalogs/{catalog}/items/retry", post(texts::retry))
+        .route("/v1/catalogs/{catalog}/vectors", get(texts::standing))
         .route("/v1/catalogs/{catalog}/items/{id}", get(items::get).delete(items::delete))
         .route("/v1/audit", get(audit::list))
         .route("/v1/users/{user}", delete(users::delete))

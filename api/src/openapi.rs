@@ -1,6 +1,6 @@
 //! The OpenAPI document, made from the code.
 
-use crate::catalogs::{definitions, items, lists};
+use crate::catalogs::{definitions, items, lists, texts};
 use crate::{audit, decide, events, experiments, operations, reports, users};
 use axum::Json;
 use axum::http::StatusCode;
@@ -37,6 +37,8 @@ use utoipa::OpenApi;
         items::put,
         items::get,
         items::delete,
+        texts::retry,
+        texts::standing,
         lists::recommendations,
         lists::related,
         lists::search,

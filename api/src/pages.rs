@@ -58,7 +58,7 @@ async fn related(State(app): State<Arc<App>>, Path(place): Path<(String, String)
 }
 
 async fn search(State(app): State<Arc<App>>, Path(catalog): Path<String>, request: Request) -> Response {
-    serve(&app, request, async |_, body| lists::search(&app, &catalog, &body)).await
+    serve(&app, request, async |_, body| lists::search(&app, &catalog, &body).await).await
 }
 
 /// Answers a request of whoever may decide, with a name, and so that the page that asked can read it.

@@ -12,6 +12,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use bandit::Clock;
 use dashboard::{Door, Identity};
+use embed::{Find, Models};
 use jiff::SignedDuration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::TryRng;
@@ -71,6 +72,7 @@ pub(crate) struct Server {
     updater: updater::Config,
     lists_pace: Pace,
     catalogs_file: CatalogsFile,
+    models: Arc<dyn Find>,
 }
 
 impl Server {
@@ -86,6 +88,7 @@ impl Server {
         let stores = store::open(&settings.locations).await?;
         let listens = roles.api || roles.dashboard;
         let access = access(settings, listens, &stores).await?;
+        let models = models(settings);
         // On one address, that one has all.
         let apart = settings.admin_listen.is_some();
         let (mut public, mut admin) = (Router::new(), Router::new());
@@ -97,6 +100,7 @@ impl Server {
                 catalog_bytes: settings.catalog_bytes,
                 store_timeout: settings.decide_timeout,
                 access,
+                models: Some(models.clone()),
             };
             let opened = App::new(stores.clone(), clock.clone(), config, recorder.clone()).await?;
             if apart {
@@ -130,9 +134,22 @@ impl Server {
             }
         }
         let updater = updater_config(settings)?;
-        let (lists_pace, catalogs_file) = (settings.lists_pace, settings.catalogs_file.clone());
-        let bounds = settings.bounds;
-        Ok(Self { stores, clock, roles, app, shelf, ports, bounds, recorder, updater, lists_pace, catalogs_file })
+        let (lists_pace, catalogs_file, bounds) =
+            (settings.lists_pace, settings.catalogs_file.clone(), settings.bounds);
+        Ok(Self {
+            stores,
+            clock,
+            roles,
+            app,
+            shelf,
+            ports,
+            bounds,
+            recorder,
+            updater,
+            lists_pace,
+            catalogs_file,
+            models,
+        })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
@@ -175,7 +192,8 @@ impl Server {
         let lists_shelf = shelf.clone().unwrap_or_else(|| items(&self.catalogs_file));
         let saves = matches!(self.catalogs_file, CatalogsFile::Shared(_));
         let stores = self.stores.clone();
-        let updater = Updater::with(stores, self.clock, self.updater, lists_shelf, self.lists_pace, saves);
+        let updater = Updater::with(stores, self.clock, self.updater, lists_shelf, self.lists_pace, saves)
+            .with_models(self.models);
         let updates = self.roles.updater;
         // On a thread of its own: decoding a batch takes longer than a request may wait for a worker.
         let work = move || {
@@ -272,7 +290,7 @@ pub(crate) async fn update_once(settings: &Settings, only: &[RunKind]) -> Result
     let (config, shelf) = (updater_config(settings)?, items(&settings.catalogs_file));
     let updater = Updater::with(stores.clone(), Arc::new(SystemClock), config, shelf, settings.lists_pace, false);
     let kinds = if only.is_empty() { &RunKind::ALL[..] } else { only };
-    let done = updater.once_of(kinds).await;
+    let done = updater.with_models(models(settings)).once_of(kinds).await;
     stores.events.close().await;
     let mut failed = None;
     for updater::Done { kind, catalog, report } in done? {
@@ -296,6 +314,11 @@ pub(crate) async fn update_once(settings: &Settings, only: &[RunKind]) -> Result
         failed = failed.or(report.error.map(|error| format!("{}{of}: {error}", kind.name())));
     }
     failed.map_or(Ok(()), |why| Err(Failure::Failed(why)))
+}
+
+/// The models that make vectors of texts.
+fn models(settings: &Settings) -> Arc<dyn Find> {
+    Arc::new(Arc::new(Models::open(Some(settings.models.clone()), settings.embeddings.clone())))
 }
 
 fn updater_config(settings: &Settings) -> Result<updater::Config, Failure> {

@@ -5,9 +5,11 @@ use crate::listen::Bounds;
 use crate::trusted::{Trusted, TrustedArgs};
 use api::CatalogsFile;
 use clap::Args;
+use embed::EndpointSettings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use store::{Durability, Locations};
@@ -17,7 +19,7 @@ pub(crate) const DEFAULTS: &str = include_str!("config.default.toml");
 /// Read if it is there and no other is named.
 const FILE: &str = "croupier.toml";
 /// Settings whose defaults follow from `data`.
-const DERIVED: [&str; 5] = ["state", "events", "database", "spool", "catalogs_file"];
+const DERIVED: [&str; 6] = ["state", "events", "database", "spool", "catalogs_file", "models"];
 
 /// Settings as given on the command line or in variables.
 #[derive(Debug, Clone, Default, Args)]
@@ -81,6 +83,18 @@ pub(crate) struct SettingArgs {
     /// Percent of the time that each of them works [default: 25]
     #[arg(long, global = true, env = "CROUPIER_LISTS_PERCENT", value_name = "PERCENT")]
     lists_percent: Option<String>,
+    /// Directory of models that make vectors of texts, a folder each [default: DATA/models]
+    #[arg(long, global = true, env = "CROUPIER_MODELS", value_name = "DIR")]
+    models: Option<String>,
+    /// Address of an OpenAI-compatible service that makes vectors of texts, as https://api.openai.com/v1 [default: none]
+    #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_URL", value_name = "URL")]
+    embeddings_url: Option<String>,
+    /// Its key [default: none]
+    #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_KEY", value_name = "KEY", hide_env_values = true)]
+    embeddings_key: Option<String>,
+    /// Most calls of it in a minute, by each process [default: 3000]
+    #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_PER_MINUTE", value_name = "COUNT")]
+    embeddings_per_minute: Option<String>,
     /// Milliseconds a decision waits for its stores before it falls back to its draw [default: 1000]
     #[arg(long, global = true, env = "CROUPIER_DECIDE_TIMEOUT_MS", value_name = "MS")]
     decide_timeout_ms: Option<String>,
@@ -112,6 +126,10 @@ impl SettingArgs {
             ("catalogs_file", &self.catalogs_file),
             ("lists_threads", &self.lists_threads),
             ("lists_percent", &self.lists_percent),
+            ("models", &self.models),
+            ("embeddings_url", &self.embeddings_url),
+            ("embeddings_key", &self.embeddings_key),
+            ("embeddings_per_minute", &self.embeddings_per_minute),
             ("decide_timeout_ms", &self.decide_timeout_ms),
             ("log", &self.log),
         ];
@@ -150,6 +168,10 @@ pub(crate) struct Settings {
     pub(crate) catalogs_file: CatalogsFile,
     pub(crate) lists_pace: Pace,
     pub(crate) catalog_bytes: usize,
+    /// Where models are, a folder each.
+    pub(crate) models: PathBuf,
+    /// The service that makes vectors of texts, if there is one.
+    pub(crate) embeddings: Option<EndpointSettings>,
     pub(crate) decide_timeout: Duration,
     pub(crate) trusted: Trusted,
     pub(crate) log: String,
@@ -251,6 +273,8 @@ impl Settings {
             catalog_bytes: parse("catalogs_mb", &text("catalogs_mb"), "must be 1 to 1000000", |n: &usize| {
                 (1..=1_000_000).contains(n)
             })? << 20,
+            models: or("models", format!("{data}/models")).into(),
+            embeddings: embeddings(&text)?,
             decide_timeout: Duration::from_millis(parse(
                 "decide_timeout_ms",
                 &text("decide_timeout_ms"),
@@ -265,6 +289,22 @@ impl Settings {
 
 pub(crate) fn parse<T: FromStr>(name: &str, value: &str, may_be: &str, ok: impl Fn(&T) -> bool) -> Result<T, Failure> {
     value.parse().ok().filter(ok).ok_or_else(|| Failure::unusable(name, value, may_be))
+}
+
+/// The service that makes vectors of texts. Its key is in no message.
+fn embeddings(text: impl Fn(&str) -> String) -> Result<Option<EndpointSettings>, Failure> {
+    let (url, key) = (text("embeddings_url"), text("embeddings_key"));
+    let calls = text("embeddings_per_minute");
+    let calls_per_minute =
+        parse("embeddings_per_minute", &calls, "must be 1 to 1000000", |n: &NonZeroU32| n.get() <= 1_000_000)?;
+    if url.is_empty() {
+        return Ok(None);
+    }
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
+        return Err(Failure::unusable("embeddings_url", &url, "must be http://… or https://…"));
+    }
+    let key = Some(key).filter(|key| !key.is_empty());
+    Ok(Some(EndpointSettings { key, calls_per_minute, ..EndpointSettings::new(url) }))
 }
 
 /// The variables that Google's own tools know.
@@ -323,6 +363,8 @@ mod tests {
             ("lists_percent", "0"),
             ("decide_timeout_ms", ""),
             ("spool_mb", "0"),
+            ("embeddings_url", "api.openai.com"),
+            ("embeddings_per_minute", "0"),
             ("retention_days", "1"),
             ("data", ""),
             ("dashboard.trusted_proxies", "everyone"),

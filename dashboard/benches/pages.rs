@@ -26,6 +26,7 @@ async fn catalog(house: &House) {
         expires_at: None,
         payload: None,
         added_at: Some(house.now),
+        text: None,
     };
     for page in 0..100 {
         let items: Vec<recommend::Item> = (page * 1_000..(page + 1) * 1_000).map(item).collect();

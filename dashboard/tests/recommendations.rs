@@ -34,6 +34,7 @@ impl Shop {
             catalog_bytes: 64 << 20,
             catalogs_file: None,
             access: Access::Loopback,
+            models: None,
         };
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
         let app = App::new(house.stores.clone(), Arc::new(At(house.now)), config, recorder).await.unwrap();

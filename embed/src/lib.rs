@@ -1,7 +1,31 @@
-//! Text to vectors.
+//! Text to vectors: one trait, [`Embedder`], and the models behind it. [`StaticModel`] and [`SentenceModel`] are read from a folder
+//! and run here, [`Endpoint`] is asked over HTTP. [`Models`] are those that an operator has.
+
+mod endpoint;
+mod error;
+mod find;
+mod folder;
+mod models;
+mod numbers;
+mod sentence;
+mod static_model;
+mod tensors;
+pub mod testing;
+mod threads;
+mod tokens;
+
+pub use endpoint::{Endpoint, EndpointSettings};
+pub use error::{EmbedError, ModelError};
+pub use find::Find;
+pub use models::{Kind, Models};
+pub use sentence::SentenceModel;
+pub use static_model::StaticModel;
+pub use threads::{Model, Threaded, Threads};
 
 use async_trait::async_trait;
-use std::time::Duration;
+
+/// Most numbers in a vector.
+pub const MAX_DIMENSION: usize = 4_096;
 
 /// A model that makes vectors of texts.
 #[async_trait]
@@ -20,23 +44,4 @@ pub trait Embedder: Send + Sync {
     /// # Errors
     /// When there is none for any of them.
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError>;
-}
-
-/// Why texts have no vectors.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EmbedError {
-    /// They may have some later: a service is away, slow, or asks to wait.
-    #[error("{why}")]
-    Later {
-        /// What failed.
-        why: String,
-        /// How long it asks to wait.
-        after: Option<Duration>,
-    },
-    /// Trying again would change nothing. One text may spoil the others of its batch.
-    #[error("{why}")]
-    Refused {
-        /// What is wrong with them, or with the model.
-        why: String,
-    },
 }

@@ -28,20 +28,65 @@ pub enum Embedder {
     /// Items bring them.
     #[default]
     None,
+    /// Of a table with a vector for each token, in a folder of that name among the models.
+    Static {
+        /// The folder.
+        model: String,
+    },
+    /// Of a sentence encoder, in a folder of that name among the models.
+    Sentence {
+        /// The folder.
+        model: String,
+    },
+    /// Of a service, which knows the model by that name.
+    Endpoint {
+        /// Its name there.
+        model: String,
+    },
+}
+
+impl Embedder {
+    /// The kind's name and the model's; none if items bring their vectors.
+    #[must_use]
+    pub fn model(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::None => None,
+            Self::Static { model } => Some(("static", model)),
+            Self::Sentence { model } => Some(("sentence", model)),
+            Self::Endpoint { model } => Some(("endpoint", model)),
+        }
+    }
+}
+
+/// The model whose vectors a catalog's lists go by. While another is wanted, items get vectors of both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Serving {
+    /// Where it is.
+    pub embedder: Embedder,
+    /// Which it is, exactly.
+    pub version: String,
+    /// Numbers in its vectors.
+    pub dimension: usize,
 }
 
 /// A catalog as its owner defines it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogDefinition {
-    /// Numbers in each vector, 1 to [`MAX_DIMENSION`]. Fixed while there are items.
+    /// Numbers in each vector, 1 to [`MAX_DIMENSION`]. With an embedder that of its model, also when it is left out; else fixed
+    /// while there are items.
+    #[serde(default)]
     pub dimension: usize,
     /// What nearness means. Fixed while there are items.
     #[serde(default)]
     pub metric: Metric,
-    /// Where vectors come from.
+    /// Where vectors come from. Whether there is an embedder is fixed while there are items; which, is not.
     #[serde(default)]
     pub embedder: Embedder,
+    /// The model that lists go by, where there is an embedder. The server sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Serving>,
     /// Views of a visitor that lists are made from, newest first, 1 to [`MAX_HISTORY`].
     #[serde(default = "history_length")]
     pub history_length: usize,
@@ -96,6 +141,18 @@ pub struct CatalogError {
 }
 
 impl CatalogDefinition {
+    /// Numbers in the vectors that lists go by now.
+    #[must_use]
+    pub fn indexed_dimension(&self) -> usize {
+        self.serving.as_ref().map_or(self.dimension, |serving| serving.dimension)
+    }
+
+    /// What cannot change while there are items: what nearness means, and the dimension of vectors that they bring.
+    #[must_use]
+    pub fn fixed(&self) -> (Option<usize>, Metric) {
+        (self.embedder.model().is_none().then_some(self.dimension), self.metric)
+    }
+
     /// Checks ranges.
     ///
     /// # Errors

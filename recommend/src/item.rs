@@ -1,5 +1,6 @@
 //! What can be recommended.
 
+use crate::text::Text;
 use crate::{CatalogDefinition, Metric};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,9 +29,22 @@ pub struct Item {
     /// When it was first put; none where nobody noted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub added_at: Option<Timestamp>,
+    /// What it is about, where the catalog makes vectors of texts; its own `vector` is empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Box<Text>>,
 }
 
 impl Item {
+    /// Its vector in the space that a catalog's lists are in now; empty while it has none there.
+    #[must_use]
+    pub fn vector_in(&self, catalog: &CatalogDefinition) -> &[f32] {
+        match (&catalog.serving, &self.text) {
+            (None, None) => &self.vector,
+            (Some(serving), Some(text)) => text.vector(&serving.version).map_or(&[], |made| &made.vector),
+            _ => &[],
+        }
+    }
+
     /// Whether it has expired.
     #[must_use]
     pub fn has_ended(&self, now: Timestamp) -> bool {
@@ -41,8 +55,8 @@ impl Item {
 impl PartialEq for Item {
     fn eq(&self, other: &Self) -> bool {
         let text = |item: &Self| item.payload.as_ref().map(|p| p.get().to_owned());
-        (&self.id, &self.vector, &self.tags, self.expires_at, self.added_at)
-            == (&other.id, &other.vector, &other.tags, other.expires_at, other.added_at)
+        (&self.id, &self.vector, &self.tags, self.expires_at, self.added_at, &self.text)
+            == (&other.id, &other.vector, &other.tags, other.expires_at, other.added_at, &other.text)
             && text(self) == text(other)
     }
 }
@@ -78,13 +92,21 @@ pub enum ItemError {
 /// # Errors
 /// What is wrong with it.
 pub fn check_vector(catalog: &CatalogDefinition, vector: &[f32]) -> Result<(), ItemError> {
-    if vector.len() != catalog.dimension {
-        return Err(ItemError::Dimension { has: vector.len(), needs: catalog.dimension });
+    check_in_space(catalog.indexed_dimension(), catalog.metric, vector)
+}
+
+/// Checks a vector that is to be in a space.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_in_space(dimension: usize, metric: Metric, vector: &[f32]) -> Result<(), ItemError> {
+    if vector.len() != dimension {
+        return Err(ItemError::Dimension { has: vector.len(), needs: dimension });
     }
     if let Some((place, &value)) = vector.iter().enumerate().find(|(_, v)| !v.is_finite()) {
         return Err(ItemError::NotFinite { place, value });
     }
-    if catalog.metric == Metric::Cosine && crate::index::unit(vector).is_none() {
+    if metric == Metric::Cosine && crate::index::unit(vector).is_none() {
         return Err(ItemError::NoDirection);
     }
     Ok(())

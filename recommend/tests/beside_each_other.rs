@@ -32,6 +32,7 @@ fn item(n: u64, generation: u64, now: Timestamp) -> Item {
         expires_at,
         payload,
         added_at: None,
+        text: None,
     }
 }
 

@@ -21,6 +21,7 @@ fn item(n: usize, dimension: usize) -> Item {
         expires_at: None,
         payload: None,
         added_at: None,
+        text: None,
     }
 }
 

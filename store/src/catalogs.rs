@@ -3,7 +3,7 @@
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use recommend::{CatalogDefinition, Item};
+use recommend::{CatalogDefinition, Embedder, Item, Serving};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -26,9 +26,19 @@ pub trait Catalogs: Send + Sync {
     /// fails it may be kept all the same, and not be noted: put it again.
     ///
     /// # Errors
-    /// [`crate::StoreError::Conflict`] when there are [`MAX_CATALOGS`] others, or when dimension or metric would change
-    /// while it has items.
+    /// [`crate::StoreError::Conflict`] when there are [`MAX_CATALOGS`] others, or when what is
+    /// [fixed](CatalogDefinition::fixed) would change while it has items.
+    ///
+    /// A catalog that goes by the vectors of a model goes on with that one, whatever the definition says of it: only
+    /// [`Catalogs::serve`] changes that.
     async fn put_catalog(&self, catalog: &Catalog) -> Result<u64>;
+
+    /// Makes a catalog's lists go by another model, if `embedder` is still what its definition names; the number of the
+    /// change, none if the definition names another.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Missing`] when there is no such catalog.
+    async fn serve(&self, catalog: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>>;
 
     /// Removes a catalog, its items and what is popular in it; the number of the change, none if there was no such
     /// catalog. A removal that was cut off is completed by the next, and nothing that it left is in a catalog that is made
@@ -43,6 +53,14 @@ pub trait Catalogs: Send + Sync {
     /// [`crate::StoreError::Missing`] when there is no such catalog, [`crate::StoreError::Conflict`] when it was removed, or
     /// replaced by one of another dimension or metric, meanwhile.
     async fn put_items(&self, catalog: &str, items: &[Item]) -> Result<u64>;
+
+    /// Keeps the second of each pair in place of the first, where that is what is kept still, to the byte; for each pair
+    /// whether it was done. Both of a pair have one id, and ids are distinct. What was done is safe and noted when it
+    /// returns. If it fails, some may be kept, and not be noted; or told as not done though it was.
+    ///
+    /// # Errors
+    /// As [`Catalogs::put_items`].
+    async fn replace_items(&self, catalog: &str, pairs: &[(Item, Item)]) -> Result<Vec<bool>>;
 
     /// Removes items; those that are not there change nothing. As with putting them, and with the same errors.
     async fn remove_items(&self, catalog: &str, ids: &[String]) -> Result<u64>;
@@ -168,6 +186,24 @@ pub(crate) fn too_many(id: &str) -> StoreError {
 
 pub(crate) fn has_items(id: &str) -> StoreError {
     StoreError::Conflict(format!(
-        "catalog '{id}' has items: dimension and metric are fixed until they are removed, or take another catalog"
+        "catalog '{id}' has items: dimension and metric, and whether there is an embedder, are fixed until they are removed, or \
+         take another catalog"
     ))
+}
+
+/// A definition that takes the place of another: what its lists go by stays, if the space of its items does.
+pub(crate) fn succeeding(new: &CatalogDefinition, standing: Option<&CatalogDefinition>) -> CatalogDefinition {
+    let mut next = new.clone();
+    if let Some(old) = standing
+        && old.fixed() == new.fixed()
+        && old.serving.is_some()
+    {
+        next.serving.clone_from(&old.serving);
+    }
+    next
+}
+
+/// The definition of a catalog once its lists go by another model.
+pub(crate) fn served_by(standing: &CatalogDefinition, serving: &Serving) -> CatalogDefinition {
+    CatalogDefinition { dimension: serving.dimension, serving: Some(serving.clone()), ..standing.clone() }
 }

@@ -45,6 +45,7 @@ mod sql;
 mod tests;
 mod trials;
 mod users;
+mod vector_work;
 mod views;
 
 pub use assignments::{Assignments, Durable, Put};
@@ -78,6 +79,7 @@ pub use search::{DayTraffic, Found, Listed, Order, Search};
 pub use shelf::Shelf;
 pub use trials::{Logged, Span, logged_trials};
 pub use users::{Erased, Erasures, KeptEvent, Users};
+pub use vector_work::{SetAside, VectorStanding, VectorWork, Waiting, Walk};
 pub use views::{Seen, VIEWS_KEPT, View, Views, ages};
 
 /// Tells the recorder what each metric of the stores means.

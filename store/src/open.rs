@@ -5,7 +5,7 @@ use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same
 use crate::sql::Database;
 use crate::{
     Assignments, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, ListHours,
-    Lists, Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Users, Views,
+    Lists, Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Users, VectorWork, Views,
 };
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub struct Stores {
     pub item_views: Arc<dyn ItemViews>,
     /// Which lists were served, hour by hour.
     pub list_hours: Arc<dyn ListHours>,
+    /// Which items wait for vectors.
+    pub vector_work: Arc<dyn VectorWork>,
     /// What checks read and found.
     pub findings: Arc<dyn Findings>,
     /// What each published version said of the whole experiment.
@@ -90,6 +92,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         users: database.clone(),
         item_views: database.clone(),
         list_hours: database.clone(),
+        vector_work: database.clone(),
         findings: database.clone(),
         history: database.clone(),
         runs: database.clone(),

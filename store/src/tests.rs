@@ -40,3 +40,4 @@ crate::conformance!(candidates: Directory);
 crate::conformance!(replicas: Directory);
 crate::conformance!(item_views: Directory);
 crate::conformance!(list_hours: Directory);
+crate::conformance!(vector_work: Directory);

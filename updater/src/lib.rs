@@ -14,10 +14,12 @@ mod popular;
 mod schedule;
 mod steps;
 mod update;
+mod vectors;
 
 pub use consume::describe as describe_metrics;
 pub use lists::{Pace, make};
 pub use schedule::boundary;
+pub use vectors::Vectors;
 
 use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use store::{Result, RunKind, RunReport, Shelf, Stores, Trigger};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// How often the updater looks whether an update is due or asked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -61,6 +63,8 @@ struct Work {
     /// Events taken in since the start.
     taken_in: AtomicU64,
     told: popular::Told,
+    /// What makes vectors of texts, where there are models. The lane's alone.
+    vectors: Option<Mutex<Vectors>>,
 }
 
 /// Consumes the log, publishes posteriors and does all other periodic work. Of several, one works; the others stand by.
@@ -92,8 +96,18 @@ impl Updater {
         saves: bool,
     ) -> Self {
         let (taken_in, told) = (AtomicU64::new(0), popular::Told::default());
-        let work = Arc::new(Work { stores, clock, shelf, saves, pace, taken_in, told });
+        let work = Arc::new(Work { stores, clock, shelf, saves, pace, taken_in, told, vectors: None });
         Self { work, config, since: RunReport::default(), consumed: None }
+    }
+
+    /// Has it make vectors of texts, too, by these models.
+    #[must_use]
+    pub fn with_models(mut self, models: Arc<dyn embed::Find>) -> Self {
+        // Nobody else has it before it runs.
+        if let Some(work) = Arc::get_mut(&mut self.work) {
+            work.vectors = Some(Mutex::new(Vectors::new(work.stores.clone(), models, work.clock.clone())));
+        }
+        self
     }
 
     /// Works until `stop` becomes true, then finishes what it is at in the log; other work is cut off, and gone on with by

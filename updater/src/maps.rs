@@ -58,7 +58,7 @@ impl Work {
 
     /// Vectors of some items, evenly spread over those read, as searches see them.
     async fn sample(&self, catalog: &Catalog) -> Result<Vec<Vec<f32>>> {
-        let most = (NUMBERS / catalog.definition.dimension).clamp(2, VECTORS);
+        let most = (NUMBERS / catalog.definition.indexed_dimension().max(1)).clamp(2, VECTORS);
         let (mut sample, mut after, mut read, mut step) = (Vec::new(), None::<String>, 0_usize, 1);
         while read < MOST_READ {
             let page = self.stores.catalogs.page_of_items(&catalog.id, after.as_deref(), PAGE).await?;
@@ -67,9 +67,11 @@ impl Work {
             let now = self.clock.now();
             for item in page {
                 if read.is_multiple_of(step) && !item.has_ended(now) {
+                    let vector = item.vector_in(&catalog.definition);
                     sample.extend(match catalog.definition.metric {
-                        Metric::Cosine => unit(&item.vector),
-                        Metric::InnerProduct => Some(item.vector),
+                        _ if vector.is_empty() => None,
+                        Metric::Cosine => unit(vector),
+                        Metric::InnerProduct => Some(vector.to_vec()),
                     });
                 }
                 read += 1;

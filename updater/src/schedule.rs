@@ -26,14 +26,15 @@ struct Periodic {
     interval: SignedDuration,
     /// Rest after a run, at least, and as a multiple of what the run took: so that it stays a small part of the work.
     rest: (Duration, u32),
-    /// Whether a run is written down that the clock began and that did not fail: not of what runs every few seconds.
+    /// Whether a run is written down that the clock began, did not fail and found nothing special to do: not of what runs
+    /// every few seconds.
     recorded: bool,
 }
 
 /// All of it but posteriors, whose interval is a setting. Vectors find their own work, lists have an interval for each
 /// catalog: theirs are those of the looks at whether there is any.
 const PERIODIC: [Periodic; 5] = [
-    Periodic { kind: RunKind::Vectors, interval: secs(1), rest: (TICK, 0), recorded: true },
+    Periodic { kind: RunKind::Vectors, interval: secs(1), rest: (TICK, 0), recorded: false },
     Periodic { kind: RunKind::Lists, interval: secs(1), rest: (TICK, 0), recorded: true },
     Periodic { kind: RunKind::Popular, interval: secs(5), rest: (Duration::from_secs(5), 20), recorded: false },
     Periodic { kind: RunKind::Maps, interval: secs(3_600), rest: (Duration::from_secs(5), 20), recorded: true },
@@ -172,10 +173,19 @@ impl Work {
     fn has_nothing_of(&self, kind: RunKind) -> bool {
         match kind {
             RunKind::Popular => self.nothing_viewed(),
-            // Nothing is queued where nothing makes vectors of text.
-            RunKind::Vectors => true,
+            RunKind::Vectors => self.vectors.is_none(),
             _ => false,
         }
+    }
+
+    /// Makes the vectors of all texts that wait; how many. `begin` is told as soon as there is something to do.
+    async fn make_vectors(&self, mut begin: impl AsyncFnMut() -> Result<()>) -> Result<u64> {
+        let Some(vectors) = &self.vectors else { return Ok(0) };
+        let mut vectors = vectors.lock().await;
+        while vectors.pass().await? {
+            begin().await?;
+        }
+        Ok(vectors.take_made())
     }
 
     /// Does one run and writes down what came of it, failures included.
@@ -190,12 +200,19 @@ impl Work {
         let began = Instant::now();
         let mut report = RunReport { as_of: Some(due), retries: failures.into(), ..RunReport::default() };
         let once = trigger == Trigger::Once;
-        let mut steps = Steps::default();
+        let (mut steps, mut detail) = (Steps::default(), String::new());
         let done = match duty.kind {
             // The rounds run them.
             RunKind::Posteriors => Ok(()),
-            // The place of what makes vectors of text.
-            RunKind::Vectors => Ok(()),
+            RunKind::Vectors => {
+                let made = steps.time("embed", self.make_vectors(async || {
+                    if number.is_none() {
+                        number = Some(start().await?);
+                    }
+                    Ok(())
+                }));
+                made.await.map(|made| detail = format!("{made} vectors"))
+            }
             RunKind::Lists => lists::pass(self, duty, number, &mut report, once).await,
             RunKind::Popular => steps.time("popular", self.tell_popular()).await,
             RunKind::Maps => steps.time("map", self.draw_maps()).await,
@@ -204,7 +221,7 @@ impl Work {
                 steps.time("expire", expired::walk(&*self.stores.catalogs, self.clock.now(), pause)).await
             }
         };
-        report.steps.extend(steps.told(|_| String::new()));
+        report.steps.extend(steps.told(|_| detail.clone()));
         report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         report.error = done.err().map(|e| e.to_string());
         if number.is_none() && report.error.is_some() {

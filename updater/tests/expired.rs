@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
-use recommend::Item;
+use recommend::{Embedder, Item, Serving};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -128,6 +128,12 @@ impl Catalogs for Stuck {
     }
     async fn put_catalog(&self, catalog: &Catalog) -> Result<u64> {
         self.catalogs.put_catalog(catalog).await
+    }
+    async fn serve(&self, catalog: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>> {
+        self.catalogs.serve(catalog, embedder, serving).await
+    }
+    async fn replace_items(&self, catalog: &str, pairs: &[(Item, Item)]) -> Result<Vec<bool>> {
+        self.catalogs.replace_items(catalog, pairs).await
     }
     async fn remove_catalog(&self, id: &str) -> Result<Option<u64>> {
         self.catalogs.remove_catalog(id).await

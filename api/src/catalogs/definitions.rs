@@ -1,6 +1,6 @@
 //! Catalogs: make, read, change, remove.
 
-use super::{candidates, take_in};
+use super::{candidates, take_in, texts};
 use crate::app::App;
 use crate::audit::note;
 use crate::auth::Caller;
@@ -62,7 +62,8 @@ pub(crate) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
     Ok(Json(CatalogRecord::of(id, &candidates)))
 }
 
-/// Make a catalog, or change one: dimension and metric stay while it has items.
+/// Make a catalog, or change one: dimension and metric stay while it has items, as does whether there is an embedder. If
+/// there is, it may be another: lists go by the old one until all items have vectors of the new.
 #[utoipa::path(put, path = "/v1/catalogs/{catalog}", operation_id = "put_catalog", tag = "recommendations",
     params(("catalog" = String, Path)), request_body = CatalogDefinition,
     responses((status = 200, body = CatalogRecord), (status = 201, body = CatalogRecord), (status = 400, body = Problem),
@@ -73,8 +74,9 @@ pub(crate) async fn put(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<CatalogRecord>)> {
-    let definition: CatalogDefinition = json(&body)?;
+    let mut definition: CatalogDefinition = json(&body)?;
     check_id(&id).map_err(|e| Problem::field("catalog", e.to_string()))?;
+    texts::complete(&app, &mut definition).await?;
     definition.check().map_err(|wrong| {
         Problem::fields(wrong.into_iter().map(|e| FieldError { field: e.field.into(), why: e.why }))
     })?;
@@ -82,7 +84,7 @@ pub(crate) async fn put(
     let known = app.shelf.get(&id);
     let stored = app.stores.catalogs.catalogs().await?.into_iter().find(|c| c.id == id);
     // The same again is no change, for replicas read all items anew after one; unless it was kept and not noted.
-    let same = |d: &CatalogDefinition| *d == definition;
+    let same = |d: &CatalogDefinition| *d == CatalogDefinition { serving: d.serving.clone(), ..definition.clone() };
     if !known.as_ref().is_some_and(|known| same(known.definition())) || !stored.is_some_and(|c| same(&c.definition)) {
         let document = serde_json::json!(&definition);
         app.stores.catalogs.put_catalog(&Catalog { id: id.clone(), definition }).await?;

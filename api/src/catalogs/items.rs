@@ -1,6 +1,6 @@
 //! Items: put in bulk, each by itself right or wrong; read; removed.
 
-use super::{candidates, take_in};
+use super::{candidates, take_in, texts};
 use crate::app::App;
 use crate::audit::note;
 use crate::auth::Caller;
@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use bandit::check_id;
 use jiff::Timestamp;
-use recommend::{Candidates, Item, MAX_TAGS, check_vector};
+use recommend::{Candidates, Item, MAX_TAGS, MAX_TEXT, Text, check_vector};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -39,7 +39,8 @@ pub(crate) struct NewItem {
     id: String,
     /// As many numbers as the catalog has dimensions.
     vector: Option<Vec<f32>>,
-    /// In place of a vector, where the catalog has an embedder.
+    /// In place of a vector, where the catalog has an embedder: at most 32768 bytes. Lists have the item once its vector is
+    /// made, usually within a second or two.
     text: Option<String>,
     /// At most 64: what lists are filtered by, and kept varied by.
     #[serde(default)]
@@ -56,7 +57,7 @@ pub(crate) struct NewItem {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ItemsReceipt)]
 pub(crate) struct Receipt {
-    /// How many are kept; they are safe, and in this replica's lists.
+    /// How many are kept; they are safe, and in this replica's lists, those with a text as soon as they have a vector.
     accepted: usize,
     /// Which are not, and why.
     rejected: Vec<Rejection>,
@@ -76,7 +77,11 @@ pub(crate) struct Rejection {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct StoredItem {
     id: String,
-    vector: Vec<f32>,
+    /// Where the catalog makes them of texts, none until it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vector: Option<Vec<f32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
     tags: Vec<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -87,13 +92,27 @@ pub(crate) struct StoredItem {
 impl NewItem {
     fn check(self, catalog: &Candidates, now: Timestamp) -> std::result::Result<Item, String> {
         check_id(&self.id).map_err(|e| format!("id: {e}"))?;
-        let vector = match (self.vector, self.text) {
-            (Some(vector), None) => vector,
+        let makes_vectors = catalog.definition().embedder.model().is_some();
+        let (vector, text) = match (self.vector, self.text) {
+            // It might be of another model, and lists never mix them.
+            (Some(_), None) if makes_vectors => {
+                return Err("vector: the catalog's embedder makes them, send a text".into());
+            }
+            (Some(vector), None) => (vector, None),
+            (None, None) if makes_vectors => return Err("text: is required".into()),
             (None, None) => return Err("vector: is required".into()),
             (Some(_), Some(_)) => return Err("text: comes in place of a vector, not beside one".into()),
+            (None, Some(text)) if makes_vectors => {
+                if text.trim().is_empty() || text.len() > MAX_TEXT {
+                    return Err(format!("text: must be some words, {MAX_TEXT} bytes at most"));
+                }
+                (Vec::new(), Some(Box::new(Text::new(text))))
+            }
             (None, Some(_)) => return Err("text: the catalog has no embedder, send a vector".into()),
         };
-        check_vector(catalog.definition(), &vector).map_err(|e| format!("vector: {e}"))?;
+        if text.is_none() {
+            check_vector(catalog.definition(), &vector).map_err(|e| format!("vector: {e}"))?;
+        }
         if self.tags.len() > MAX_TAGS {
             return Err(format!("tags: must be at most {MAX_TAGS}, are {}", self.tags.len()));
         }
@@ -107,7 +126,7 @@ impl NewItem {
         let payload = self.payload.filter(|p| p.get() != "null");
         // Whoever puts all items again each night makes none of them new.
         let added_at = catalog.added_at(&self.id).unwrap_or(Some(now));
-        Ok(Item { id: self.id, vector, tags: self.tags, expires_at: self.expires_at, payload, added_at })
+        Ok(Item { id: self.id, vector, tags: self.tags, expires_at: self.expires_at, payload, added_at, text })
     }
 }
 
@@ -131,12 +150,15 @@ pub(crate) async fn put(
     // Megabytes of numbers take a while: not on a thread that answers others.
     let live = candidates.clone();
     let parsed = tokio::task::spawn_blocking(move || check(&body, &live, now)).await;
-    let (items, rejected) = parsed.map_err(|e| {
+    let (mut items, rejected) = parsed.map_err(|e| {
         tracing::error!("reading items broke off: {e}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the items could not be read")
     })??;
     within_bounds(&app, &candidates, &items, now)?;
-    for batch in items.chunks(BATCH) {
+    for batch in items.chunks_mut(BATCH) {
+        if candidates.definition().embedder.model().is_some() {
+            texts::keep_vectors(&app, &catalog, batch).await?;
+        }
         app.stores.catalogs.put_items(&catalog, batch).await?;
         take_in(&app).await;
     }
@@ -175,7 +197,10 @@ fn check(body: &[u8], catalog: &Candidates, now: Timestamp) -> Result<(Vec<Item>
 fn within_bounds(app: &App, candidates: &Candidates, items: &[Item], now: Timestamp) -> Result<()> {
     let bytes = |item: &Item| {
         let tags: usize = item.tags.iter().map(|tag| tag.len() + TAG_BYTES).sum();
-        item.vector.len() * 5 + item.payload.as_ref().map_or(0, |p| p.get().len()) + tags + ITEM_BYTES
+        candidates.definition().indexed_dimension() * 5
+            + item.payload.as_ref().map_or(0, |p| p.get().len())
+            + tags
+            + ITEM_BYTES
     };
     let new = items.iter().filter(|item| !item.has_ended(now) && !candidates.has(&item.id));
     let (has, more) = (app.shelf.bytes(), new.map(bytes).sum::<usize>());
@@ -198,10 +223,12 @@ pub(crate) async fn get(
     State(app): State<Arc<App>>,
     Path((catalog, id)): Path<(String, String)>,
 ) -> Result<Json<StoredItem>> {
-    candidates(&app, &catalog)?;
+    let candidates = candidates(&app, &catalog)?;
     let found = app.stores.catalogs.items(&catalog, std::slice::from_ref(&id)).await?.pop().flatten();
-    let Item { id, vector, tags, expires_at, payload, .. } = found.ok_or_else(|| no_item(&catalog, &id))?;
-    Ok(Json(StoredItem { id, vector, tags, expires_at, payload }))
+    let found = found.ok_or_else(|| no_item(&catalog, &id))?;
+    let vector = Some(found.vector_in(candidates.definition()).to_vec()).filter(|vector| !vector.is_empty());
+    let Item { id, tags, expires_at, payload, text, .. } = found;
+    Ok(Json(StoredItem { id, vector, text: text.map(|text| text.text), tags, expires_at, payload }))
 }
 
 /// Remove an item: no list of this replica shows it from now on, those of others a moment later.

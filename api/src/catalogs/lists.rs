@@ -1,8 +1,8 @@
 //! Lists: for a visitor, for an item's page, for a vector.
 
-use super::candidates;
 use super::explored::{Explored, Placed, explore};
 use super::items::no_item;
+use super::{candidates, texts};
 use crate::app::App;
 use crate::body::{json, query_with};
 use crate::decide::respond;
@@ -258,17 +258,17 @@ pub(crate) fn related(app: &App, catalog: &str, id: &str, uri: &Uri) -> Result<R
     respond(&Near { items: told(items) })
 }
 
-/// What is near a vector.
+/// What is near a vector, or a text where the catalog has an embedder.
 #[utoipa::path(post, path = "/v1/catalogs/{catalog}/search", operation_id = "search", tag = "recommendations",
     params(("catalog" = String, Path)), request_body = SearchRequest,
     responses((status = 200, body = Near), (status = 400, body = Problem), (status = 404, body = Problem),
     (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub(crate) fn search(app: &App, catalog: &str, body: &[u8]) -> Result<Response> {
+pub(crate) async fn search(app: &App, catalog: &str, body: &[u8]) -> Result<Response> {
     let SearchRequest { vector, text, k, diversity, max_per_tag, tags, exclude } = json(body)?;
     let candidates = candidates(app, catalog)?;
     let vector = match (vector, text) {
         (Some(vector), None) => vector,
-        (None, Some(_)) => return Err(Problem::field("text", "the catalog has no embedder: send a vector")),
+        (None, Some(text)) => texts::vector_of(app, candidates.definition(), &text).await?,
         (Some(_), Some(_)) => return Err(Problem::field("text", "comes in place of a vector, not beside one")),
         (None, None) => return Err(Problem::field("vector", "is required")),
     };

@@ -6,6 +6,7 @@ pub(crate) mod items;
 pub(crate) mod lists;
 mod served;
 mod speed;
+pub(crate) mod texts;
 
 use crate::app::App;
 use crate::problem::{Problem, Result};

@@ -57,7 +57,7 @@ impl Candidates {
     /// None yet.
     #[must_use]
     pub fn new(definition: CatalogDefinition) -> Self {
-        let index = Index::new(definition.dimension, definition.metric);
+        let index = Index::new(definition.indexed_dimension(), definition.metric);
         let (entries, ended) = (Entries::default(), Ended::default());
         let (popular, noted) = (Vec::new(), Noted::default());
         Self { definition, state: RwLock::new(State { index, entries, ended, popular, noted, edits: 0 }) }
@@ -88,16 +88,18 @@ impl Candidates {
     }
 
     /// Puts an item, in place of the one of its id; one that expired by `now` only takes that one's place away. Its
-    /// vector passed [`crate::check_vector`]: one of another length, as after a mistake in the store, is left out.
+    /// vector passed [`crate::check_vector`]: one of another length, as after a mistake in the store, is left out, and so is
+    /// an item that has none of the model that lists go by.
     pub fn put(&self, item: &Item, now: Timestamp) {
-        if item.vector.len() != self.definition.dimension || item.has_ended(now) {
+        let vector = item.vector_in(&self.definition);
+        if vector.len() != self.definition.indexed_dimension() || item.has_ended(now) {
             self.remove(&item.id);
             return;
         }
         let mut state = self.write();
         let slot = state.entries.put(item);
         state.edits += 1;
-        state.index.insert(slot, &item.vector);
+        state.index.insert(slot, vector);
         state.ended.forget(&item.id);
     }
 

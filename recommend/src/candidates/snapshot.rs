@@ -64,7 +64,7 @@ impl Candidates {
     /// # Errors
     /// When it cannot be read, or is damaged, or is another catalog's.
     pub fn read_snapshot(definition: CatalogDefinition, input: &mut impl Read) -> io::Result<Self> {
-        let dimension = definition.dimension;
+        let dimension = definition.indexed_dimension();
         let bytes = read_sized(input)?;
         let mut candidates = Self::new(definition);
         let state = candidates.state.get_mut();
@@ -122,6 +122,7 @@ impl State {
             expires_at: head.expires_at,
             added_at: head.added_at,
             payload: head.payload.map(ToOwned::to_owned),
+            text: None,
         };
         let slot = self.entries.put(&item);
         self.index.insert_at(slot, &item.vector, u32::from_le_bytes(*list));

@@ -24,6 +24,7 @@ fn item(id: &str, vector: &[f32], tags: &[&str], expires: Option<i64>) -> Item {
         expires_at: expires.map(later),
         payload: Some(payload),
         added_at: None,
+        text: None,
     }
 }
 

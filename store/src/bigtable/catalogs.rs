@@ -5,13 +5,15 @@ use super::client::{Client, Table};
 use super::items::Edit;
 use super::registry::{Registry, define, mark, undefine, unmark};
 use super::{Bigtable, failure, schema};
-use crate::catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed, changes_of_items};
+use crate::catalogs::{
+    Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed, changes_of_items, served_by, succeeding,
+};
 use crate::format_catalogs::{decode_popular, encode_popular};
 use crate::locations::InProject;
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use recommend::Item;
+use recommend::{Embedder, Item, Serving};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +52,8 @@ impl CatalogTables {
             if standing.is_none() && seen.catalogs.len() >= MAX_CATALOGS {
                 return Err(crate::catalogs::too_many(id));
             }
-            let moves = standing.filter(|(_, old)| {
-                (old.dimension, old.metric) != (catalog.definition.dimension, catalog.definition.metric)
-            });
+            let moves = standing.filter(|(_, old)| old.fixed() != catalog.definition.fixed());
+            let definition = succeeding(&catalog.definition, standing.map(|(_, old)| old));
             if let Some((old, _)) = moves
                 && !self.ids(*old, None, 1).await?.is_empty()
             {
@@ -60,7 +61,7 @@ impl CatalogTables {
             }
             // Items of another space have another number, so that whoever put some meanwhile finds that out.
             let kept_under = standing.filter(|_| moves.is_none()).map_or(seen.revision + 1, |found| found.0);
-            if !self.edit(&seen, vec![define(id, kept_under, &catalog.definition)?]).await? {
+            if !self.edit(&seen, vec![define(id, kept_under, &definition)?]).await? {
                 continue;
             }
             if let Some((old, definition)) = moves {
@@ -73,6 +74,31 @@ impl CatalogTables {
             }
             return self.log.note(id, Changed::Definition).await;
         }
+    }
+
+    async fn serve(&self, id: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>> {
+        loop {
+            let seen = self.read_registry().await?;
+            let standing = seen.catalogs.get(id).ok_or_else(|| StoreError::Missing(format!("catalog '{id}'")))?;
+            let (kept_under, definition) = standing;
+            if definition.embedder != *embedder {
+                return Ok(None);
+            }
+            if self.edit(&seen, vec![define(id, *kept_under, &served_by(definition, serving))?]).await? {
+                return self.log.note(id, Changed::Definition).await.map(Some);
+            }
+        }
+    }
+
+    async fn replace_items(&self, catalog: &str, pairs: &[(Item, Item)]) -> Result<Vec<bool>> {
+        let kept_under = self.read_registry().await?.kept_under(catalog)?;
+        let done = self.replace_if_same(kept_under, pairs).await?;
+        self.still_under(kept_under, catalog).await?;
+        // Also those that were told as not done: an attempt may have been made whose answer was lost.
+        for what in changes_of_items(pairs.iter().map(|(_, new)| &new.id)) {
+            self.log.note(catalog, what).await?;
+        }
+        Ok(done)
     }
 
     /// Gives a catalog its old items back, if it still has a number that it was given since.
@@ -183,6 +209,22 @@ impl Catalogs for Bigtable {
             tables.put_catalog(&catalog).await
         })
         .await
+    }
+
+    async fn serve(&self, catalog: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>> {
+        let (tables, id) = (self.catalogs.clone(), catalog.to_owned());
+        let (embedder, serving) = (embedder.clone(), serving.clone());
+        let alone = tables.editing.clone().lock_owned().await;
+        to_the_end(async move {
+            let _alone = alone;
+            tables.serve(&id, &embedder, &serving).await
+        })
+        .await
+    }
+
+    async fn replace_items(&self, catalog: &str, pairs: &[(Item, Item)]) -> Result<Vec<bool>> {
+        let (tables, catalog, pairs) = (self.catalogs.clone(), catalog.to_owned(), pairs.to_vec());
+        to_the_end(async move { tables.replace_items(&catalog, &pairs).await }).await
     }
 
     async fn remove_catalog(&self, id: &str) -> Result<Option<u64>> {

@@ -5,10 +5,11 @@ use super::client::{Patience, RowChange, cells_of, chain, delete_row, row, rows_
 use super::failure;
 use super::rows::Row;
 use super::schema::{CATALOGS_ROW, ITEM, ITEM_PREFIX, item_key, popular_key};
-use crate::format_catalogs::{decode_item, encode_item};
+use crate::format_catalogs::{decode_item, encode_item, identity};
 use crate::{Result, StoreError};
 use api::row_filter::Filter;
 use api::row_range::StartKey;
+use api::value_range::{EndValue, StartValue};
 use futures::{StreamExt, TryStreamExt};
 use googleapis_tonic_google_bigtable_v2::google::bigtable::v2 as api;
 use recommend::Item;
@@ -104,6 +105,19 @@ fn newest() -> Filter {
     chain([cells_of(ITEM), Filter::CellsPerColumnLimitFilter(1)])
 }
 
+/// Values that begin with these bytes, of which one at least is not 255.
+fn beginning_with(bytes: &[u8]) -> Filter {
+    let mut end = bytes.to_vec();
+    while end.pop_if(|last| *last == u8::MAX).is_some() {}
+    if let Some(last) = end.last_mut() {
+        *last += 1;
+    }
+    Filter::ValueRangeFilter(api::ValueRange {
+        start_value: Some(StartValue::StartValueClosed(bytes.to_vec())),
+        end_value: Some(EndValue::EndValueOpen(end)),
+    })
+}
+
 impl CatalogTables {
     /// Items of these ids that are there.
     pub(super) async fn items_of(&self, kept_under: u64, ids: &[String]) -> Result<HashMap<String, Item>> {
@@ -121,6 +135,23 @@ impl CatalogTables {
         let reads: Vec<_> = keys.chunks(ROWS).map(read).collect();
         let found: Vec<Vec<Item>> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().map(|item| (item.id.clone(), item)).collect())
+    }
+
+    /// Replaces the items that are still what the first of each pair says; for each whether it was done.
+    pub(super) async fn replace_if_same(&self, kept_under: u64, pairs: &[(Item, Item)]) -> Result<Vec<bool>> {
+        let replace = |(old, new): &(Item, Item)| {
+            let encoded = encode_item(old).and_then(|old| Ok((old, encode_item(new)?)));
+            let row_key = item_key(kept_under, new.id.as_bytes());
+            async move {
+                let (old, new) = encoded?;
+                let change = RowChange { row_key, mutations: vec![set_cell(ITEM, ITEM.qualifier, new)] };
+                let same = chain([newest(), beginning_with(identity(&old))]);
+                let done = self.client.change_if(&self.items, BATCH, same, change).await;
+                done.map_err(|e| failure::remote(&e))
+            }
+        };
+        let replacements: Vec<_> = pairs.iter().map(replace).collect();
+        futures::stream::iter(replacements).buffered(2 * AT_ONCE).try_collect().await
     }
 
     /// Rows after an item, without what `filter` leaves out.

@@ -21,6 +21,7 @@ pub(super) fn item(id: &str, mark: f32) -> Item {
         expires_at: None,
         payload: None,
         added_at: None,
+        text: None,
     }
 }
 
@@ -65,6 +66,7 @@ pub async fn every_field_comes_back(place: impl Place) {
             expires_at: moments[n % moments.len()].map(|m| m.parse().unwrap()),
             added_at: moments[(n / 2) % moments.len()].map(|m| m.parse().unwrap()),
             payload: payloads[n % payloads.len()].map(|p| RawValue::from_string(p.into()).unwrap()),
+            text: None,
         })
         .collect();
     let defined = Catalog {

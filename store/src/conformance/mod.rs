@@ -10,6 +10,7 @@
 pub mod assignments;
 pub mod candidates;
 pub mod catalog_changes;
+pub mod catalog_models;
 pub mod catalogs;
 pub mod decisions;
 pub mod event_log;
@@ -34,6 +35,7 @@ pub mod runs;
 pub mod services;
 mod streams;
 pub mod users;
+pub mod vector_work;
 pub mod views;
 
 use crate::{Change, Stores};
@@ -80,6 +82,8 @@ macro_rules! conformance {
         $crate::conformance!(@catalogs $place: every_field_comes_back replaced_and_removed pages_cover_everything
             kept_across_reopening limits_and_conflicts removed_and_made_again removals_cut_off_leave_nothing
             popular_lists_are_replaced the_log_has_an_id_of_its_own);
+        $crate::conformance!(@catalog_models $place: lists_go_by_what_serves items_are_replaced_if_they_are_the_same
+            replacing_loses_no_put);
         $crate::conformance!(@catalog_changes $place: numbers_have_no_gap followers_converge waiting_for_changes
             abandoned_puts_are_noted);
     };
@@ -135,6 +139,10 @@ macro_rules! conformance {
     (list_hours: $place:ty) => {
         $crate::conformance!(@list_hours $place: counts_are_replaced_and_summed forgotten_with_the_past
             maps_are_kept_and_replaced);
+    };
+    (vector_work: $place:ty) => {
+        $crate::conformance!(@vector_work $place: noted_with_the_cursor settled_unless_noted_again failures_wait_or_go_aside
+            walks_go_on_where_they_were);
     };
     (runs: $place:ty) => {
         $crate::conformance!(@runs $place: one_run_answers_all_requests taken_once reports_come_back old_reports_are_read

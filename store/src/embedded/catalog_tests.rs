@@ -20,7 +20,15 @@ fn catalog() -> Catalog {
 }
 
 fn item(id: &str, mark: f32) -> Item {
-    Item { id: id.into(), vector: vec![mark], tags: vec![], expires_at: None, payload: None, added_at: None }
+    Item {
+        id: id.into(),
+        vector: vec![mark],
+        tags: vec![],
+        expires_at: None,
+        payload: None,
+        added_at: None,
+        text: None,
+    }
 }
 
 /// The log keeps so many changes; whoever needs older ones is told.

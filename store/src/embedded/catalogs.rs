@@ -5,15 +5,17 @@ use super::Embedded;
 use super::changes::ChangeLog;
 use super::writer::Op;
 use crate::assignments::Durable;
-use crate::catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed, changes_of_items};
+use crate::catalogs::{
+    Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed, changes_of_items, served_by, succeeding,
+};
 use crate::format_catalogs::{
-    decode_definition, decode_item, decode_popular, encode_definition, encode_item, encode_popular,
+    decode_definition, decode_item, decode_popular, encode_definition, encode_item, encode_popular, identity,
 };
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use fjall::{Database, Keyspace};
 use jiff::Timestamp;
-use recommend::{CatalogDefinition, Item};
+use recommend::{CatalogDefinition, Embedder, Item, Serving};
 use std::ops::Bound;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -108,7 +110,7 @@ impl Embedded {
             let count = self.catalogs.definitions.prefix(b"d").count();
             return Ok((count >= MAX_CATALOGS).then(|| crate::catalogs::too_many(&new.id)));
         };
-        let other_space = (old.dimension, old.metric) != (new.definition.dimension, new.definition.metric);
+        let other_space = old.fixed() != new.definition.fixed();
         let has_items = other_space && self.catalogs.items.prefix(kept_under.to_be_bytes()).next().is_some();
         Ok(has_items.then(|| crate::catalogs::has_items(&new.id)))
     }
@@ -154,14 +156,31 @@ impl Catalogs for Embedded {
         if let Some(refusal) = self.refusal(catalog, standing.as_ref())? {
             return Err(refusal);
         }
+        let definition = succeeding(&catalog.definition, standing.as_ref().map(|(_, old)| old));
         let (number, durable) = self.note(&catalog.id, &[Changed::Definition], |number| {
             let kept_under = standing.map_or(number, |(kept_under, _)| kept_under);
-            let bytes = encode_definition(kept_under, &catalog.definition)?;
+            let bytes = encode_definition(kept_under, &definition)?;
             Ok(vec![Op::put(&self.catalogs.definitions, of_catalog(&catalog.id), bytes)])
         })?;
         *edited = durable.clone();
         durable.wait().await?;
         Ok(number)
+    }
+
+    async fn serve(&self, catalog: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>> {
+        let mut edited = self.catalogs.editing.write().await;
+        let _ = edited.clone().wait().await;
+        let standing = self.defined(catalog)?.ok_or_else(|| StoreError::Missing(format!("catalog '{catalog}'")))?;
+        let (kept_under, definition) = standing;
+        if definition.embedder != *embedder {
+            return Ok(None);
+        }
+        let bytes = encode_definition(kept_under, &served_by(&definition, serving))?;
+        let put = Op::put(&self.catalogs.definitions, of_catalog(catalog), bytes);
+        let (number, durable) = self.note(catalog, &[Changed::Definition], |_| Ok(vec![put]))?;
+        *edited = durable.clone();
+        durable.wait().await?;
+        Ok(Some(number))
     }
 
     async fn remove_catalog(&self, id: &str) -> Result<Option<u64>> {
@@ -195,6 +214,35 @@ impl Catalogs for Embedded {
             move |item: &Item| Ok(Op::put(&self.catalogs.items, of_item(kept_under, &item.id), encode_item(item)?))
         };
         self.change_within(catalog, what, |kept_under| items.iter().map(op(kept_under)).collect()).await
+    }
+
+    async fn replace_items(&self, catalog: &str, pairs: &[(Item, Item)]) -> Result<Vec<bool>> {
+        // Nobody puts while this is held, and what was put is waited for: what is compared is what will be replaced.
+        let mut edited = self.catalogs.editing.write().await;
+        let _ = edited.clone().wait().await;
+        let _ = self.last_noted().wait().await;
+        let kept_under = self.kept_under(catalog)?;
+        let (mut ops, mut ids, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        for (old, new) in pairs {
+            let key = of_item(kept_under, &new.id);
+            let standing = self.catalogs.items.get(&key)?;
+            let same = match standing {
+                Some(bytes) => identity(&bytes) == identity(&encode_item(old)?),
+                None => false,
+            };
+            done.push(same);
+            if same {
+                ops.push(Op::put(&self.catalogs.items, key, encode_item(new)?));
+                ids.push(new.id.clone());
+            }
+        }
+        if !ids.is_empty() {
+            let (_, durable) = self.note(catalog, &changes_of_items(ids.iter()), |_| Ok(ops))?;
+            *edited = durable.clone();
+            drop(edited);
+            durable.wait().await?;
+        }
+        Ok(done)
     }
 
     async fn remove_items(&self, catalog: &str, ids: &[String]) -> Result<u64> {

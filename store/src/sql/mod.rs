@@ -38,6 +38,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 mod users;
+mod vector_work;
 
 use crate::{Durability, Result, StoreError};
 use jiff::Timestamp;

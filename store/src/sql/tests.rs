@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqlSafeStr, SqlitePool};
 
 /// The tables that both have.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 28] = [
     "audit",
     "candidate_arms",
     "catalog_maps",
@@ -36,6 +36,9 @@ const TABLES: [&str; 25] = [
     "sessions",
     "traffic",
     "update_runs",
+    "vector_changes",
+    "vector_queue",
+    "vector_walks",
 ];
 
 /// Runs migrations up, down to nothing and up again; `schema` says what there is.
@@ -220,6 +223,7 @@ pub(super) mod server {
     crate::conformance!(replicas: OwnDatabase);
     crate::conformance!(item_views: OwnDatabase);
     crate::conformance!(list_hours: OwnDatabase);
+    crate::conformance!(vector_work: OwnDatabase);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_counts_older_delays() {

@@ -77,13 +77,8 @@ pub enum RecommendationsError {
         unknown: u64,
     },
     /// A model cannot be used.
-    #[error("--static-model: {}: {why}", path.display())]
-    Model {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    #[error("--static-model: {0}")]
+    Model(#[from] embed::ModelError),
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] ImportError),

@@ -1,11 +1,11 @@
 //! The items that lists are made of.
 
-use super::static_model::StaticModel;
 use super::table::Cells;
 use super::{Fault, RecommendationsArgs, RecommendationsError};
 use crate::import::Shown;
 use crate::import::progress::Progress;
 use crate::import::source::Source;
+use embed::{Model, StaticModel};
 use jiff::Timestamp;
 use recommend::index::{Index, unit};
 use recommend::{CatalogDefinition, check_vector};
@@ -99,7 +99,7 @@ pub(super) fn read(args: &RecommendationsArgs, progress: Progress) -> Result<Raw
     let model = args.static_model.as_deref().map(StaticModel::open).transpose()?;
     let mut names: HashMap<String, u32> = HashMap::new();
     let mut raw = Raw {
-        dimension: model.as_ref().map_or(0, |m| m.dimension),
+        dimension: model.as_ref().map_or(0, Model::dimension),
         ids: HashMap::new(),
         vectors: Vec::new(),
         tags: Vec::new(),

@@ -11,7 +11,6 @@ mod log;
 mod measure;
 mod replay;
 mod report;
-mod static_model;
 mod table;
 mod text;
 

@@ -23,7 +23,15 @@ fn catalog(dimension: usize) -> Catalog {
 }
 
 fn item(id: &str, dimension: usize) -> Item {
-    Item { id: id.into(), vector: vec![0.5; dimension], tags: vec![], expires_at: None, payload: None, added_at: None }
+    Item {
+        id: id.into(),
+        vector: vec![0.5; dimension],
+        tags: vec![],
+        expires_at: None,
+        payload: None,
+        added_at: None,
+        text: None,
+    }
 }
 
 /// Rows of items, of whatever catalog.

@@ -1,0 +1,3 @@
+DROP TABLE vector_changes;
+DROP TABLE vector_walks;
+DROP TABLE vector_queue;

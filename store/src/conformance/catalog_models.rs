@@ -1,0 +1,109 @@
+//! Catalogs whose vectors are of models.
+
+use super::Place;
+use super::catalogs::two;
+use crate::{Catalog, Catalogs, StoreError};
+use recommend::{Embedder, Item, Serving, Text};
+
+fn by(model: &str) -> Embedder {
+    Embedder::Static { model: model.into() }
+}
+
+fn serving(model: &str, dimension: usize) -> Serving {
+    Serving { embedder: by(model), version: format!("{model}-1"), dimension }
+}
+
+fn catalog(model: &str, dimension: usize, serving: Option<Serving>) -> Catalog {
+    let definition = serde_json::from_str(&format!(r#"{{"dimension":{dimension}}}"#)).unwrap();
+    let definition = recommend::CatalogDefinition { embedder: by(model), serving, ..definition };
+    Catalog { id: "c".into(), definition }
+}
+
+fn item(id: &str, text: &str) -> Item {
+    let json = serde_json::json!({"id": id, "vector": [], "text": {"text": text}, "payload": text});
+    serde_json::from_value(json).unwrap()
+}
+
+fn with_vector(item: &Item, model: &str, x: f32) -> Item {
+    let mut text: Text = (**item.text.as_ref().unwrap()).clone();
+    text.set(model, vec![x, 1.0]);
+    Item { text: Some(Box::new(text)), ..item.clone() }
+}
+
+async fn definition(catalogs: &dyn Catalogs) -> recommend::CatalogDefinition {
+    catalogs.catalogs().await.unwrap().remove(0).definition
+}
+
+/// A catalog goes by one model until it is told to go by the one that its definition names; items stay, also where the
+/// dimension is another.
+pub async fn lists_go_by_what_serves(place: impl Place) {
+    let catalogs = place.open().await.catalogs;
+    let missing = catalogs.serve("c", &by("a"), &serving("a", 2)).await;
+    assert!(matches!(missing, Err(StoreError::Missing(_))), "{missing:?}");
+    catalogs.put_catalog(&catalog("a", 2, Some(serving("a", 2)))).await.unwrap();
+    catalogs.put_items("c", &[item("i", "x")]).await.unwrap();
+    catalogs.put_catalog(&catalog("b", 3, Some(serving("b", 3)))).await.unwrap();
+    assert_eq!(definition(&*catalogs).await, catalog("b", 3, Some(serving("a", 2))).definition, "it goes on by a");
+    assert_eq!(catalogs.serve("c", &by("a"), &serving("a", 2)).await.unwrap(), None, "it is to go by b");
+    let before = catalogs.last_change().await.unwrap();
+    let number = catalogs.serve("c", &by("b"), &serving("b", 3)).await.unwrap().unwrap();
+    assert_eq!(number, before + 1);
+    assert_eq!(definition(&*catalogs).await, catalog("b", 3, Some(serving("b", 3))).definition);
+    assert_eq!(catalogs.items("c", &["i".into()]).await.unwrap(), [Some(item("i", "x"))]);
+    let none = Catalog { id: "c".into(), definition: serde_json::from_str(r#"{"dimension":3}"#).unwrap() };
+    let refused = catalogs.put_catalog(&none).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "items have no vectors of their own: {refused:?}");
+    catalogs.remove_items("c", &["i".into()]).await.unwrap();
+    catalogs.put_catalog(&none).await.unwrap();
+    assert_eq!(definition(&*catalogs).await, none.definition);
+}
+
+/// An item is replaced only by who knows what it is, and that is noted.
+pub async fn items_are_replaced_if_they_are_the_same(place: impl Place) {
+    let catalogs = place.open().await.catalogs;
+    let missing = catalogs.replace_items("c", &[(item("i", "x"), item("i", "y"))]).await;
+    assert!(matches!(missing, Err(StoreError::Missing(_))), "{missing:?}");
+    catalogs.put_catalog(&catalog("a", 2, None)).await.unwrap();
+    let long = "靴".repeat(10_000);
+    let kept = [item("a", "x"), item("b", ""), item("c", &long)];
+    catalogs.put_items("c", &kept).await.unwrap();
+    let before = catalogs.last_change().await.unwrap();
+    let pairs = [
+        (item("a", "x"), with_vector(&item("a", "x"), "m", 1.0)),
+        (item("b", "another"), with_vector(&item("b", ""), "m", 2.0)),
+        (item("c", &long), with_vector(&item("c", &long), "m", 3.0)),
+        (item("gone", "x"), with_vector(&item("gone", "x"), "m", 4.0)),
+    ];
+    assert_eq!(catalogs.replace_items("c", &pairs).await.unwrap(), [true, false, true, false]);
+    let ids = ["a", "b", "c", "gone"].map(Into::into);
+    let found = catalogs.items("c", &ids).await.unwrap();
+    assert_eq!(found, [Some(pairs[0].1.clone()), Some(kept[1].clone()), Some(pairs[2].1.clone()), None]);
+    let changes = catalogs.changes_since(before, 10).await.unwrap().unwrap();
+    let crate::Changed::Items(noted) = &changes[0].what else { panic!("{changes:?}") };
+    assert!(noted.contains(&"a".into()) && noted.contains(&"c".into()), "{noted:?}");
+    assert_eq!(catalogs.replace_items("c", &pairs).await.unwrap(), [false; 4], "none is as it was");
+    assert_eq!(catalogs.replace_items("c", &[]).await.unwrap(), [false; 0]);
+}
+
+/// Whoever replaces beside somebody who puts never takes back what was put.
+pub async fn replacing_loses_no_put(place: impl Place) {
+    let [one, other] = &two(&place).await;
+    one.put_catalog(&catalog("a", 2, None)).await.unwrap();
+    one.put_items("c", &[item("i", "0")]).await.unwrap();
+    let putting = async {
+        for round in 1..60 {
+            one.put_items("c", &[item("i", &round.to_string())]).await.unwrap();
+        }
+    };
+    let replacing = async {
+        for round in 0..60_u8 {
+            let found = other.items("c", &["i".into()]).await.unwrap().remove(0).unwrap();
+            let new = with_vector(&found, "m", f32::from(round));
+            other.replace_items("c", &[(found, new)]).await.unwrap();
+        }
+    };
+    futures::future::join(putting, replacing).await;
+    let found = one.items("c", &["i".into()]).await.unwrap().remove(0).unwrap();
+    assert_eq!(found.text.unwrap().text, "59");
+    assert_eq!(found.payload.unwrap().get(), "\"59\"");
+}
