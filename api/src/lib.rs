@@ -2,9 +2,11 @@
 
 mod app;
 mod auth;
+mod backup;
 mod body;
 mod catalogs;
 mod decide;
+mod docs;
 mod events;
 mod experiments;
 mod measure;
@@ -14,6 +16,7 @@ mod pages;
 mod problem;
 mod reports;
 mod snapshot;
+mod trace;
 
 pub use app::{App, Config};
 pub use auth::{Access, hash_secret, new_secret};
@@ -21,7 +24,7 @@ pub use measure::describe as describe_metrics;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post, put};
 use catalogs::{definitions, items};
 use std::sync::Arc;
@@ -42,17 +45,22 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/catalogs/{catalog}", get(definitions::get).put(definitions::put).delete(definitions::delete))
         .route("/v1/catalogs/{catalog}/items", put(items::put))
         .route("/v1/catalogs/{catalog}/items/{id}", get(items::get).delete(items::delete))
+        .route("/v1/backup", post(backup::post))
         .route("/metrics", get(operations::metrics))
         .layer(from_fn_with_state(app.clone(), auth::admin));
-    admin
+    let traced = app.config.traced;
+    let router = admin
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/openapi.json", get(openapi::get))
+        .route("/docs", get(docs::page))
+        .route("/docs/docs.js", get(docs::script))
+        .route("/docs/docs.css", get(docs::style))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(body::MAX_BODY))
         .layer(map_response(problem::dress))
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .merge(pages::router())
-        .with_state(app)
+        .merge(pages::router());
+    if traced { router.layer(from_fn(trace::layer)) } else { router }.with_state(app)
 }

@@ -16,6 +16,7 @@ use jiff::SignedDuration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::TryRng;
 use rand::rngs::SysRng;
+use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub(crate) struct Server {
     listener: Option<TcpListener>,
     recorder: PrometheusHandle,
     updater: updater::Config,
+    /// How long it answers on after it says that it is not ready.
+    drain: Duration,
 }
 
 impl Server {
@@ -91,6 +94,7 @@ impl Server {
                 catalogs_file: Some(settings.catalogs_file.clone()),
                 catalog_bytes: settings.catalog_bytes,
                 store_timeout: settings.decide_timeout,
+                traced: settings.otlp_endpoint.is_some(),
                 access,
             };
             let opened = App::new(stores.clone(), clock.clone(), config, recorder.clone()).await?;
@@ -112,7 +116,7 @@ impl Server {
         }
         let listener = if listens { Some(bind(settings.listen).await?) } else { None };
         let updater = updater_config(settings)?;
-        Ok(Self { stores, clock, roles, router, app, shelf, listener, recorder, updater })
+        Ok(Self { stores, clock, roles, router, app, shelf, listener, recorder, updater, drain: settings.drain })
     }
 
     pub(crate) fn stores(&self) -> &Stores {
@@ -155,7 +159,14 @@ impl Server {
         });
         let mut stopped = stop.clone();
         // The sender lives as long as the process; were it gone, stopping would be right as well.
-        let told = async move { drop(stopped.wait_for(|s| *s).await) };
+        let (drained, drain) = (self.app.clone(), if self.listener.is_some() { self.drain } else { Duration::ZERO });
+        let told = async move {
+            drop(stopped.wait_for(|s| *s).await);
+            if let Some(app) = drained {
+                app.drain();
+            }
+            tokio::time::sleep(drain).await;
+        };
         match self.listener {
             Some(listener) => {
                 let listener = listener.tap_io(|tcp| {
@@ -167,7 +178,7 @@ impl Server {
                 let mut late = stop.clone();
                 let too_late = async move {
                     drop(late.wait_for(|s| *s).await);
-                    tokio::time::sleep(DRAIN).await;
+                    tokio::time::sleep(drain + DRAIN).await;
                 };
                 tokio::select! {
                     served = serving => served.map_err(|e| Failure::Failed(format!("the port failed: {e}")))?,
@@ -222,13 +233,22 @@ pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure
     if let Some(address) = server.address() {
         println!("listening on http://{address}");
     }
+    notify(NotifyState::Ready);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         interruption.wait().await;
+        notify(NotifyState::Stopping);
         tracing::info!("stopping");
         let _ = stop.send(true);
     });
     server.run(stopped).await
+}
+
+/// Tells systemd, where it has started this process and waits for word.
+fn notify(state: NotifyState<'_>) {
+    if let Err(e) = sd_notify::notify(&[state]) {
+        tracing::warn!("systemd cannot be told how this process is: {e}");
+    }
 }
 
 /// One pass of what is due.

@@ -11,6 +11,7 @@ mod maps;
 mod popular;
 mod schedule;
 mod steps;
+mod trace;
 mod update;
 
 pub use consume::describe as describe_metrics;
@@ -118,6 +119,8 @@ impl Updater {
             return Ok(false);
         }
         lease.during(self.step(last)).await?;
+        #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+        metrics::gauge!("croupier_updater_success_timestamp_seconds").set(self.clock.now().as_second() as f64);
         Ok(true)
     }
 
