@@ -42,6 +42,8 @@ pub struct Config {
     pub catalogs_file: Option<CatalogsFile>,
     /// Bytes that the items of all catalogs may take in memory.
     pub catalog_bytes: usize,
+    /// Whether spans of requests are collected.
+    pub traced: bool,
     /// Who may do what.
     pub access: Access,
     /// Where models are found that make vectors of texts; none: catalogs can name none.
@@ -82,6 +84,8 @@ pub struct App {
     state: AtomicBool,
     /// Whether everything was read once.
     complete: AtomicBool,
+    /// Whether it is being stopped.
+    draining: AtomicBool,
     /// When everything was last read with success.
     fresh: std::sync::Mutex<Option<Timestamp>>,
     /// When it was last said that decisions fall back.
@@ -116,6 +120,7 @@ impl App {
             database: AtomicBool::new(true),
             state: AtomicBool::new(true),
             complete: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             fresh: std::sync::Mutex::new(None),
             complained: std::sync::Mutex::new(None),
             stores,
@@ -175,6 +180,15 @@ impl App {
     /// Whether everything could be read once: from then on it can decide.
     pub(crate) fn has_read_all(&self) -> bool {
         self.complete.load(Ordering::Relaxed)
+    }
+
+    /// Says from now on that it is not ready, so that load balancers turn away; it goes on answering.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Takes in changes of experiments, posteriors and keys.

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::body::{json, query};
 use crate::problem::{Problem, Result};
+use crate::trace;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -230,8 +231,9 @@ async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
     let (durable, first) = (put.durable, put.won);
     let standing = fresh.standing(put.standing);
     let record = [Event::Decision(standing.record(request))];
+    let trace = trace::parent(app);
     // Both writes are on their way before either is waited for, so that one synchronisation serves both.
-    let writes = futures::future::join(durable.wait(), app.stores.events.append(&record));
+    let writes = futures::future::join(durable.wait(), app.stores.events.append_traced(&record, trace.as_deref()));
     match tokio::time::timeout_at(end, writes).await {
         Ok((Ok(()), Ok(()))) => {
             if !app.told.is_empty() {

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::body::split;
 use crate::problem::{Problem, Result};
+use crate::trace;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -60,7 +61,7 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     let seen = async { if views.is_empty() { Ok(()) } else { app.stores.views.append(&views).await } };
     let kept = async {
         seen.await?;
-        app.stores.events.append(&events).await
+        app.stores.events.append_traced(&events, trace::parent(app).as_deref()).await
     };
     kept.await.map_err(|e| {
         app.metrics.shed.increment(1);

@@ -3,10 +3,12 @@
 mod app;
 mod audit;
 mod auth;
+mod backup;
 mod body;
 mod catalogs;
 mod cors;
 mod decide;
+mod docs;
 mod events;
 mod experiments;
 mod keyring;
@@ -20,6 +22,7 @@ mod reports;
 mod request;
 mod snapshot;
 mod users;
+mod trace;
 
 pub use app::{App, CatalogsFile, Config};
 pub use auth::{Access, hash_secret, new_secret};
@@ -44,13 +47,19 @@ pub struct Routes {
 
 /// Every route of the API.
 pub fn router(app: Arc<App>) -> Router {
-    shell(admin(&app)).merge(pages::router()).with_state(app)
+    traced(&app, shell(admin(&app)).merge(pages::router())).with_state(app)
 }
 
 /// The same on two addresses; what is asked of both, as whether it is ready, is on both.
 pub fn routes(app: Arc<App>) -> Routes {
-    let admin = shell(admin(&app)).with_state(app.clone());
-    Routes { public: shell(Router::new()).merge(pages::router()).with_state(app), admin }
+    let admin = traced(&app, shell(admin(&app))).with_state(app.clone());
+    let public = traced(&app, shell(Router::new()).merge(pages::router()));
+    Routes { public: public.with_state(app), admin }
+}
+
+/// Has requests traced, if anybody wants to know.
+fn traced(app: &App, router: Router<Arc<App>>) -> Router<Arc<App>> {
+    if app.config.traced { router.layer(from_fn(trace::layer)) } else { router }
 }
 
 /// Names each request to `router` that no route of the API has named.
@@ -77,6 +86,7 @@ fn admin(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/audit", get(audit::list))
         .route("/v1/users/{user}", delete(users::delete))
         .route("/v1/users/{user}/data", get(users::get))
+        .route("/v1/backup", post(backup::post))
         .route("/metrics", get(operations::metrics))
         .layer(from_fn_with_state(app.clone(), auth::admin))
 }
@@ -87,6 +97,9 @@ fn shell(routes: Router<Arc<App>>) -> Router<Arc<App>> {
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/openapi.json", get(openapi::get))
+        .route("/docs", get(docs::page))
+        .route("/docs/docs.js", get(docs::script))
+        .route("/docs/docs.css", get(docs::style))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(body::MAX_BODY))

@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) lists_ahead: Counted,
     pub(crate) experiments: Gauge,
     pub(crate) backlog: Gauge,
+    items: Gauge,
+    item_bytes: Gauge,
 }
 
 /// Tells the recorder what each metric means.
@@ -66,7 +68,19 @@ pub fn describe() {
         "Lists made without the visitor's history, since it could not be read in time."
     );
     describe_gauge!("croupier_experiments", "Experiments that decisions are served for.");
-    describe_gauge!("croupier_log_backlog", "Events of the log that the updater has not consumed.");
+    describe_gauge!("croupier_log_backlog_events", "Events of the log that the updater has not consumed.");
+    describe_counter!("croupier_problems_total", "Answers that were problems, by status.");
+    describe_gauge!("croupier_catalog_items", "Live items of all catalogs in this replica's memory.");
+    describe_gauge!(
+        "croupier_catalog_bytes",
+        metrics::Unit::Bytes,
+        "Bytes that the items of all catalogs take in this replica's memory."
+    );
+    describe_gauge!(
+        "croupier_part_up",
+        "Whether a part is well, by part: 1, or 0 as /readyz tells it: database, state, catalogs, events."
+    );
+    describe_gauge!("croupier_build_info", "1, by version of this process.");
 }
 
 const SOURCES: [(Source, &str); 5] = [
@@ -90,8 +104,22 @@ impl Metrics {
             lists_without_history: Counted::new(counter!("croupier_lists_without_history_total")),
             lists_ahead: Counted::new(counter!("croupier_lists_ahead_total")),
             experiments: gauge!("croupier_experiments"),
-            backlog: gauge!("croupier_log_backlog"),
+            backlog: gauge!("croupier_log_backlog_events"),
+            items: gauge!("croupier_catalog_items"),
+            item_bytes: gauge!("croupier_catalog_bytes"),
         }
+    }
+
+    /// What is only known when somebody asks.
+    pub(crate) fn observe(&self, parts: &[(&'static str, bool)], items: usize, bytes: usize) {
+        for (name, ok) in parts {
+            gauge!("croupier_part_up", "part" => *name).set(f64::from(u8::from(*ok)));
+        }
+        gauge!("croupier_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        #[expect(clippy::cast_precision_loss, reason = "exact up to petabytes")]
+        let (items, bytes) = (items as f64, bytes as f64);
+        self.items.set(items);
+        self.item_bytes.set(bytes);
     }
 
     pub(crate) fn decided(&self, source: Source) {
@@ -111,4 +139,9 @@ impl Metrics {
             refused: self.shed.total(),
         }
     }
+}
+
+/// Counts an answer that is a problem: rarely, so that its handle is looked up each time.
+pub(crate) fn problem(status: u16) {
+    counter!("croupier_problems_total", "status" => status.to_string()).increment(1);
 }

@@ -1,7 +1,8 @@
 //! The OpenAPI document, made from the code.
 
 use crate::catalogs::{definitions, items, lists, texts};
-use crate::{audit, decide, events, experiments, operations, reports, users};
+use crate::problem::Problem;
+use crate::{audit, backup, decide, docs, events, experiments, operations, reports, users};
 use axum::Json;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -48,9 +49,19 @@ use utoipa::OpenApi;
         operations::healthz,
         operations::readyz,
         operations::metrics,
+        backup::post,
+        get,
+        docs::page,
     )
 )]
 struct Document;
+
+/// Routes that ask for no key and always answer.
+const OPEN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
+
+/// Of each operation a request and its answers, as `api/tests/openapi.rs` has sent and got them; it also writes them anew.
+static EXAMPLES: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("examples.json")).unwrap_or_default());
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
@@ -58,11 +69,15 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document
 });
 
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
+    responses((status = 200, body = Object, example = json!({"openapi": "3.1.0"}))))]
 pub(crate) async fn get() -> Json<&'static Value> {
     Json(&DOCUMENT)
 }
 
-/// Adds what is the same everywhere, in one place: words for statuses, the type of problems, keys and their refusals.
+/// Adds what is the same everywhere, in one place: words for statuses, the type of problems, keys and their refusals, and
+/// examples.
 fn complete(document: &mut Value) {
     document["components"]["securitySchemes"] = json!({
         "key": {"type": "http", "scheme": "bearer", "description": "Needed on addresses that other machines reach."},
@@ -76,38 +91,102 @@ fn complete(document: &mut Value) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for (path, methods) in paths {
         for operation in methods.as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
-            let page = path.starts_with("/v1/decide")
-                || path == "/v1/events"
-                || ["/recommendations", "/related", "/search"].iter().any(|end| path.ends_with(end));
-            let open = path == "/healthz" || path == "/readyz";
-            let problem =
-                json!({"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
-            if !open {
-                operation["security"] = if page {
-                    json!([{}, {"key": []}, {"api_key": []}, {"page_key": []}])
-                } else {
-                    json!([{}, {"key": []}, {"api_key": []}])
-                };
-                operation["responses"]["401"] = problem.clone();
-                operation["responses"]["403"] = problem.clone();
-                operation["responses"]["429"] = problem.clone();
-                operation["responses"]["500"] = problem;
-            }
+            refuse(path, operation);
             for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
-                let words = status.parse().ok().and_then(|s| StatusCode::from_u16(s).ok());
-                response["description"] = words.and_then(|s| s.canonical_reason()).unwrap_or("An answer").into();
-                let is_problem =
-                    response["content"]["application/json"]["schema"]["$ref"] == "#/components/schemas/Problem";
-                if is_problem && let Some(content) = response["content"].as_object_mut() {
-                    let schema = content.remove("application/json").unwrap_or_default();
-                    content.insert("application/problem+json".into(), schema);
-                }
-                if response["content"].is_null()
-                    && let Some(response) = response.as_object_mut()
-                {
-                    response.remove("content");
-                }
+                describe(status, response);
             }
+            exemplify(operation);
+        }
+    }
+}
+
+/// The answers that a route has from what it takes, not from what it does.
+fn refuse(path: &str, operation: &mut Value) {
+    if OPEN.contains(&path) {
+        return;
+    }
+    let page = path.starts_with("/v1/decide")
+        || path == "/v1/events"
+        || ["/recommendations", "/related", "/search"].iter().any(|end| path.ends_with(end));
+    operation["security"] = if page { json!([{}, {"key": []}, {"api_key": []}, {"page_key": []}]) } else { json!([{}, {"key": []}, {"api_key": []}]) };
+    let has_body = !operation["requestBody"].is_null();
+    let takes_words = has_body || operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
+    let always = ["401", "403", "429", "500", "503"];
+    let statuses = always.iter().chain(takes_words.then_some(&"400")).chain(has_body.then_some(&"413"));
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for status in statuses {
+        responses.entry(*status).or_insert_with(
+            || json!({"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}),
+        );
+    }
+}
+
+/// Puts an answer's status into words, and a problem under its media type.
+fn describe(status: &str, response: &mut Value) {
+    let code = status.parse().ok().and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or_default();
+    response["description"] = code.canonical_reason().unwrap_or("An answer").into();
+    if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
+        response["headers"]["Retry-After"] =
+            json!({"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}});
+    }
+    let is_problem = response["content"]["application/json"]["schema"]["$ref"] == "#/components/schemas/Problem";
+    if is_problem && let Some(content) = response["content"].as_object_mut() {
+        let schema = content.remove("application/json").unwrap_or_default();
+        content.insert("application/problem+json".into(), schema);
+    }
+    if !response["content"]["application/problem+json"].is_null() {
+        response["content"]["application/problem+json"]["example"] = json!(Problem::new(code, example_detail(code)));
+    }
+    if response["content"].is_null()
+        && let Some(response) = response.as_object_mut()
+    {
+        response.remove("content");
+    }
+}
+
+/// What a problem of this status may say.
+fn example_detail(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "user: is required",
+        StatusCode::UNAUTHORIZED => "the key is unknown or revoked",
+        StatusCode::FORBIDDEN => "the key is for deciding and events only: use an admin key",
+        StatusCode::NOT_FOUND => "there is no experiment 'product-page'",
+        StatusCode::REQUEST_TIMEOUT => "the body took longer than 60 s",
+        StatusCode::CONFLICT => "the experiment is running: stop it first",
+        StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than 1048576 bytes",
+        StatusCode::TOO_MANY_REQUESTS => "the key's limit is reached: try again in a second",
+        StatusCode::SERVICE_UNAVAILABLE => "too much is waiting: try again in a second",
+        StatusCode::INSUFFICIENT_STORAGE => "the catalogs are full: remove items, or allow more by 'catalogs_mb'",
+        _ => "the server failed; the cause is in its log",
+    }
+}
+
+/// Adds the requests and answers that a test has sent and got.
+fn exemplify(operation: &mut Value) {
+    let examples = &EXAMPLES[operation["operationId"].as_str().unwrap_or_default()];
+    let add = |content: &mut Value, example: &Value| {
+        for (kind, media) in content.as_object_mut().into_iter().flatten() {
+            let lines = kind != "application/json" && !example.is_string();
+            if media["example"].is_null() && !example.is_null() {
+                media["example"] = if lines { example.to_string().into() } else { example.clone() };
+            }
+        }
+    };
+    add(&mut operation["requestBody"]["content"], &examples["request"]);
+    if operation["requestBody"]["content"].is_null()
+        && let Some(operation) = operation.as_object_mut()
+    {
+        operation.remove("requestBody");
+    }
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        if !response["content"].is_null() {
+            add(&mut response["content"], &examples[status.as_str()]);
+        }
+    }
+    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        let example = &examples["parameters"][parameter["name"].as_str().unwrap_or_default()];
+        if !example.is_null() {
+            parameter["example"] = example.clone();
         }
     }
 }

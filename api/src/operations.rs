@@ -34,7 +34,7 @@ pub(crate) struct Part {
 
 /// The process is alive. 503 once it cannot write any more without a restart: the embedded store closes itself at the
 /// first write that fails, a full disk for one, since what follows could not be trusted.
-#[utoipa::path(get, path = "/healthz", tag = "operations",
+#[utoipa::path(get, path = "/healthz", operation_id = "alive", tag = "operations",
     responses((status = 200, body = Alive), (status = 503, body = Alive)))]
 pub(crate) async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, Json<Alive>) {
     match app.stores.events.check().await {
@@ -45,9 +45,14 @@ pub(crate) async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, Json<Al
 
 /// It can decide. A store that went away does not take a replica out of service: all would go at once, and they decide
 /// from what they know. A replica that has not read everything once, or whose log takes no more, is not ready.
-#[utoipa::path(get, path = "/readyz", tag = "operations",
+#[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "operations",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
+    let said = ready(&app).await;
+    (if said.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(said))
+}
+
+async fn ready(app: &App) -> Ready {
     let part = |name, ok, wrong| Part { name, ok, detail: if ok { "ok" } else { wrong } };
     let log = app.stores.events.check().await.is_ok();
     let complete = app.has_read_all();
@@ -62,22 +67,30 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Rea
     } else {
         "decisions and events cannot be written; see the log of this process"
     };
-    let parts = vec![
+    let mut parts = vec![
         part("database", app.reads_database(), "experiments or keys cannot be read, those known stay; see the log"),
         part("state", app.reads_state(), wrong),
         part("catalogs", catalogs, "are still being read; see the log if that lasts"),
         part("events", log && app.stores.events.trouble().is_none(), wrong_events),
     ];
-    let ready = complete && log && catalogs;
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(Ready { ready, parts }))
+    let draining = app.is_draining();
+    if draining {
+        parts.push(part("process", false, "is being stopped: ask another one"));
+    }
+    Ready { ready: complete && log && catalogs && !draining, parts }
 }
 
 /// Metrics in Prometheus' text form.
-#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operations",
+    responses((status = 200, body = String, content_type = "text/plain",
+    example = json!("# HELP croupier_shed_total Requests answered 503.\n# TYPE croupier_shed_total counter\ncroupier_shed_total 0\n"))))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     if let Ok(Some(backlog)) = app.stores.events.backlog().await {
         #[expect(clippy::cast_precision_loss, reason = "a count for people")]
         app.metrics.backlog.set(backlog as f64);
     }
+    let parts: Vec<(&str, bool)> = ready(&app).await.parts.iter().map(|part| (part.name, part.ok)).collect();
+    let items = app.shelf.all().iter().map(|(_, catalog)| catalog.len()).sum();
+    app.metrics.observe(&parts, items, app.shelf.bytes());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.recorder.render())
 }

@@ -1,7 +1,7 @@
 //! The one error type at the HTTP edge (RFC 9457). What callers read and what operators read never mix: a
 //! 5xx says nothing of its cause, which is logged here, once.
 
-use crate::request;
+use crate::{measure, request};
 use axum::Json;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -143,6 +143,7 @@ impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         self.request_id = request::current();
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        measure::problem(status.as_u16());
         let mut response = (status, Json(&self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -46,13 +46,18 @@ fn print(lines: &[String]) {
     }
 }
 
-async fn health(settings: &Settings) -> Result<(), Failure> {
+/// A path of the server that listens where the settings say.
+pub(crate) fn server_url(settings: &Settings, path: &str) -> String {
     let mut address = settings.listen;
     if address.ip().is_unspecified() {
         // A server that listens everywhere is asked from within.
         address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
     }
-    let url = format!("http://{address}/readyz");
+    format!("http://{address}{path}")
+}
+
+async fn health(settings: &Settings) -> Result<(), Failure> {
+    let url = server_url(settings, "/readyz");
     let failed = |e: reqwest::Error| Failure::Failed(format!("{url} does not answer: {}", e.without_url()));
     let answer = reqwest::Client::new().get(&url).timeout(PATIENCE).send().await.map_err(failed)?;
     let (status, text) = (answer.status(), answer.text().await.map_err(failed)?);

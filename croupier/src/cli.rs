@@ -4,12 +4,11 @@ use crate::evaluate::{EvaluateArgs, EvaluateError};
 use crate::import::{ImportArgs, ImportError};
 use crate::settings::{SettingArgs, Settings};
 use crate::simulate::{SimulateArgs, SimulateError};
-use crate::{admin, demo, evaluate, import, keys, people, serve, simulate};
+use crate::{admin, backup, demo, evaluate, import, keys, people, serve, simulate, telemetry};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use store::{RunKind, StoreError};
-use tracing_subscriber::EnvFilter;
 
 /// Deals each visitor the variant that is most likely to serve them, and learns from what happens.
 #[derive(Debug, Parser)]
@@ -55,6 +54,10 @@ enum Command {
     Evaluate(Box<EvaluateArgs>),
     /// Try policies in a made-up world and compare their regret
     Simulate(SimulateArgs),
+    /// Copy the stores on this machine's disk into a file, beside a running server or without one
+    Backup(backup::BackupArgs),
+    /// Make the stores of the settings from a backup, in an empty directory
+    Restore(backup::RestoreArgs),
     /// Make and verify tables, topics and subscriptions; ask a server whether it is ready
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -134,23 +137,26 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let settings = Settings::load(&cli.settings)?;
-    let filter = EnvFilter::try_new(&settings.log)
-        .map_err(|e| Failure::unusable("log", &settings.log, &format!("must be a level or a filter: {e}")))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-    match cli.command {
-        Command::Demo(args) => demo::run(&args, &cli.settings).await,
-        Command::Serve => serve::run(&settings, serve::Roles::ALL).await,
-        Command::Api => serve::run(&settings, serve::Roles::API).await,
-        Command::Updater { once: false, .. } => serve::run(&settings, serve::Roles::UPDATER).await,
-        Command::Updater { once: true, only } => serve::update_once(&settings, &only).await,
-        Command::Dashboard => serve::run(&settings, serve::Roles::DASHBOARD).await,
-        Command::Keys(command) => keys::run(command, &settings).await,
-        Command::People(command) => people::run(command, &settings).await,
-        Command::Admin(command) => admin::run(command, &settings).await,
+    telemetry::log(&settings)?;
+    let traces = telemetry::trace(&settings)?;
+    let done = work(cli.command, &cli.settings, &settings).await;
+    traces.end().await;
+    done
+}
+
+async fn work(command: Command, given: &SettingArgs, settings: &Settings) -> Result<(), Failure> {
+    match command {
+        Command::Demo(args) => demo::run(&args, given).await,
+        Command::Serve => serve::run(settings, serve::Roles::ALL).await,
+        Command::Api => serve::run(settings, serve::Roles::API).await,
+        Command::Updater { once: false, .. } => serve::run(settings, serve::Roles::UPDATER).await,
+        Command::Updater { once: true, only } => serve::update_once(settings, &only).await,
+        Command::Dashboard => serve::run(settings, serve::Roles::DASHBOARD).await,
+        Command::Keys(command) => keys::run(command, settings).await,
+        Command::People(command) => people::run(command, settings).await,
+        Command::Backup(args) => backup::back_up(&args, settings).await,
+        Command::Restore(args) => backup::restore(&args, settings).await,
+        Command::Admin(command) => admin::run(command, settings).await,
         Command::Import(args) => {
             let stores = store::open_database(&settings.locations).await?;
             let now = bandit::Clock::now(&crate::clock::SystemClock);

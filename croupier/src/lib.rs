@@ -1,6 +1,7 @@
 //! The binary's parts: settings, roles and commands, composed of the other crates.
 
 mod admin;
+mod backup;
 mod beat;
 pub mod cli;
 mod clock;
@@ -14,6 +15,7 @@ mod rule;
 mod serve;
 mod settings;
 pub mod simulate;
+mod telemetry;
 mod trusted;
 
 pub use cli::{Failure, run};

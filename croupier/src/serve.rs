@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::TryRng;
 use rand::rngs::SysRng;
+use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +71,8 @@ pub(crate) struct Server {
     bounds: Bounds,
     recorder: PrometheusHandle,
     updater: updater::Config,
+    /// How long it answers on after it says that it is not ready.
+    drain: Duration,
     lists_pace: Pace,
     catalogs_file: CatalogsFile,
     models: Arc<dyn Find>,
@@ -99,6 +102,7 @@ impl Server {
                 catalogs_file: Some(settings.catalogs_file.clone()),
                 catalog_bytes: settings.catalog_bytes,
                 store_timeout: settings.decide_timeout,
+                traced: settings.otlp_endpoint.is_some(),
                 access,
                 models: Some(models.clone()),
             };
@@ -134,8 +138,6 @@ impl Server {
             }
         }
         let updater = updater_config(settings)?;
-        let (lists_pace, catalogs_file, bounds) =
-            (settings.lists_pace, settings.catalogs_file.clone(), settings.bounds);
         Ok(Self {
             stores,
             clock,
@@ -143,11 +145,12 @@ impl Server {
             app,
             shelf,
             ports,
-            bounds,
+            bounds: settings.bounds,
             recorder,
             updater,
-            lists_pace,
-            catalogs_file,
+            drain: settings.drain,
+            lists_pace: settings.lists_pace,
+            catalogs_file: settings.catalogs_file.clone(),
             models,
         })
     }
@@ -203,17 +206,28 @@ impl Server {
         let mut updater = tokio::spawn(async move {
             if updates { tokio::task::spawn_blocking(work).await } else { std::future::pending().await }
         });
-        let told = || {
+        let stopping = || {
             let mut stop = stop.clone();
             // The sender lives as long as the process; were it gone, stopping would be right as well.
             async move { drop(stop.wait_for(|s| *s).await) }
+        };
+        let drain = if self.ports.is_empty() { Duration::ZERO } else { self.drain };
+        let told = || {
+            let (stopping, app) = (stopping(), self.app.clone());
+            async move {
+                stopping.await;
+                if let Some(app) = app {
+                    app.drain();
+                }
+                tokio::time::sleep(drain).await;
+            }
         };
         let ports =
             self.ports.into_iter().map(|(listener, router)| listen::serve(listener, router, self.bounds, told()));
         let serving = futures::future::join(told(), futures::future::join_all(ports));
         let too_late = async {
-            told().await;
-            tokio::time::sleep(DRAIN).await;
+            stopping().await;
+            tokio::time::sleep(drain + DRAIN).await;
         };
         tokio::select! {
             _ = serving => {}
@@ -267,13 +281,22 @@ pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure
     let lines = ["listening on", "admin routes on"].iter().zip(server.addresses());
     // At once, for whoever reads the first line and goes.
     println!("{}", lines.map(|(what, address)| format!("{what} http://{address}")).collect::<Vec<_>>().join("\n"));
+    notify(NotifyState::Ready);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         interruption.wait().await;
+        notify(NotifyState::Stopping);
         tracing::info!("stopping");
         let _ = stop.send(true);
     });
     server.run(stopped).await
+}
+
+/// Tells systemd, where it has started this process and waits for word.
+fn notify(state: NotifyState<'_>) {
+    if let Err(e) = sd_notify::notify(&[state]) {
+        tracing::warn!("systemd cannot be told how this process is: {e}");
+    }
 }
 
 /// The items that an updater without an API makes lists of.

@@ -2,6 +2,7 @@
 
 use crate::cli::Failure;
 use crate::listen::Bounds;
+use crate::telemetry::LogFormat;
 use crate::trusted::{Trusted, TrustedArgs};
 use api::CatalogsFile;
 use clap::Args;
@@ -101,6 +102,18 @@ pub(crate) struct SettingArgs {
     /// What is logged: error, warn, info, debug or a filter [default: info]
     #[arg(long, global = true, env = "CROUPIER_LOG", value_name = "FILTER")]
     log: Option<String>,
+    /// How a line of the log is written: text or json [default: text]
+    #[arg(long, global = true, env = "CROUPIER_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Seconds in which it still answers, but says that it is not ready, before it stops [default: 0]
+    #[arg(long, global = true, env = "CROUPIER_DRAIN_SECONDS", value_name = "SECONDS")]
+    drain_seconds: Option<String>,
+    /// Where spans of requests are sent by OTLP over HTTP, as http://127.0.0.1:4318 [default: nowhere]
+    #[arg(long, global = true, env = "CROUPIER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// Share of requests whose spans are sent, if their caller does not say [default: 0.01]
+    #[arg(long, global = true, env = "CROUPIER_TRACE_SAMPLE", value_name = "SHARE")]
+    trace_sample: Option<String>,
     #[command(flatten)]
     trusted: TrustedArgs,
 }
@@ -132,6 +145,10 @@ impl SettingArgs {
             ("embeddings_per_minute", &self.embeddings_per_minute),
             ("decide_timeout_ms", &self.decide_timeout_ms),
             ("log", &self.log),
+            ("log_format", &self.log_format),
+            ("drain_seconds", &self.drain_seconds),
+            ("otlp_endpoint", &self.otlp_endpoint),
+            ("trace_sample", &self.trace_sample),
         ];
         own.into_iter().chain(self.trusted.given())
     }
@@ -175,6 +192,13 @@ pub(crate) struct Settings {
     pub(crate) decide_timeout: Duration,
     pub(crate) trusted: Trusted,
     pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    /// How long it answers on after it says that it is not ready any more.
+    pub(crate) drain: Duration,
+    /// Where spans are sent, if anywhere.
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Share of requests that spans are sent of.
+    pub(crate) trace_sample: f64,
 }
 
 impl Settings {
@@ -283,6 +307,19 @@ impl Settings {
             )?),
             trusted: Trusted::check(values)?,
             log: text("log"),
+            log_format: match text("log_format").as_str() {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                other => return Err(Failure::unusable("log_format", other, "must be 'text' or 'json'")),
+            },
+            drain: Duration::from_secs(parse("drain_seconds", &text("drain_seconds"), "must be 0 to 600", |n| {
+                *n <= 600
+            })?),
+            otlp_endpoint: Some(parse("otlp_endpoint", &text("otlp_endpoint"), "must be http://HOST:PORT", |url: &String| {
+                url.is_empty() || url.starts_with("http://") || url.starts_with("https://")
+            })?)
+            .filter(|url| !url.is_empty()),
+            trace_sample: parse("trace_sample", &text("trace_sample"), "must be 0 to 1", |n| (0.0..=1.0).contains(n))?,
         })
     }
 }
@@ -367,6 +404,10 @@ mod tests {
             ("embeddings_per_minute", "0"),
             ("retention_days", "1"),
             ("data", ""),
+            ("log_format", "xml"),
+            ("drain_seconds", "601"),
+            ("otlp_endpoint", "collector:4318"),
+            ("trace_sample", "2"),
             ("dashboard.trusted_proxies", "everyone"),
             ("dashboard.trusted_proxies", "0.0.0.0/0"),
             ("dashboard.trusted_header", "a b"),

@@ -84,7 +84,7 @@ async fn watch(server: &Server, length: Duration) -> Outcome<Vec<Sample>> {
     let mut samples = Vec::new();
     while begun.elapsed() < length {
         tokio::time::sleep(every).await;
-        let backlog = server.metric("croupier_log_backlog", "").await?;
+        let backlog = server.metric("croupier_log_backlog_events", "").await?;
         let (resident_kib, handles) = (server.resident_kib()?, server.handles()?);
         samples.push(Sample { at: begun.elapsed(), resident_kib, handles, backlog });
         if begun.elapsed() > next_update {
@@ -133,6 +133,6 @@ async fn load_leaves_memory_flat_and_queues_empty() -> Outcome<()> {
     assert!(samples.iter().all(|s| s.backlog <= MOST_WAITING), "the log is not read as it grows: {samples:#?}");
 
     server.update("soak").await?;
-    assert_eq!(server.metric("croupier_log_backlog", "").await?, 0.0);
+    assert_eq!(server.metric("croupier_log_backlog_events", "").await?, 0.0);
     server.stop().await
 }

@@ -34,6 +34,9 @@ pub enum StoreError {
     /// The embedded store failed.
     #[error("embedded store: {0}")]
     Embedded(String),
+    /// A backup cannot be made or used: why, and what to do.
+    #[error("{0}")]
+    Backup(String),
     /// A service failed.
     #[error("{service}: {why}")]
     Remote {

@@ -10,6 +10,13 @@ pub trait EventLog: Send + Sync {
     /// Appends; safe when it returns. All are kept, now or, if this fails half-way, some time later, or none.
     async fn append(&self, events: &[Event]) -> Result<()>;
 
+    /// Appends likewise, with the W3C `traceparent` of the request that they came with, if its trace is collected. Who consumes
+    /// them learns it, where the log keeps it.
+    async fn append_traced(&self, events: &[Event], trace: Option<&str>) -> Result<()> {
+        let _ = trace;
+        self.append(events).await
+    }
+
     /// Events that are not acknowledged, the oldest first where the log has one order, at most `max`; empty if there are
     /// none, as far as the log can tell in a moment.
     async fn pull(&self, max: usize) -> Result<Delivery>;
@@ -39,10 +46,12 @@ pub trait EventLog: Send + Sync {
 }
 
 /// A batch of events to work on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Delivery {
     /// In order of appending; an event that cannot be read comes with the reason.
     pub events: Vec<std::result::Result<Event, Poison>>,
+    /// `traceparent` of each event that was appended with one.
+    pub traces: Vec<String>,
     /// What to acknowledge; none if there were no events.
     pub receipt: Option<Receipt>,
 }

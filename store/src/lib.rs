@@ -5,6 +5,7 @@
 
 pub mod admin;
 mod assignments;
+mod backup;
 #[cfg(feature = "cloud")]
 mod bigtable;
 mod catalogs;
@@ -49,6 +50,7 @@ mod vector_work;
 mod views;
 
 pub use assignments::{Assignments, Durable, Put};
+pub use backup::{About, Backup, Counts, Standing, Turn, read_about, restore, standing};
 pub use catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed};
 pub use decisions::{
     ClaimStanding, ClaimingEvent, Cursor, DecisionFilter, DecisionStory, Decisions, FoundDecisions, LoggedDecision,

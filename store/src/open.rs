@@ -4,8 +4,9 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, ListHours,
-    Lists, Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Users, VectorWork, Views,
+    Assignments, Backup, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases,
+    ListHours, Lists, Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Users, VectorWork,
+    Views,
 };
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub struct Stores {
     pub leases: Arc<dyn Leases>,
     /// The processes at work.
     pub replicas: Arc<dyn Replicas>,
+    /// Makes backups, where all is on this machine's disk.
+    pub backup: Option<Arc<Backup>>,
     /// Of this process alone: what results were computed from.
     pub memory: Arc<Memory>,
 }
@@ -73,12 +76,20 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         (EventsAt::Dir(dir), _) => Embedded::open("events", dir, durability)?,
         (EventsAt::PubSub(topic), _) => cloud::events(topic, locations).await?,
     };
+    let here = embedded.as_ref().map(|(dir, state)| (dir.as_path(), state.clone()));
+    let here = here.filter(|(dir, _)| matches!(&events, EventsAt::Dir(events) if same(dir, events)));
     let state = match (&state, embedded) {
         (StateAt::Bigtable(instance), _) => cloud::state(instance, locations).await?,
         (_, Some((_, state))) => State::of(state),
         (StateAt::Dir(_), None) => return Err(StoreError::Embedded("the state was not opened".into())),
     };
     let database = database(&database_at, locations).await?;
+    let backup = match (here, &database_at) {
+        (Some((dir, state)), DatabaseAt::Sqlite(file)) => {
+            Some(Arc::new(Backup::new(state, dir, database.clone(), file)))
+        }
+        _ => None,
+    };
     Ok(Stores {
         assignments: state.assignments,
         posteriors: state.posteriors,
@@ -100,6 +111,7 @@ pub async fn open(locations: &Locations) -> Result<Stores> {
         people: database.clone(),
         leases: database.clone(),
         replicas: database,
+        backup,
         memory: Arc::default(),
     })
 }

@@ -1,8 +1,9 @@
 //! From the log into the database: joined, counted, then acknowledged.
 
-use crate::Updater;
+use crate::{Updater, trace};
 use bandit::{AssignmentKey, Event, Experiment, Status, UserEvent, UserEventKind, candidate_decisions, seen_decisions};
-use metrics::{counter, describe_counter};
+use jiff::Timestamp;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -23,6 +24,17 @@ pub fn describe() {
     describe_counter!("croupier_updater_items_removed_total", "Items removed some time after their end.");
     describe_counter!("croupier_updater_lists_total", "Lists made ahead.");
     describe_counter!("croupier_updater_failures_total", "Rounds and runs of the updater that failed.");
+    describe_gauge!(
+        "croupier_updater_lag_seconds",
+        metrics::Unit::Seconds,
+        "Age of the oldest event of the batch consumed last; 0 once all that was there is consumed."
+    );
+    describe_gauge!(
+        "croupier_updater_success_timestamp_seconds",
+        metrics::Unit::Seconds,
+        "When this updater last ended a round without a failure, in seconds since 1970; 0 before, and while another works."
+    );
+    describe_histogram!("croupier_updater_run_seconds", metrics::Unit::Seconds, "Time of an update run.");
 }
 
 /// The experiments that a reward without `decision_id` may concern, by the name of the reward; and all by id.
@@ -79,6 +91,14 @@ impl Directory {
     }
 }
 
+/// When an event happened.
+fn at(event: &Event) -> Timestamp {
+    match event {
+        Event::Decision(record) => record.at,
+        Event::User(event) => event.at,
+    }
+}
+
 impl Updater {
     /// Consumes what is in the log now. What is appended meanwhile waits for the next time: under load there is always more.
     pub(crate) async fn consume(&mut self) -> Result<()> {
@@ -87,7 +107,7 @@ impl Updater {
         let begun = Instant::now();
         while left.map_or_else(|| begun.elapsed() < LONGEST, |left| left > 0) {
             let delivery = self.work.stores.events.pull(BATCH).await?;
-            let Some(receipt) = delivery.receipt else { return Ok(()) };
+            let Some(receipt) = delivery.receipt else { break };
             left = left.map(|left| left.saturating_sub(delivery.events.len() as u64));
             // An experiment is in the database before its first decision is in the log: read after pulling, the
             // directory has every experiment that the batch may speak of.
@@ -97,6 +117,8 @@ impl Updater {
                 stale => stale.insert(Directory::load(&self.work.stores).await?),
             };
             let read = delivery.events.len() as u64;
+            let spans = trace::consume(delivery.traces);
+            let oldest = delivery.events.iter().flatten().map(at).min();
             let mut batch = Ingest { at: self.work.clock.now(), ..Ingest::default() };
             for event in delivery.events {
                 match event {
@@ -113,6 +135,9 @@ impl Updater {
             // Only now that the effects are durable; a crash before this line delivers the batch again, which
             // changes nothing.
             self.work.stores.events.acknowledge(receipt).await?;
+            drop(spans);
+            let lag = oldest.map_or(0.0, |at| self.work.clock.now().duration_since(at).as_secs_f64().max(0.0));
+            gauge!("croupier_updater_lag_seconds").set(lag);
             counter!("croupier_updater_events_total").increment(read);
             counter!("croupier_updater_set_aside_total").increment(taken.set_aside);
             if taken.set_aside > 0 {
@@ -126,6 +151,9 @@ impl Updater {
             self.since.events += taken.events;
             self.work.taken_in.fetch_add(taken.events, Ordering::Relaxed);
             self.since.set_aside += taken.set_aside;
+        }
+        if left == Some(0) || begun.elapsed() < LONGEST {
+            gauge!("croupier_updater_lag_seconds").set(0.0);
         }
         Ok(())
     }

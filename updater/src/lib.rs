@@ -13,6 +13,7 @@ mod maps;
 mod popular;
 mod schedule;
 mod steps;
+mod trace;
 mod update;
 mod vectors;
 
@@ -165,6 +166,8 @@ impl Updater {
             return Ok(false);
         }
         lease.during(self.step(last, working)).await?;
+        #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+        metrics::gauge!("croupier_updater_success_timestamp_seconds").set(self.work.clock.now().as_second() as f64);
         Ok(true)
     }
 

@@ -17,6 +17,7 @@ impl Updater {
         let began = std::time::Instant::now();
         let mut steps = Steps::default();
         let done = self.work(&mut steps).await;
+        metrics::histogram!("croupier_updater_run_seconds").record(began.elapsed().as_secs_f64());
         let mut report = std::mem::take(&mut self.since);
         report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let result = done.map(|(as_of, recomputed, published)| {

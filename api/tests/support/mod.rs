@@ -59,6 +59,7 @@ async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut 
         store_timeout,
         catalogs_file: None,
         catalog_bytes: 64 << 20,
+        traced: false,
         access,
         models: None,
     };
@@ -78,6 +79,7 @@ pub async fn beside_with(api: &Api, access: Access) -> Api {
         store_timeout: Duration::from_secs(10),
         catalogs_file: None,
         catalog_bytes: 64 << 20,
+        traced: false,
         access,
         models: None,
     };

@@ -30,7 +30,7 @@ pub(crate) async fn measure() -> Outcome<Vec<Line>> {
     let begun = Instant::now();
     server.update(EXPERIMENT).await?;
     println!("the update that read them took {:.1} s", begun.elapsed().as_secs_f64());
-    let backlog = server.metric("croupier_log_backlog", "").await?;
+    let backlog = server.metric("croupier_log_backlog_events", "").await?;
     if backlog > 0.0 {
         return Err(format!("{backlog} records are still in the log after an update").into());
     }

@@ -19,6 +19,13 @@ impl Drop for DirectoryLock {
 }
 
 impl DirectoryLock {
+    /// Whether a process has the directory in use.
+    pub(crate) fn is_held(dir: &Path) -> bool {
+        let file = File::open(dir.join("lock"));
+        // Closing the file gives back what trying has taken.
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
     pub(crate) fn take(setting: &'static str, dir: &Path) -> Result<Self> {
         let value = format!("file:{}", dir.display());
         let unusable = |reason: String| StoreError::Setting { setting, value: value.clone(), reason };

@@ -68,10 +68,14 @@ fn number(bytes: &[u8]) -> Result<u64> {
 #[async_trait]
 impl EventLog for Embedded {
     async fn append(&self, events: &[Event]) -> Result<()> {
+        self.append_traced(events, None).await
+    }
+
+    async fn append_traced(&self, events: &[Event], trace: Option<&str>) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
-        let values: Vec<Vec<u8>> = events.iter().map(encode_event).collect::<Result<_>>()?;
+        let values: Vec<Vec<u8>> = events.iter().map(|event| encode_event(event, trace)).collect::<Result<_>>()?;
         let durable = self.writer.with(|pending| {
             let mut state = self.log_state();
             let first = state.next;
@@ -86,14 +90,21 @@ impl EventLog for Embedded {
 
     async fn pull(&self, max: usize) -> Result<Delivery> {
         let from = self.log_state().acknowledged + 1;
-        let mut delivery = Delivery { events: Vec::new(), receipt: None };
+        let mut delivery = Delivery::default();
         for guard in self.log.range(from.to_be_bytes()..).take(max) {
             let (key, value) = guard.into_inner()?;
             delivery.receipt = Some(Receipt(number(&key)?));
-            delivery.events.push(
-                decode_event(&value)
-                    .map_err(|e| Poison { reason: e.to_string(), body: String::from_utf8_lossy(&value).into_owned() }),
-            );
+            let poison = |e: StoreError| Poison {
+                reason: e.to_string(),
+                body: String::from_utf8_lossy(&value).into_owned(),
+            };
+            delivery.events.push(match decode_event(&value) {
+                Ok((event, trace)) => {
+                    delivery.traces.extend(trace);
+                    Ok(event)
+                }
+                Err(e) => Err(poison(e)),
+            });
         }
         Ok(delivery)
     }

@@ -9,6 +9,7 @@ mod assignments;
 mod catalog_tests;
 mod catalogs;
 mod changes;
+mod copy;
 mod expired;
 mod lists;
 mod lock;
@@ -20,12 +21,12 @@ mod views;
 mod writer;
 
 use crate::assignments::Durable;
-use crate::{Durability, Result};
+use crate::{Durability, Result, StoreError};
 use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use jiff::civil::Date;
-use lock::DirectoryLock;
+pub(crate) use lock::DirectoryLock;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +36,8 @@ use writer::Writer;
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// Cache of blocks read from disk.
 const CACHE_BYTES: u64 = 64 << 20;
+/// A directory within the store's where a backup is being restored.
+pub(crate) const RESTORING: &str = "restoring";
 /// A memory table is written out at this size.
 const MEMTABLE_BYTES: u64 = 8 << 20;
 
@@ -63,6 +66,10 @@ impl Embedded {
     /// Opens or creates the store of the directory that a setting names, for this process alone.
     pub(crate) fn open(setting: &'static str, dir: &Path, durability: Durability) -> Result<Arc<Self>> {
         let lock = DirectoryLock::take(setting, dir)?;
+        if dir.join(RESTORING).exists() {
+            let reason = "a restore into it was cut off: remove the directory and restore again".into();
+            return Err(StoreError::Setting { setting, value: format!("file:{}", dir.display()), reason });
+        }
         let old_views = views::OldViews::none_yet();
         let filters = old_views.factories();
         let db = Database::builder(dir.join("state"))

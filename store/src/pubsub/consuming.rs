@@ -2,7 +2,7 @@
 
 use super::client::line;
 use super::dead::DeadLetters;
-use super::message::decode;
+use super::message::{decode, trace_of};
 use crate::events::{Delivery, Receipt};
 use crate::{Result, StoreError};
 use futures::future::join_all;
@@ -152,7 +152,7 @@ impl Consuming {
 
     /// What is held, the oldest first; waits a little if all of it was given out before.
     pub(super) async fn pull(&self, max: usize) -> Result<Delivery> {
-        let mut delivery = Delivery { events: Vec::new(), receipt: None };
+        let mut delivery = Delivery::default();
         if max == 0 {
             return Ok(delivery);
         }
@@ -165,6 +165,7 @@ impl Consuming {
         }
         for held in buffer.held.iter_mut().take(max) {
             let event = decode(&held.message);
+            delivery.traces.extend(trace_of(&held.message));
             held.reason = event.as_ref().err().map(|poison| poison.reason.clone());
             delivery.events.push(event);
             delivery.receipt = Some(Receipt(held.number));

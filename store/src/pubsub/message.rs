@@ -16,7 +16,8 @@
 //! | `position`, `list` | of an item of a list: its place, from 0, and the list's name | none |
 //! | `day`, `segment`, `arm`, `propensity`, `posterior_version`, `revision`, `source` | as in `DecisionRecord` | none |
 //!
-//! Attributes: `format` is `1`; `kind` is that of the data, for filters of other subscriptions. Fields may be added
+//! Attributes: `format` is `1`; `kind` is that of the data, for filters of other subscriptions; `traceparent` that of the
+//! request, where its trace is collected. Fields may be added
 //! within a format; a reader passes over those that it does not know. A change that a reader must know makes a new format.
 //!
 //! The ordering key is one of [`KEYS`] by the hash of the user, or without one of the decision, or else of the event's id.
@@ -203,6 +204,22 @@ pub(super) fn encode(event: &Event) -> crate::Result<Message> {
     let json = serde_json::to_vec(&flat).map_err(|e| crate::StoreError::Damaged(e.to_string()))?;
     let attributes = [("format", FORMAT), ("kind", &*flat.kind)];
     Ok(Message::new().set_data(json).set_attributes(attributes).set_ordering_key(key(event)))
+}
+
+/// The attribute with the W3C `traceparent` of the request that an event came with; few have it.
+const TRACE: &str = "traceparent";
+
+/// A message with its trace.
+pub(super) fn traced(mut message: Message, trace: Option<&str>) -> Message {
+    if let Some(trace) = trace {
+        message.attributes.insert(TRACE.into(), trace.into());
+    }
+    message
+}
+
+/// The trace of a message.
+pub(super) fn trace_of(message: &Message) -> Option<String> {
+    message.attributes.get(TRACE).cloned()
 }
 
 /// The event of a message.

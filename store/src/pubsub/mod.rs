@@ -114,7 +114,11 @@ impl Drop for PubSub {
 #[async_trait]
 impl EventLog for PubSub {
     async fn append(&self, events: &[Event]) -> Result<()> {
-        self.publishing.append(events).await
+        self.append_traced(events, None).await
+    }
+
+    async fn append_traced(&self, events: &[Event], trace: Option<&str>) -> Result<()> {
+        self.publishing.append(events, trace).await
     }
 
     async fn pull(&self, max: usize) -> Result<Delivery> {

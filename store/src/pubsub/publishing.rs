@@ -5,7 +5,7 @@
 
 use super::client::{Client, line};
 use super::dead::DeadLetters;
-use super::message::encode;
+use super::message::{encode, traced};
 use super::metrics;
 use super::room::{Load, Room, Way};
 use crate::embedded::Embedded;
@@ -80,12 +80,12 @@ impl Publishing {
         &self.spool
     }
 
-    /// Appends events; they are safe when it returns.
-    pub(super) async fn append(self: &Arc<Self>, events: &[Event]) -> Result<()> {
+    /// Appends events; they are safe when it returns. Those that go by way of the spool leave their trace.
+    pub(super) async fn append(self: &Arc<Self>, events: &[Event], trace: Option<&str>) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
-        let messages: Vec<Message> = events.iter().map(encode).collect::<Result<_>>()?;
+        let messages: Vec<Message> = events.iter().map(|e| Ok(traced(encode(e)?, trace))).collect::<Result<_>>()?;
         let load = load(&messages);
         let (this, events, way) = (self.clone(), events.to_vec(), self.room.admit(load)?);
         // On a task of its own: whoever gives up waiting must not leave half of them behind.

@@ -112,6 +112,14 @@ impl Database {
         })
     }
 
+    /// Copies the database as it is now into a file that is not there yet.
+    pub(crate) async fn copy_into(&self, file: &Path) -> Result<()> {
+        match &self.0 {
+            Either::Sqlite(from) => from.copy_into(file).await,
+            Either::Postgres(_) => Err(StoreError::Backup("PostgreSQL has backups of its own".into())),
+        }
+    }
+
     /// Tidies up after much was written.
     async fn tidy(&self) {
         if let Either::Sqlite(file) = &self.0 {

@@ -79,6 +79,12 @@ impl File {
         Ok(self.writer.begin_with(WRITE).await?)
     }
 
+    /// Copies it as it is now, beside whoever reads and writes.
+    pub(super) async fn copy_into(&self, file: &Path) -> Result<()> {
+        sqlx::query("VACUUM INTO $1").bind(file.display().to_string()).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Empties the write-ahead log after much was written: ids are in random order, so a batch rewrites a page for
     /// nearly every row, and SQLite keeps the file as long as it ever was. If somebody is reading, the next batch
     /// does it.
