@@ -172,3 +172,58 @@ async fn a_pass_that_was_killed_is_gone_on_with_and_no_list_mixes_versions() {
     let (code, out, err) = finish(pass());
     assert!(code == 0 && out.contains(&format!("read {users} visitors; make {users} lists")), "{out}{err}");
 }
+
+/// How long decides take while lists of all visitors are made, beside how long they take afterwards, on one server: printed,
+/// since it is the machine's as well. `LISTS_USERS=100000` is the long form.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decides_beside_a_pass() {
+    let users = usize::try_from(setting("LISTS_USERS", 1_000)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let locations = Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) };
+    let stores = store::open(&locations).await.unwrap();
+    let definition = serde_json::from_value(json!({"dimension": DIMENSION})).unwrap();
+    stores.catalogs.put_catalog(&store::Catalog { id: "shop".into(), definition }).await.unwrap();
+    put_round(&stores, 0).await;
+    let at = "2100-01-01T00:00:00Z".parse().unwrap();
+    for first in (0..users).step_by(1_000) {
+        let view = |n: usize| View { user: format!("u{n}"), item: format!("item-{}", n * 7 % 1_500), at };
+        stores.views.append(&(first..users.min(first + 1_000)).map(view).collect::<Vec<_>>()).await.unwrap();
+    }
+    drop(stores);
+    let server = Server::start(dir.path(), &[]);
+    server.run(&support::five_arms("page")).await;
+    let mut user = 0;
+    let mut decide = async || {
+        user += 1;
+        let began = std::time::Instant::now();
+        server.post("/v1/decide", &json!({"experiment": "page", "user": format!("v{user}")})).await;
+        let took = began.elapsed();
+        // About half of what one connection can do.
+        tokio::time::sleep(took).await;
+        took
+    };
+    let runs = "/dashboard/pipeline?table=runs&as=json&kind=lists";
+    let (mut beside, mut after) = (Vec::new(), Vec::new());
+    let report = loop {
+        for _ in 0..50 {
+            beside.push(decide().await);
+        }
+        let all = server.get(runs).await;
+        if all[0]["status"] == "done" {
+            break all[0].clone();
+        }
+    };
+    for _ in 0..beside.len().max(200) {
+        after.push(decide().await);
+    }
+    let p99 = |times: &mut Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() * 99 / 100]
+    };
+    let (beside, after) = (p99(&mut beside), p99(&mut after));
+    println!(
+        "p99 of decides beside a pass {beside:?}, after it {after:?}: {:.2}",
+        beside.as_secs_f64() / after.as_secs_f64()
+    );
+    println!("the pass: {report}");
+}
