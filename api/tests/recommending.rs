@@ -314,3 +314,136 @@ async fn lists_are_counted_by_hour() {
     assert_eq!((hours.len(), hours[1].lists, hours[1].dated, hours[1].fresh), (2, 1, 3, 0));
     assert_eq!(hours[1].mean_age_hours(), Some(24.0));
 }
+
+/// A catalog "big" of which lists are made ahead: more items than a list's pool has.
+async fn big() -> Shop {
+    let api = Shop(start().await);
+    let definition = json!({"dimension": 8, "refresh_minutes": 30});
+    assert_eq!(api.call("PUT", "/v1/catalogs/big", definition.to_string()).await.0, 201);
+    let items: Vec<Value> = (0..300).map(of_big).collect();
+    assert_eq!(api.call("PUT", "/v1/catalogs/big/items", json!(items).to_string()).await.0, 200);
+    api
+}
+
+fn of_big(n: usize) -> Value {
+    let vector: Vec<f64> = (0..8).map(|i| ((n * 31 + i * 17 + n * n) as f64).sin()).collect();
+    json!({"id": format!("i{n}"), "vector": vector})
+}
+
+impl Shop {
+    /// A list, and where it is from.
+    async fn big(&self, query: &str) -> (Vec<String>, String) {
+        let (status, answer) = self.call("GET", &format!("/v1/catalogs/big/recommendations?{query}"), "").await;
+        assert_eq!(status, 200, "{answer}");
+        (ids(&answer), answer["source"].as_str().unwrap().to_owned())
+    }
+
+    /// The list that is made now: nobody has tags.
+    async fn computed(&self, query: &str) -> Vec<String> {
+        let (ids, source) = self.big(&format!("{query}&max_per_tag=1000")).await;
+        assert_eq!(source, "history");
+        ids
+    }
+
+    async fn until_precomputed(&self, query: &str) -> Vec<String> {
+        let found = async {
+            loop {
+                let (ids, source) = self.big(query).await;
+                if source == "precomputed" {
+                    return ids;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), found).await.unwrap()
+    }
+
+    /// One pass over all visitors.
+    async fn pass(&self) {
+        let config =
+            updater::Config { interval: jiff::SignedDuration::from_hours(1), retention_days: 0, name: "u".into() };
+        let updater = updater::Updater::new(self.stores.clone(), self.clock.clone(), config);
+        let done = updater.once_of(&[store::RunKind::Lists]).await.unwrap();
+        assert!(done.iter().all(|done| done.report.error.is_none()), "{done:?}");
+    }
+}
+
+/// From a view on no list is told that does not know it; soon the list is made ahead again. How soon is printed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_has_its_list_made_ahead() {
+    let api = big().await;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let making = tokio::spawn(api.app.clone().keep_lists(stopped));
+    let mut took = Vec::new();
+    for n in 0..200 {
+        let viewed = format!("i{}", n * 3 % 300);
+        api.view("u", &viewed, &format!("2026-11-21T09:{:02}:{:02}Z", n / 60, n % 60)).await;
+        let acknowledged = std::time::Instant::now();
+        let (next, _) = api.big("user=u&k=30").await;
+        assert!(!next.contains(&viewed) && next == api.computed("user=u&k=30").await);
+        let ahead = api.until_precomputed("user=u").await;
+        took.push(acknowledged.elapsed());
+        assert_eq!(ahead, api.computed("user=u").await);
+    }
+    took.sort_unstable();
+    println!("from a view's 202 to its list: p50 {:?}, p99 {:?}, longest {:?}", took[100], took[197], took[199]);
+    stop.send(true).unwrap();
+    making.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_made_ahead_is_told_while_it_is_what_would_be_made() {
+    let api = big().await;
+    for (user, item) in [("u", "i1"), ("v", "i2")] {
+        api.view(user, item, "2026-11-21T09:00:00Z").await;
+    }
+    let source = async |query: &str| api.big(query).await.1;
+    // Nobody makes lists after views here: they are computed, until a pass over all visitors comes.
+    assert_eq!(source("user=u").await, "history");
+    api.pass().await;
+    for user in ["u", "v"] {
+        let (ids, source) = api.big(&format!("user={user}")).await;
+        assert_eq!((ids, source.as_str()), (api.computed(&format!("user={user}")).await, "precomputed"));
+    }
+    for other in ["k=31", "diversity=0.9", "max_per_tag=1", "tag=a", "exclude=a"] {
+        assert_ne!(source(&format!("user=u&{other}")).await, "precomputed", "{other}");
+    }
+    assert_eq!(source("user=new").await, "popular");
+    // A view makes it another; of one who did not look at anything it stays.
+    api.view("u", "i7", "2026-11-21T09:00:01Z").await;
+    assert_eq!((source("user=u").await, source("user=v").await), ("history".into(), "precomputed".into()));
+    api.pass().await;
+    // What is taken away is left out of it.
+    let first = api.big("user=u").await.0[0].clone();
+    assert_eq!(api.call("DELETE", &format!("/v1/catalogs/big/items/{first}"), "").await.0, 204);
+    let (left, from) = api.big("user=u").await;
+    assert!(from == "precomputed" && left.len() == 10 && !left.contains(&first));
+    // What is put where it could be on the list is there at once, though the list was made before.
+    let mut near = of_big(1);
+    near["id"] = json!("near");
+    near["vector"][0] = json!(near["vector"][0].as_f64().unwrap() + 0.4);
+    assert_eq!(api.call("PUT", "/v1/catalogs/big/items", json!([near]).to_string()).await.0, 200);
+    let (now, from) = api.big("user=u&k=30").await;
+    assert!(from == "history" && now.contains(&"near".to_owned()), "{now:?}");
+    api.pass().await;
+    assert_eq!(api.until_precomputed("user=u&k=30").await, now);
+    // Another replica, which starts now, knows that too.
+    let beside = Shop(support::beside(&api).await);
+    assert_eq!(beside.big("user=u&k=30").await, (now, "precomputed".into()));
+    // An old one is made again, and one of another definition.
+    api.clock.set("2026-11-21T10:59:59Z");
+    assert_eq!(source("user=u").await, "precomputed");
+    api.clock.set("2026-11-21T11:00:00Z");
+    assert_eq!(source("user=u").await, "history");
+    api.pass().await;
+    assert_eq!(source("user=u").await, "precomputed");
+    let definition = json!({"dimension": 8, "refresh_minutes": 30, "history_length": 1});
+    assert_eq!(api.call("PUT", "/v1/catalogs/big", definition.to_string()).await.0, 200);
+    assert_eq!(source("user=u").await, "history");
+    api.pass().await;
+    assert_eq!(source("user=u").await, "precomputed");
+    let definition = json!({"dimension": 8, "refresh_minutes": 0, "history_length": 1});
+    assert_eq!(api.call("PUT", "/v1/catalogs/big", definition.to_string()).await.0, 200);
+    api.pass().await;
+    assert_eq!(source("user=u").await, "history", "none are made ahead any more");
+}

@@ -9,11 +9,14 @@
 mod support;
 
 use rand::{RngExt, SeedableRng};
+use recommend::Candidates;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
-use support::{Server, setting};
+use store::{Durability, Locations, Shelf, Stores, View, Visitor};
+use support::{Server, croupier, finish, setting};
 
 const DIMENSION: usize = 64;
 /// Items of a request: a few megabytes.
@@ -97,4 +100,130 @@ async fn a_load_that_was_cut_off_is_sent_again_and_nothing_acknowledged_is_lost(
         let catalog = server.get("/v1/catalogs/shop").await;
         assert_eq!(catalog["items"].as_u64().unwrap(), may_be.len() as u64, "in lists is what was kept");
     }
+}
+
+/// The items of a round: other vectors under the same ids.
+async fn put_round(stores: &Stores, round: u64) -> (u64, Arc<Candidates>) {
+    let items: Vec<recommend::Item> = (0..1_500).map(|n| serde_json::from_value(item(n, round)).unwrap()).collect();
+    stores.catalogs.put_items("shop", &items).await.unwrap();
+    let shelf = Shelf::default();
+    shelf.catch_up(&*stores.catalogs, &Then).await.unwrap();
+    (shelf.reached(), shelf.get("shop").unwrap())
+}
+
+struct Then;
+
+impl bandit::Clock for Then {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+}
+
+/// The updater is killed in passes over all visitors, while the items become others between them: the last pass goes on to
+/// the end, and each list is of one round's vectors, that of its change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_that_was_killed_is_gone_on_with_and_no_list_mixes_versions() {
+    let (kills, users) = (setting("KILLS", 2), 4_000);
+    let dir = tempfile::tempdir().unwrap();
+    let locations = Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) };
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+    let data = dir.path().display().to_string();
+    let pass = || {
+        let args = ["updater", "--once", "--only", "lists", "--log", "warn", "--data", &data, "--durability", "os"];
+        croupier(&args)
+    };
+    let stores = store::open(&locations).await.unwrap();
+    let definition = serde_json::from_value(json!({"dimension": DIMENSION, "active_hours": 2_160})).unwrap();
+    stores.catalogs.put_catalog(&store::Catalog { id: "shop".into(), definition }).await.unwrap();
+    // Later than any test is run: whoever looks at something then is active.
+    let at = "2100-01-01T00:00:00Z".parse().unwrap();
+    let view = |n: usize| View { user: format!("u{n}"), item: format!("item-{}", n * 7 % 1_500), at };
+    stores.views.append(&(0..users).map(view).collect::<Vec<_>>()).await.unwrap();
+    let mut versions = BTreeMap::new();
+    let (change, items) = put_round(&stores, 0).await;
+    versions.insert(change, items);
+    drop(stores);
+    for round in 1..=kills {
+        let mut child = pass().stdout(std::process::Stdio::null()).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(rng.random_range(100..2_500))).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let stores = store::open(&locations).await.unwrap();
+        let (change, items) = put_round(&stores, round).await;
+        versions.insert(change, items);
+    }
+    let (code, out, err) = finish(pass());
+    assert!(code == 0 && out.contains("lists of shop: read"), "{out}{err}");
+    println!("{} kills, then: {out}", kills);
+    let stores = store::open(&locations).await.unwrap();
+    let mut of_versions: BTreeMap<u64, usize> = BTreeMap::new();
+    for n in 0..users {
+        let visit = stores.lists.visit(&Visitor::of(&format!("u{n}")), "shop").await.unwrap();
+        let list = visit.list.unwrap_or_else(|| panic!("u{n} has no list"));
+        *of_versions.entry(list.change).or_default() += 1;
+        if n.is_multiple_of(10) {
+            let seen = [store::ages(&visit.seen, list.made_at)];
+            let again = versions[&list.change].for_visitors(&seen, list.made_at).remove(0);
+            assert_eq!(again, Some(list.made), "u{n}");
+        }
+    }
+    println!("lists by version: {of_versions:?}");
+    // What a pass that went on left of earlier versions, the next makes anew.
+    let (code, out, err) = finish(pass());
+    assert!(code == 0 && out.contains(&format!("read {users} visitors; make {users} lists")), "{out}{err}");
+}
+
+/// How long decides take while lists of all visitors are made, beside how long they take afterwards, on one server: printed,
+/// since it is the machine's as well. `LISTS_USERS=100000` is the long form.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decides_beside_a_pass() {
+    let users = usize::try_from(setting("LISTS_USERS", 1_000)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let locations = Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) };
+    let stores = store::open(&locations).await.unwrap();
+    let definition = serde_json::from_value(json!({"dimension": DIMENSION})).unwrap();
+    stores.catalogs.put_catalog(&store::Catalog { id: "shop".into(), definition }).await.unwrap();
+    put_round(&stores, 0).await;
+    let at = "2100-01-01T00:00:00Z".parse().unwrap();
+    for first in (0..users).step_by(1_000) {
+        let view = |n: usize| View { user: format!("u{n}"), item: format!("item-{}", n * 7 % 1_500), at };
+        stores.views.append(&(first..users.min(first + 1_000)).map(view).collect::<Vec<_>>()).await.unwrap();
+    }
+    drop(stores);
+    let server = Server::start(dir.path(), &[]);
+    server.run(&support::five_arms("page")).await;
+    let mut user = 0;
+    let mut decide = async || {
+        user += 1;
+        let began = std::time::Instant::now();
+        server.post("/v1/decide", &json!({"experiment": "page", "user": format!("v{user}")})).await;
+        let took = began.elapsed();
+        // About half of what one connection can do.
+        tokio::time::sleep(took).await;
+        took
+    };
+    let runs = "/dashboard/pipeline?table=runs&as=json&kind=lists";
+    let (mut beside, mut after) = (Vec::new(), Vec::new());
+    let report = loop {
+        for _ in 0..50 {
+            beside.push(decide().await);
+        }
+        let all = server.get(runs).await;
+        if all[0]["status"] == "done" {
+            break all[0].clone();
+        }
+    };
+    for _ in 0..beside.len().max(200) {
+        after.push(decide().await);
+    }
+    let p99 = |times: &mut Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() * 99 / 100]
+    };
+    let (beside, after) = (p99(&mut beside), p99(&mut after));
+    println!(
+        "p99 of decides beside a pass {beside:?}, after it {after:?}: {:.2}",
+        beside.as_secs_f64() / after.as_secs_f64()
+    );
+    println!("the pass: {report}");
 }

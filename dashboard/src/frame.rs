@@ -68,6 +68,11 @@ impl Frame {
         crate::address::with(&self.uri, &[(name, value)])
     }
 
+    /// The same page with other parameters; empty ones go.
+    pub(crate) fn with_all(&self, set: &[(&str, &str)]) -> String {
+        crate::address::with(&self.uri, set)
+    }
+
     /// A parameter of the page's address.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         crate::address::pairs(&self.uri).into_iter().find(|(known, _)| known == name).map(|(_, value)| value)

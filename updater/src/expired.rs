@@ -1,4 +1,4 @@
-//! Items that ended leave the state store: a walk over all catalogs, page by page, when an updater starts and every six
+//! Items that ended leave the state store: a walk over all catalogs, page by page, every six
 //! hours. Each reads all items, so walks are few; an item is kept for a quarter longer than it must be, at most.
 
 use jiff::{SignedDuration, Timestamp};

@@ -8,7 +8,7 @@ use crate::{TICK, Work, expired, lists};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use store::{Result, Run, RunKind, RunReport, RunStatus, StoreError, Trigger};
+use store::{Result, Run, RunKind, RunReport, RunStatus, Trigger};
 use tokio::sync::watch;
 
 /// How often it is looked whether a catalog's lists are due, which asks the store.
@@ -124,7 +124,7 @@ impl Work {
         periodic: Periodic,
         done: &mut HashMap<Option<String>, Timestamp>,
         failures: u32,
-    ) -> Result<Option<Duration>> {
+    ) -> std::result::Result<Option<Duration>, Box<dyn std::error::Error + Send + Sync>> {
         if self.has_nothing_of(periodic.kind) {
             return Ok(None);
         }
@@ -144,7 +144,7 @@ impl Work {
             any = true;
             let report = self.run(&duty, Trigger::Schedule, due, failures).await?;
             if let Some(error) = report.error {
-                return Err(StoreError::Damaged(error));
+                return Err(error.into());
             }
             done.insert(duty.catalog, due);
         }

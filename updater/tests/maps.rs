@@ -5,7 +5,7 @@ use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
 use recommend::{Item, Projection};
 use std::sync::{Arc, Mutex};
-use store::{Catalog, Durability, Locations, Popular, Stores};
+use store::{Catalog, Durability, Locations, Popular, RunKind, Stores};
 use updater::{Config, Updater};
 
 struct SetClock(Mutex<Timestamp>);

@@ -171,11 +171,11 @@ fn page(
     }
 }
 
-/// From here the runs of a kind are one step away, and older runs of another are not.
+/// Each begins with its newest runs.
 fn kinds(frame: &Frame, shown: Option<RunKind>) -> Vec<(&'static str, String, bool)> {
     let all = std::iter::once(None).chain(RunKind::ALL.map(Some));
     let name = |kind: Option<RunKind>| kind.map_or(frame.t("all"), |kind| said(frame.lang, kind));
-    let of = |kind: Option<RunKind>| frame.with("kind", kind.map_or("", RunKind::name));
+    let of = |kind: Option<RunKind>| frame.with_all(&[("kind", kind.map_or("", RunKind::name)), ("before", "")]);
     all.map(|kind| (name(kind), of(kind), kind == shown)).collect()
 }
 

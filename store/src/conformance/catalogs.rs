@@ -75,6 +75,8 @@ pub async fn every_field_comes_back(place: impl Place) {
             metric: Metric::InnerProduct,
             diversity: 0.1 + 0.2,
             max_per_tag: Some(2),
+            refresh_minutes: 7,
+            active_hours: 24,
             ..catalog("c", 8).definition
         },
     };
