@@ -41,9 +41,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/catalogs", get(definitions::list))
         .route("/v1/catalogs/{catalog}", get(definitions::get).put(definitions::put).delete(definitions::delete))
         .route("/v1/catalogs/{catalog}/items", put(items::put))
-        .route("/v1/catalogs/{catalog}/items/retry", post(texts::retry))
         .route("/v1/catalogs/{catalog}/vectors", get(texts::standing))
-        .route("/v1/catalogs/{catalog}/items/{id}", get(items::get).delete(items::delete))
+        .route("/v1/catalogs/{catalog}/items/{id}", get(items::get).delete(items::delete).post(texts::retry))
         .route("/metrics", get(operations::metrics))
         .layer(from_fn_with_state(app.clone(), auth::admin));
     admin
