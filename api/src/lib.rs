@@ -80,9 +80,11 @@ fn admin(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/catalogs", get(definitions::list))
         .route("/v1/catalogs/{catalog}", get(definitions::get).put(definitions::put).delete(definitions::delete))
         .route("/v1/catalogs/{catalog}/items", put(items::put))
-        .route("/v1/catalogs/{catalog}/items/retry", post(texts::retry))
         .route("/v1/catalogs/{catalog}/vectors", get(texts::standing))
-        .route("/v1/catalogs/{catalog}/items/{id}", get(items::get).delete(items::delete))
+        .route(
+            "/v1/catalogs/{catalog}/items/{id}",
+            get(items::get).delete(items::delete).post(texts::retry),
+        )
         .route("/v1/audit", get(audit::list))
         .route("/v1/users/{user}", delete(users::delete))
         .route("/v1/users/{user}/data", get(users::get))

@@ -1,12 +1,17 @@
 //! Catalogs under `kill -9`: what was acknowledged is there, and a load that was cut off is sent again to its end.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     reason = "a test fails by panicking"
 )]
 
+#[path = "recommending/endpoint.rs"]
+mod endpoint;
 mod support;
+#[path = "recommending/texts.rs"]
+mod texts;
 
 use rand::{RngExt, SeedableRng};
 use recommend::Candidates;

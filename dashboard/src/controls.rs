@@ -83,6 +83,7 @@ pub(crate) fn said(frame: &Frame) -> Option<&'static str> {
         "paused" => frame.t("Paused. New visitors get the control within a second."),
         "stopped" => frame.t("Stopped for good."),
         "deleted" => frame.t("Deleted."),
+        "retried" => frame.t("They wait for their vectors again."),
         "update" => frame.t("An update was asked for. Its numbers appear here once it has ended."),
         _ => return None,
     })

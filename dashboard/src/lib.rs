@@ -78,6 +78,7 @@ pub fn router(stores: Stores, shelf: Arc<Shelf>, clock: Arc<dyn Clock>, notice: 
         .route("/dashboard/experiments/{id}/plots/what-if", get(plots::forest))
         .route("/dashboard/catalogs", get(pages::catalogs))
         .route("/dashboard/catalogs/{catalog}", get(pages::catalog))
+        .route("/dashboard/catalogs/{catalog}/retry", post(pages::retry))
         .route("/dashboard/catalogs/{catalog}/item", get(pages::item))
         .route("/dashboard/catalogs/{catalog}/visitors", get(pages::visitor))
         .route("/dashboard/catalogs/{catalog}/plots/{plot}", get(plots::of_catalog))

@@ -432,3 +432,40 @@ async fn hostile_names_are_text_and_pages_stay_small() {
     let csv = shop.get(&format!("{base}?table=items")).await;
     assert!(csv.headers["content-disposition"].to_str().unwrap().contains("catalog-items.csv"));
 }
+
+/// A catalog that makes vectors of texts says how far it is, and what was set aside is tried again by a button.
+#[tokio::test]
+async fn vectors_of_texts_are_told_and_tried_again() {
+    let shop = Shop::open().await;
+    shop.fill("plain", 1, json!({})).await;
+    assert!(!shop.get("/dashboard/catalogs/plain").await.body.contains("id=\"vectors\""));
+    let embedder = json!({"kind": "static", "model": "two"});
+    let serving = json!({"embedder": {"kind": "static", "model": "one"}, "version": "static:1f", "dimension": 3});
+    let definition = serde_json::from_value(json!({"dimension": 4, "embedder": embedder, "serving": serving})).unwrap();
+    let (stores, now) = (&shop.house.stores, shop.house.now);
+    stores.catalogs.put_catalog(&store::Catalog { id: "texts".into(), definition }).await.unwrap();
+    shop.house.shelf.catch_up(&*stores.catalogs, &At(now)).await.unwrap();
+    let work = &stores.vector_work;
+    work.note(&[("texts".into(), vec![HOSTILE.into(), "b".into()])], 1, now).await.unwrap();
+    let due = work.due("texts", now, 1).await.unwrap();
+    work.fail("texts", &due, "it cannot be <read>", None, now).await.unwrap();
+    work.trouble("texts", Some("there is no model 'two'")).await.unwrap();
+    let page = shop.get("/dashboard/catalogs/texts").await.body;
+    for text in ["static:1f", "static two", "it cannot be &#60;read&#62;", "there is no model", "Try all of them again"]
+    {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+    let post = |person: &str, body: &'static str| {
+        let request = Request::post("/dashboard/catalogs/texts/retry").header("host", "shop.example:8080");
+        let request = request.header("content-type", "application/x-www-form-urlencoded").header("x-person", person);
+        shop.house.send(request.body(Body::from(body)).unwrap())
+    };
+    assert_eq!(post("viewer", "csrf=unguarded").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(post("tester", "csrf=other").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(work.standing("texts", 9).await.unwrap().set_aside, 1);
+    assert_eq!(post("tester", "csrf=unguarded").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(work.standing("texts", 9).await.unwrap().set_aside, 0);
+    assert!(
+        shop.get("/dashboard/catalogs/texts?done=retried").await.body.contains("They wait for their vectors again")
+    );
+}

@@ -22,6 +22,8 @@ pub fn describe() {
     describe_counter!("croupier_updater_set_aside_total", "Records set aside because they cannot be taken.");
     describe_counter!("croupier_updater_published_total", "Posterior sets published.");
     describe_counter!("croupier_updater_items_removed_total", "Items removed some time after their end.");
+    describe_counter!("croupier_updater_texts_embedded_total", "Vectors made of texts.");
+    describe_counter!("croupier_updater_texts_set_aside_total", "Items set aside without a vector of their text.");
     describe_counter!("croupier_updater_lists_total", "Lists made ahead.");
     describe_counter!("croupier_updater_failures_total", "Rounds and runs of the updater that failed.");
     describe_gauge!(

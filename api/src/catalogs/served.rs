@@ -56,7 +56,7 @@ impl Served {
     ) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.lists = counted.lists.wrapping_add(1);
-        let measures = counted.lists.is_multiple_of(candidates.definition().dimension.div_ceil(NUMBERS));
+        let measures = counted.lists.is_multiple_of(candidates.definition().indexed_dimension().div_ceil(NUMBERS));
         drop(counted);
         let measured = candidates.measure(ids.iter().copied(), measures, now);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,11 +3,11 @@
 use super::candidates;
 use crate::app::App;
 use crate::body::json;
-use crate::problem::{Problem, Result};
+use crate::problem::{Problem, Result, method_not_allowed};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, Uri};
 use embed::{EmbedError, Embedder, Find};
 use jiff::Timestamp;
 use recommend::{CatalogDefinition, Item, MAX_TEXT, Serving};
@@ -100,9 +100,15 @@ pub(crate) async fn standing(State(app): State<Arc<App>>, Path(catalog): Path<St
     (status = 503, body = Problem)))]
 pub(crate) async fn retry(
     State(app): State<Arc<App>>,
-    Path(catalog): Path<String>,
+    method: Method,
+    uri: Uri,
+    Path((catalog, action)): Path<(String, String)>,
     body: Bytes,
 ) -> Result<Json<Retried>> {
+    // Its path is also that of an item which is called so.
+    if action != "retry" {
+        return Err(method_not_allowed(method, uri).await);
+    }
     let Retry { id } = if body.is_empty() { Retry::default() } else { json(&body)? };
     candidates(&app, &catalog)?;
     let retried = app.stores.vector_work.retry(&catalog, id.as_deref(), app.clock.now()).await?;

@@ -1,6 +1,7 @@
 //! One catalog: what it is, its items, how its lists were.
 
 mod items;
+pub(crate) mod vectors;
 
 use super::catalogs::{megabytes, metric};
 use super::html;
@@ -39,6 +40,7 @@ struct Catalog {
     half_life: Num,
     diversity: Num,
     max_per_tag: Num,
+    vectors: Option<vectors::Vectors>,
     asked: Asked,
     items: Items,
     hours: i64,
@@ -130,10 +132,11 @@ pub(crate) async fn catalog(
     let map = app.stores.list_hours.map(&catalog.id).await?;
     let all = together(&hours);
     let page = Catalog {
+        vectors: vectors::find(&app, &frame, &catalog).await?,
         path: catalog.path(),
         live: Num::count(live as u64),
         memory: megabytes(catalog.candidates.bytes()),
-        dimension: Num::count(definition.dimension as u64),
+        dimension: Num::count(definition.indexed_dimension() as u64),
         metric: metric(definition.metric),
         history_length: Num::count(definition.history_length as u64),
         profile: serde_json::to_string(&definition.profile).unwrap_or_default(),

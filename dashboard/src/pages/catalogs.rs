@@ -94,7 +94,7 @@ fn row(id: &str, candidates: &Candidates, hours: &[ListHour]) -> Row {
     Row {
         id: id.to_owned(),
         path: path(id),
-        dimension: Num::count(candidates.definition().dimension as u64),
+        dimension: Num::count(candidates.definition().indexed_dimension() as u64),
         metric: metric(candidates.definition().metric),
         items: Num::count(candidates.len() as u64),
         memory: megabytes(candidates.bytes()),
@@ -111,7 +111,7 @@ fn sheet(all: &[(String, Arc<Candidates>, Vec<ListHour>)]) -> Sheet {
         let (day, live) = (together(hours), candidates.len());
         vec![
             json!(id),
-            json!(candidates.definition().dimension),
+            json!(candidates.definition().indexed_dimension()),
             json!(metric(candidates.definition().metric)),
             json!(live),
             json!(candidates.bytes()),

@@ -72,8 +72,9 @@ pub(crate) async fn item(
         Some(shown) => {
             let stored = app.stores.catalogs.items(&catalog.id, std::slice::from_ref(&id)).await?.pop().flatten();
             let vector = stored.map(|item| {
-                let some: Vec<String> = item.vector.iter().take(NUMBERS).map(ToString::to_string).collect();
-                (some.join(", "), Num::number(length(&item.vector)), item.vector.len() > NUMBERS)
+                let vector = item.vector_in(catalog.candidates.definition());
+                let some: Vec<String> = vector.iter().take(NUMBERS).map(ToString::to_string).collect();
+                (some.join(", "), Num::number(length(vector)), vector.len() > NUMBERS)
             });
             Some(Live {
                 tags: shown.tags.iter().map(|tag| (tag.clone(), query("tag", tag))).collect(),

@@ -16,6 +16,7 @@ mod stop;
 mod visitor;
 pub(crate) mod what_if;
 
+pub(crate) use catalog::vectors::retry;
 pub(crate) use catalog::{began, catalog};
 pub(crate) use catalogs::catalogs;
 pub(crate) use decision::{decision, find};

@@ -111,7 +111,7 @@ mod tests {
 
     fn ask(model: &Odd, texts: &[String]) -> Vec<Made> {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        futures::executor::block_on(make(model, Metric::Cosine, &texts))
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(make(model, Metric::Cosine, &texts))
     }
 
     proptest! {
