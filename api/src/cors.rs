@@ -6,6 +6,7 @@
 
 use crate::app::App;
 use crate::auth::{Access, is_local};
+use crate::request;
 use axum::extract::State;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -30,13 +31,18 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("etag, retry-after, x-requ
 
 /// Answers a preflight. It carries no key, so that origins of all valid keys count.
 pub(crate) async fn preflight(State(app): State<Arc<App>>, asked: HeaderMap) -> Response {
-    let mut response = (StatusCode::NO_CONTENT, PREFLIGHT).into_response();
+    answer(&app, &asked, async { (StatusCode::NO_CONTENT, PREFLIGHT).into_response() }).await
+}
+
+/// Answers a page: under the request's name, and so that the page can read it.
+pub(crate) async fn answer(app: &App, asked: &HeaderMap, work: impl Future<Output = Response>) -> Response {
+    let mut response = request::named(asked, work).await;
     open(&app.config.access, asked.get(ORIGIN), response.headers_mut());
     response
 }
 
 /// Lets the page that asked read an answer, a refusal too, if any valid key is for its origin.
-pub(crate) fn open(access: &Access, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
+fn open(access: &Access, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
     answer.append(VARY, HeaderValue::from_static("origin"));
     let Some(origin) = origin else { return };
     let allowed = match access {

@@ -7,13 +7,12 @@ use crate::body::{MAX_BODY, read};
 use crate::catalogs::lists;
 use crate::cors::{self, preflight};
 use crate::problem::{self, Result};
-use crate::{decide, events, request};
+use crate::{decide, events};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::Uri;
-use axum::http::header::ORIGIN;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::FutureExt;
@@ -30,7 +29,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/v1/catalogs/{catalog}/recommendations", get(recommend).options(preflight))
         .route("/v1/catalogs/{catalog}/items/{id}/related", get(related).options(preflight))
         .route("/v1/catalogs/{catalog}/search", post(search).options(preflight))
-        .method_not_allowed_fallback(problem::method_not_allowed)
+        .method_not_allowed_fallback(no_method)
 }
 
 async fn decide_by_post(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -79,7 +78,10 @@ pub(crate) async fn serve(
             Err(panic) => problem::panicked(panic),
         }
     };
-    let mut response = request::named(&headers, answer).await;
-    cors::open(&app.config.access, headers.get(ORIGIN), response.headers_mut());
-    response
+    cors::answer(app, &headers, answer).await
+}
+
+async fn no_method(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let refused = async { problem::method_not_allowed(method, uri).await.into_response() };
+    cors::answer(&app, &headers, refused).await
 }

@@ -143,9 +143,9 @@ async fn each_answer_has_a_name() {
         if own.status >= 400 {
             assert_eq!(own.body["request_id"], own.header("x-request-id"), "{method} {path}");
         }
-        let given = api.ask(method, path, &[("x-request-id", "trace-1/€".trim_end_matches('€'))], "").await;
-        assert_eq!(given.header("x-request-id"), "trace-1/", "{method} {path}");
-        for odd in ["", "a b", "é", &"x".repeat(129)] {
+        let given = api.ask(method, path, &[("x-request-id", "trace-1/a")], "").await;
+        assert_eq!(given.header("x-request-id"), "trace-1/a", "{method} {path}");
+        for odd in ["", "a b", "a\tb", &"x".repeat(129)] {
             let made = api.ask(method, path, &[("x-request-id", odd)], "").await;
             assert!(made.header("x-request-id").len() > 16 && made.header("x-request-id") != odd, "{odd}");
         }
