@@ -4,8 +4,8 @@ use crate::embedded::Embedded;
 use crate::locations::{DatabaseAt, EventsAt, InProject, Locations, StateAt, same};
 use crate::sql::Database;
 use crate::{
-    Assignments, Backup, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases, ListHours,
-    Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Views,
+    Assignments, Backup, Catalogs, Decisions, EventLog, Experiments, Findings, History, ItemViews, Keys, Leases,
+    ListHours, Memory, Outcomes, People, PosteriorSets, Replicas, Result, Runs, StoreError, Views,
 };
 use std::sync::Arc;
 

@@ -54,8 +54,14 @@ async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut 
         store::open(&Locations { durability: Durability::Os, ..Locations::in_dir(dir.path()) }).await.unwrap();
     change(&mut stores);
     let clock = Arc::new(SetClock(Mutex::new("2026-11-21T10:00:00Z".parse().unwrap())));
-    let config =
-        Config { cached_assignments: 10_000, store_timeout, catalogs_file: None, catalog_bytes: 64 << 20, traced: false, access };
+    let config = Config {
+        cached_assignments: 10_000,
+        store_timeout,
+        catalogs_file: None,
+        catalog_bytes: 64 << 20,
+        traced: false,
+        access,
+    };
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();
     let app = App::new(stores.clone(), clock.clone(), config, recorder).await.unwrap();
     Api { router: api::router(app.clone()), app, stores, clock, _dir: dir }
