@@ -179,7 +179,7 @@ fn exemplify(operation: &mut Value) {
             add(&mut response["content"], &examples[status.as_str()]);
         }
     }
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         let example = &examples["parameters"][parameter["name"].as_str().unwrap_or_default()];
         if !example.is_null() {
             parameter["example"] = example.clone();
