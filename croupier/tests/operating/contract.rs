@@ -40,6 +40,7 @@ async fn no_request_gets_an_answer_that_the_document_does_not_know() {
     for filter in ["--exclude-operation-id", "--include-operation-id"] {
         let mut command = Command::new(&tool);
         command
+            .env("SCHEMATHESIS_HOOKS", hooks())
             .env("PYTHONPATH", folder(&tool))
             .current_dir(dir.path())
             .arg("run")
@@ -70,6 +71,11 @@ async fn no_request_gets_an_answer_that_the_document_does_not_know() {
     eprintln!("{sent} requests");
     let ready: Value = server.get("/readyz").await;
     assert_eq!(ready["ready"], true, "{ready}");
+}
+
+/// What it does not know by itself.
+fn hooks() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operating/contract.py")
 }
 
 /// Where its packages are.
