@@ -46,7 +46,7 @@ bench:
 soak:
 	.ci/services
 	SEEDS=10 STREAMS=5 RUNS=2000 $(CARGO) test --release -p bandit --locked -- --nocapture
-	SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
+	CONTRACT_EXAMPLES=1000 SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
 	    $(CARGO) test --release -p croupier --locked --features cloud -- --nocapture
 	SOAK_SECONDS=300 $(CARGO) test --release -p recommend --locked -- --nocapture
 	LOADTEST_LONG=1 $(CARGO) test --release -p loadtest --locked -- --nocapture

@@ -112,10 +112,12 @@ fn refuse(path: &str, operation: &mut Value) {
     let has_body = !operation["requestBody"].is_null();
     let takes_words = has_body || operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
     let always = ["401", "403", "429", "500", "503"];
-    let statuses = always.iter().chain(takes_words.then_some(&"400")).chain(has_body.then_some(&"413"));
+    // Whatever a path names may be removed by somebody else at that moment.
+    let more = [(takes_words, "400"), (path.contains('{'), "404"), (has_body, "413")];
+    let statuses = always.into_iter().chain(more.into_iter().filter_map(|(may, status)| may.then_some(status)));
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for status in statuses {
-        responses.entry(*status).or_insert_with(
+        responses.entry(status).or_insert_with(
             || json!({"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}),
         );
     }
@@ -125,10 +127,6 @@ fn refuse(path: &str, operation: &mut Value) {
 fn describe(status: &str, response: &mut Value) {
     let code = status.parse().ok().and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or_default();
     response["description"] = code.canonical_reason().unwrap_or("An answer").into();
-    if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
-        response["headers"]["Retry-After"] =
-            json!({"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}});
-    }
     let is_problem = response["content"]["application/json"]["schema"]["$ref"] == "#/components/schemas/Problem";
     if is_problem && let Some(content) = response["content"].as_object_mut() {
         let schema = content.remove("application/json").unwrap_or_default();
@@ -136,6 +134,10 @@ fn describe(status: &str, response: &mut Value) {
     }
     if !response["content"]["application/problem+json"].is_null() {
         response["content"]["application/problem+json"]["example"] = json!(Problem::new(code, example_detail(code)));
+        if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
+            response["headers"]["Retry-After"] =
+                json!({"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}});
+        }
     }
     if response["content"].is_null()
         && let Some(response) = response.as_object_mut()
@@ -183,7 +185,7 @@ fn exemplify(operation: &mut Value) {
             add(&mut response["content"], &examples[status.as_str()]);
         }
     }
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         let example = &examples["parameters"][parameter["name"].as_str().unwrap_or_default()];
         if !example.is_null() {
             parameter["example"] = example.clone();

@@ -13,8 +13,9 @@ use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -26,10 +27,15 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/v1/decide", get(decide_by_get).post(decide_by_post).options(preflight))
         .route("/v1/decide/batch", post(decide_batch).options(preflight))
         .route("/v1/events", post(send_events).options(preflight))
-        .route("/v1/catalogs/{catalog}/recommendations", get(recommend).options(preflight))
-        .route("/v1/catalogs/{catalog}/items/{id}/related", get(related).options(preflight))
-        .route("/v1/catalogs/{catalog}/search", post(search).options(preflight))
+        .route("/v1/catalogs/{catalog}/recommendations", dressed(get(recommend).options(preflight)))
+        .route("/v1/catalogs/{catalog}/items/{id}/related", dressed(get(related).options(preflight)))
+        .route("/v1/catalogs/{catalog}/search", dressed(post(search).options(preflight)))
         .method_not_allowed_fallback(no_method)
+}
+
+/// Refuses a path that is not UTF-8 as other routes do.
+fn dressed(route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    route.layer(map_response(problem::dress))
 }
 
 async fn decide_by_post(State(app): State<Arc<App>>, request: Request) -> Response {

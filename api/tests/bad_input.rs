@@ -24,6 +24,16 @@ async fn refused(api: &Api, path: &str, body: impl Into<Body>, status: u16, fiel
     }
 }
 
+/// `call` asserts that it is told as a problem.
+#[tokio::test]
+async fn a_path_that_is_not_utf_8_is_a_problem_on_every_kind_of_route() {
+    let api = start().await;
+    for path in ["/v1/experiments/%FF", "/v1/catalogs/%FF/recommendations?user=u", "/v1/catalogs/%FF/items/i/related"] {
+        assert_eq!(api.call("GET", path, "").await.0, 400, "{path}");
+    }
+    assert_eq!(api.call("POST", "/v1/catalogs/%FF/search", "{}").await.0, 400);
+}
+
 #[tokio::test]
 async fn decide_names_what_is_wrong() {
     let api = start().await;

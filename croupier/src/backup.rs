@@ -85,7 +85,9 @@ async fn receive(settings: &Settings, key: Option<&str>, partial: &Path) -> Resu
     let url = server_url(settings, "/v1/backup");
     let broken = |e: reqwest::Error| {
         let why = e.without_url();
-        Failure::Failed(format!("a process has the stores open, and {url} does not answer: {why}; name its address by 'listen'"))
+        Failure::Failed(format!(
+            "a process has the stores open, and {url} does not answer: {why}; name its address by 'listen'"
+        ))
     };
     let mut request = Client::new().post(&url);
     if let Some(key) = key {

@@ -315,9 +315,12 @@ impl Settings {
             drain: Duration::from_secs(parse("drain_seconds", &text("drain_seconds"), "must be 0 to 600", |n| {
                 *n <= 600
             })?),
-            otlp_endpoint: Some(parse("otlp_endpoint", &text("otlp_endpoint"), "must be http://HOST:PORT", |url: &String| {
-                url.is_empty() || url.starts_with("http://") || url.starts_with("https://")
-            })?)
+            otlp_endpoint: Some(parse(
+                "otlp_endpoint",
+                &text("otlp_endpoint"),
+                "must be http://HOST:PORT",
+                |url: &String| url.is_empty() || url.starts_with("http://") || url.starts_with("https://"),
+            )?)
             .filter(|url| !url.is_empty()),
             trace_sample: parse("trace_sample", &text("trace_sample"), "must be 0 to 1", |n| (0.0..=1.0).contains(n))?,
         })

@@ -34,6 +34,7 @@ pub(crate) struct CatalogRecord {
 
 /// All catalogs.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CatalogListing)]
 pub(crate) struct Listing {
     catalogs: Vec<CatalogRecord>,
 }

@@ -136,7 +136,7 @@ impl NewItem {
     params(("catalog" = String, Path)),
     request_body(content((Vec<NewItem> = "application/json"), (String = "application/x-ndjson"))),
     responses((status = 200, body = Receipt), (status = 400, body = Problem), (status = 404, body = Problem),
-    (status = 413, body = Problem), (status = 503, body = Problem), (status = 507, body = Problem)))]
+    (status = 408, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem), (status = 507, body = Problem)))]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

@@ -152,7 +152,10 @@ function show(api) {
     }
   }
   const all = [];
-  for (const [tag, operations] of byTag) {
+  const first = ["decide", "events", "experiments", "results", "recommendations"];
+  const place = (tag) => (first.includes(tag) ? first.indexOf(tag) : first.length);
+  const groups = [...byTag].sort(([a], [b]) => place(a) - place(b));
+  for (const [tag, operations] of groups) {
     contents.append(make("h2", {}, tag));
     main.append(make("h2", {}, tag));
     for (const [method, path, operation] of operations) {

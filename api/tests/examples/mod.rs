@@ -32,7 +32,8 @@ fn calls() -> Vec<Call> {
     let changed = json!({"id": EXPERIMENT, "name": "Product page", "arms": arms, "segment_by": ["device"],
         "reward": {"event": "purchase", "window_hours": 24}});
     let ask = json!({"experiment": EXPERIMENT, "user": USER, "item": "sku-9", "context": {"device": "mobile"}});
-    let reward = json!({"id": "order-77", "type": "reward", "name": "purchase", "user": USER, "item": "sku-9", "value": 1.0});
+    let reward =
+        json!({"id": "order-77", "type": "reward", "name": "purchase", "user": USER, "item": "sku-9", "value": 1.0});
     let items = json!([
         {"id": "sku-9", "vector": [0.1, 0.9], "tags": ["shop-3"], "payload": {"title": "Blue shirt"}},
         {"id": "sku-10", "vector": [0.2, 0.8], "tags": ["shop-3"], "expires_at": "2027-01-01T00:00:00Z"}
@@ -60,8 +61,14 @@ fn calls() -> Vec<Call> {
         ("start_experiment", "POST", "/v1/experiments/{id}/start", id, Value::Null),
         ("decide", "POST", "/v1/decide", &[], ask.clone()),
         ("decide_by_get", "GET", "/v1/decide", asked, Value::Null),
-        ("decide_batch", "POST", "/v1/decide/batch", &[], json!({"user": USER, "context": {"device": "mobile"},
-            "requests": [{"experiment": EXPERIMENT, "item": "sku-9"}, {"experiment": "none"}]})),
+        (
+            "decide_batch",
+            "POST",
+            "/v1/decide/batch",
+            &[],
+            json!({"user": USER, "context": {"device": "mobile"},
+            "requests": [{"experiment": EXPERIMENT, "item": "sku-9"}, {"experiment": "none"}]}),
+        ),
         ("send_events", "POST", "/v1/events", &[], reward),
         ("update_posteriors", "POST", "/v1/experiments/{id}/update", id, Value::Null),
         ("get_results", "GET", "/v1/experiments/{id}/results", id, Value::Null),
@@ -120,13 +127,7 @@ async fn examples_are_what_is_sent_and_answered() {
     }
 }
 
-async fn call(
-    api: &Api,
-    method: &str,
-    path: &str,
-    parameters: &[(&str, &str)],
-    body: &Value,
-) -> (u16, Value) {
+async fn call(api: &Api, method: &str, path: &str, parameters: &[(&str, &str)], body: &Value) -> (u16, Value) {
     let (mut uri, mut query) = (path.to_owned(), Vec::new());
     for (name, value) in parameters {
         let place = format!("{{{name}}}");

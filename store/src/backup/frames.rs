@@ -57,7 +57,8 @@ fn damaged(why: &str) -> StoreError {
 }
 
 fn write_frame(out: &mut impl Write, kind: u8, body: &[u8]) -> Result<()> {
-    let length = u32::try_from(body.len()).ok().filter(|n| *n <= LONGEST).ok_or_else(|| damaged("a value is too long"))?;
+    let length =
+        u32::try_from(body.len()).ok().filter(|n| *n <= LONGEST).ok_or_else(|| damaged("a value is too long"))?;
     let mut head = [kind, 0, 0, 0, 0];
     head[1..].copy_from_slice(&length.to_le_bytes());
     let mut sum = crc32fast::Hasher::new();

@@ -57,10 +57,8 @@ impl Backup {
     /// When a store cannot be read, `out` takes no more, or the disk is full. What was written then has no end, and
     /// [`restore`] refuses it.
     pub async fn write(self: Arc<Self>, turn: Turn, out: impl Write + Send + 'static) -> Result<Counts> {
-        let about = About {
-            release: env!("CARGO_PKG_VERSION").into(),
-            directory: self.directory.display().to_string(),
-        };
+        let about =
+            About { release: env!("CARGO_PKG_VERSION").into(), directory: self.directory.display().to_string() };
         let moment = self.state.moment();
         let state = self.state.clone();
         let writer = blocking(move || {

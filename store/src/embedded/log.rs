@@ -94,10 +94,8 @@ impl EventLog for Embedded {
         for guard in self.log.range(from.to_be_bytes()..).take(max) {
             let (key, value) = guard.into_inner()?;
             delivery.receipt = Some(Receipt(number(&key)?));
-            let poison = |e: StoreError| Poison {
-                reason: e.to_string(),
-                body: String::from_utf8_lossy(&value).into_owned(),
-            };
+            let poison =
+                |e: StoreError| Poison { reason: e.to_string(), body: String::from_utf8_lossy(&value).into_owned() };
             delivery.events.push(match decode_event(&value) {
                 Ok((event, trace)) => {
                     delivery.traces.extend(trace);
