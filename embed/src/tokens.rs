@@ -36,10 +36,9 @@ impl Tokenizer {
             .config
             .processing
             .retain(|step| !matches!(step, Processing::Pad { .. } | Processing::Truncate { .. }));
-        let (start, end) = (
-            around(&definition, InsertionPosition::SequenceStart),
-            around(&definition, InsertionPosition::SequenceEnd),
-        );
+        // Where a template for two texts says so too, it is called the end of a part.
+        let start = around(&definition, &[InsertionPosition::SequenceStart, InsertionPosition::SubSequenceStart]);
+        let end = around(&definition, &[InsertionPosition::SequenceEnd, InsertionPosition::SubSequenceEnd]);
         let unknown = definition.specials.iter().find(|s| s.kind == SpecialTokenKind::Unknown).map(|s| s.id);
         let largest = definition.model.vocab().iter().map(|token| token.id).max().ok_or("has no tokens")?;
         let tokens = usize::try_from(largest).map_or(usize::MAX, |largest| largest.saturating_add(1));
@@ -54,7 +53,7 @@ impl Tokenizer {
     }
 }
 
-fn around(definition: &Definition, position: InsertionPosition) -> Option<u32> {
-    let template = definition.config.templates.iter().find(|t| t.position == position)?;
+fn around(definition: &Definition, positions: &[InsertionPosition]) -> Option<u32> {
+    let template = definition.config.templates.iter().find(|t| positions.contains(&t.position))?;
     definition.specials.iter().find(|s| s.bytes == template.content.as_bytes()).map(|s| s.id)
 }
