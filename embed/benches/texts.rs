@@ -44,7 +44,7 @@ fn theirs(kind: &str, folder: &Path, texts: &[String]) -> std::io::Result<f64> {
 }
 
 fn compare(kind: &str, folder: &Path, model: &impl Model, texts: &[String]) {
-    let (mut best, mut peer) = (0.0_f64, Ok(0.0_f64));
+    let (mut best, mut peer) = (0.0_f64, std::io::Result::Ok(0.0_f64));
     for _ in 0..ROUNDS {
         best = best.max(ours(model, texts));
         peer = peer.and_then(|peer| Ok(peer.max(theirs(kind, folder, texts)?)));

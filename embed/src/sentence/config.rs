@@ -151,7 +151,7 @@ impl Bert {
         if let Some((name, is, most)) = sizes.into_iter().find(|(_, is, most)| !(1..=*most).contains(is)) {
             return Err(format!("{name} is {is}: must be 1 to {most}"));
         }
-        if self.hidden_size % self.num_attention_heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err("hidden_size must be a multiple of num_attention_heads".into());
         }
         if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
