@@ -4,10 +4,12 @@ mod app;
 mod auth;
 mod body;
 mod catalogs;
+mod client;
 mod decide;
 mod events;
 mod experiments;
 mod measure;
+mod ofrep;
 mod openapi;
 mod operations;
 mod pages;
@@ -48,6 +50,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/openapi.json", get(openapi::get))
+        .merge(client::router())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(body::MAX_BODY))

@@ -1,7 +1,7 @@
 //! The OpenAPI document, made from the code.
 
 use crate::catalogs::{definitions, items, lists};
-use crate::{decide, events, experiments, operations, reports};
+use crate::{client, decide, events, experiments, ofrep, operations, reports};
 use axum::Json;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -40,6 +40,11 @@ use utoipa::OpenApi;
         lists::recommendations,
         lists::related,
         lists::search,
+        ofrep::one,
+        ofrep::all,
+        client::module,
+        client::types,
+        client::script,
         operations::healthz,
         operations::readyz,
         operations::metrics,
@@ -72,8 +77,9 @@ fn complete(document: &mut Value) {
         for operation in methods.as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
             let page = path.starts_with("/v1/decide")
                 || path == "/v1/events"
+                || path.starts_with("/ofrep/")
                 || ["/recommendations", "/related", "/search"].iter().any(|end| path.ends_with(end));
-            let open = path == "/healthz" || path == "/readyz";
+            let open = path == "/healthz" || path == "/readyz" || path.starts_with("/client.");
             let problem =
                 json!({"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
             if !open {
@@ -81,7 +87,9 @@ fn complete(document: &mut Value) {
                     if page { json!([{}, {"key": []}, {"page_key": []}]) } else { json!([{}, {"key": []}]) };
                 operation["responses"]["401"] = problem.clone();
                 operation["responses"]["403"] = problem.clone();
-                operation["responses"]["500"] = problem;
+                if operation["responses"]["500"].is_null() {
+                    operation["responses"]["500"] = problem;
+                }
             }
             for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
                 let words = status.parse().ok().and_then(|s| StatusCode::from_u16(s).ok());

@@ -6,12 +6,13 @@ use crate::app::App;
 use crate::body::{MAX_BODY, read};
 use crate::catalogs::lists;
 use crate::problem::{self, Result};
-use crate::{decide, events};
+use crate::{decide, events, ofrep};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, IF_NONE_MATCH,
 };
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -30,6 +31,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/v1/catalogs/{catalog}/recommendations", get(recommend).options(preflight))
         .route("/v1/catalogs/{catalog}/items/{id}/related", get(related).options(preflight))
         .route("/v1/catalogs/{catalog}/search", post(search).options(preflight))
+        .route("/ofrep/v1/evaluate/flags/{key}", post(evaluate_flag).options(preflight))
+        .route("/ofrep/v1/evaluate/flags", post(evaluate_flags).options(preflight))
         .method_not_allowed_fallback(problem::method_not_allowed)
 }
 
@@ -61,12 +64,21 @@ async fn search(State(app): State<Arc<App>>, Path(catalog): Path<String>, reques
     serve(&app, request, async |_, body| lists::search(&app, &catalog, &body)).await
 }
 
+async fn evaluate_flag(State(app): State<Arc<App>>, Path(key): Path<String>, request: Request) -> Response {
+    serve(&app, request, async |_, body| Ok(ofrep::one(&app, &key, &body).await)).await
+}
+
+async fn evaluate_flags(State(app): State<Arc<App>>, request: Request) -> Response {
+    let seen = request.headers().get(IF_NONE_MATCH).cloned();
+    serve(&app, request, async |_, body| Ok(ofrep::all(&app, seen.as_ref(), &body).await)).await
+}
+
 /// Pages of any origin may ask: their keys can do nothing else. No cookies are looked at, so that a visitor's browser
 /// lends a page no rights.
 const CORS: [(HeaderName, &str); 4] = [
     (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-    (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
+    (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-none-match, x-api-key"),
     (ACCESS_CONTROL_MAX_AGE, "86400"),
 ];
 
@@ -85,6 +97,8 @@ async fn serve(app: &App, request: Request, handle: impl AsyncFnOnce(Uri, Bytes)
         Ok(result) => result.into_response(),
         Err(panic) => problem::panicked(panic),
     };
-    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
     response
 }

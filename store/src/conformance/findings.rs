@@ -13,7 +13,7 @@ async fn begin(place: &impl Place, decisions: &[DecisionRecord], events: &[Repor
     for id in ["e", "f"] {
         stores.experiments.create(&experiment(id, ""), &change("me", "", 0)).await.unwrap();
     }
-    let batch = Ingest { at: moment(0), decisions: decisions.to_vec(), events: events.to_vec(), set_aside: Vec::new() };
+    let batch = Ingest { at: moment(0), decisions: decisions.to_vec(), events: events.to_vec(), ..Ingest::default() };
     stores.outcomes.ingest(&batch).await.unwrap();
     stores
 }
