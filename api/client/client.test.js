@@ -83,16 +83,16 @@ test('nothing rejects, and the fallback comes: hung, refused, 500, bad JSON, no 
     [() => answer(200, 'null'), 'error'],
     [() => ({}), 'error'],
   ];
+  let client;
   for (const [behaviour, source] of cases) {
     respond = behaviour;
-    const client = createClient({ timeout: 20 });
+    client = createClient({ timeout: 20 });
     const none = { experiment: 'page', arm: null, payload: 'mine', decision_id: null, source };
     assert.deepEqual(await client.decide('page', { fallback: 'mine' }), none);
     const list = await client.recommend('shop', { k: 3 });
     assert.deepEqual(list, { items: [], source, history: 0 });
   }
   respond = () => answer(200, decided);
-  const client = createClient();
   assert.equal((await client.decide('page')).arm, 'b', 'what failed is asked again');
 });
 
