@@ -178,9 +178,8 @@ pub(crate) enum Telling {
     Offered,
 }
 
-/// Decides a request that may come unchecked.
+/// Decides a checked request.
 pub(crate) async fn tell(app: &App, decider: &Decider, request: &DecideRequest, telling: Telling) -> Result<Decision> {
-    request.check().map_err(Problem::fields)?;
     let now = app.clock.now();
     if let Some(deal) = decider.settled(request, now) {
         app.metrics.decided(deal.assignment.source);

@@ -10,6 +10,7 @@ pub(crate) use wire::{BulkEvaluation, EvaluationFailure};
 
 use crate::app::App;
 use crate::decide::{Decision, Telling, tell};
+use crate::problem::Problem;
 use axum::Json;
 use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -29,7 +30,7 @@ type Result<T> = std::result::Result<T, EvaluationFailure>;
 #[utoipa::path(post, path = "/ofrep/v1/evaluate/flags/{key}", operation_id = "evaluate_flag", tag = "openfeature",
     params(("key" = String, Path)), request_body = EvaluationRequest, responses(
     (status = 200, body = Evaluation), (status = 400, body = EvaluationFailure), (status = 404, body = EvaluationFailure),
-    (status = 413, body = crate::problem::Problem), (status = 500, body = EvaluationFailure),
+    (status = 413, body = Problem), (status = 500, body = EvaluationFailure),
     (status = 503, body = EvaluationFailure)))]
 pub(crate) async fn one(app: &App, key: &str, body: &[u8]) -> Response {
     let evaluated = async {
@@ -49,7 +50,7 @@ pub(crate) async fn one(app: &App, key: &str, body: &[u8]) -> Response {
 #[utoipa::path(post, path = "/ofrep/v1/evaluate/flags", operation_id = "evaluate_flags", tag = "openfeature",
     request_body = EvaluationRequest, responses(
     (status = 200, body = BulkEvaluation), (status = 304), (status = 400, body = EvaluationFailure),
-    (status = 413, body = crate::problem::Problem), (status = 500, body = EvaluationFailure),
+    (status = 413, body = Problem), (status = 500, body = EvaluationFailure),
     (status = 503, body = EvaluationFailure)))]
 pub(crate) async fn all(app: &App, seen: Option<&HeaderValue>, body: &[u8]) -> Response {
     match offer(app, body).await {
@@ -76,7 +77,7 @@ async fn offer(app: &App, body: &[u8]) -> Result<(String, BulkEvaluation)> {
         Status::Draft => false,
     });
     if deciders.is_empty() && !app.has_read_all() {
-        return Err(crate::problem::Problem::not_ready().into());
+        return Err(Problem::not_ready().into());
     }
     let left_out = deciders.len().saturating_sub(MOST);
     deciders.truncate(MOST);
@@ -169,13 +170,14 @@ fn unknown(app: &App, key: &str) -> EvaluationFailure {
     let why = match snapshot.orders(key) {
         Some(catalog) => format!("'{shown}' orders the lists of catalog '{}' and is no flag", catalog.escape_debug()),
         None if snapshot.is_complete() => format!("there is no experiment '{shown}'"),
-        None => return crate::problem::Problem::not_ready().into(),
+        None => return Problem::not_ready().into(),
     };
     EvaluationFailure::new(ErrorCode::FlagNotFound, why)
 }
 
 async fn evaluate(app: &App, decider: &Decider, asked: &Asked, telling: Telling) -> Result<Evaluation> {
     let request = asked.request(decider)?;
+    request.check().map_err(Problem::fields)?;
     let decision = tell(app, decider, &request, telling).await?;
     let reason = reason(decider, decision.source);
     let value = value(decider, &decision);

@@ -232,7 +232,8 @@ impl Findings for Database {
         let (from, to) = edges(&hours);
         let users = "SELECT count(*), coalesce(sum(CASE WHEN arms > 1 THEN 1 ELSE 0 END), 0)
              FROM (SELECT count(DISTINCT d.arm) AS arms FROM experiments e JOIN decisions d ON d.experiment = e.num
-                   WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.source IN ($4, $5) GROUP BY d.visitor) AS users";
+                   WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.source % 5 IN ($4, $5)
+                     AND (d.source < 5 OR d.counted_trial) GROUP BY d.visitor) AS users";
         let contradicted = "SELECT count(*) FROM dead_letters WHERE reason = $1";
         let (policy, holdout) = (source_number(Source::Policy), source_number(Source::Holdout));
         let (id, reason) = (storable(experiment), two_arms(experiment));

@@ -107,7 +107,9 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
     let logged: Vec<(Id, i64, &DecisionRecord)> = rows.iter().map(|row| (row.id(), row.arm, row.decision)).collect();
     let mut told: BTreeSet<Id> = rows.iter().filter(|row| !row.offered).map(DecisionRow::id).collect();
     let fresh = insert_decisions(tx, rows, &mut moved).await?;
-    told.retain(|id| !fresh.contains(id));
+    for id in &fresh {
+        told.remove(id);
+    }
     let taken_up = on!(&mut *tx, db => db.take_up(&told.into_iter().collect::<Vec<_>>()).await?);
     if from == From::Platform {
         set_aside.extend(contradictions(tx, logged, &fresh).await?);
