@@ -67,6 +67,8 @@ pub struct App {
     pub(crate) metrics: Metrics,
     pub(crate) recorder: PrometheusHandle,
     pub(crate) assignments: Cache<DecisionId, Arc<Assignment>>,
+    /// Assignments that were told ahead of being shown, and are no trials for that.
+    pub(crate) offers: Cache<DecisionId, Arc<Assignment>>,
     /// Draws that were told while they could not be kept: whoever asks again is dealt the same, though the posteriors
     /// have moved.
     pub(crate) told: Cache<DecisionId, Arc<Assignment>>,
@@ -105,6 +107,7 @@ impl App {
     ) -> Result<Arc<Self>> {
         let app = Self {
             assignments: Cache::new(config.cached_assignments),
+            offers: Cache::new(config.cached_assignments / 10),
             told: Cache::new(config.cached_assignments / 10),
             metrics: Metrics::new(),
             served: Served::new(),

@@ -23,29 +23,29 @@ const MAX_BATCH: usize = 100;
 pub(crate) struct Decision {
     /// Names the assignment: send it with rewards.
     #[schema(value_type = String)]
-    decision_id: DecisionId,
+    pub(crate) decision_id: DecisionId,
     /// The experiment.
-    experiment: String,
+    pub(crate) experiment: String,
     /// The arm to show.
     #[schema(value_type = String)]
-    arm: Arc<str>,
+    pub(crate) arm: Arc<str>,
     /// The arm's payload.
     #[schema(value_type = serde_json::Value)]
-    payload: Box<RawValue>,
+    pub(crate) payload: Box<RawValue>,
     /// Whether the arm was dealt by this request.
     first: bool,
     /// The day in the experiment's time zone.
     #[schema(value_type = String, format = Date)]
-    day: Date,
+    pub(crate) day: Date,
     /// The segment of the first request.
     #[schema(value_type = String)]
-    segment: Arc<str>,
+    pub(crate) segment: Arc<str>,
     /// Probability of the arm when it was dealt.
-    propensity: f64,
+    pub(crate) propensity: f64,
     /// Posterior version that dealt it.
-    posterior_version: u64,
+    pub(crate) posterior_version: u64,
     /// Who chose.
-    source: Source,
+    pub(crate) source: Source,
 }
 
 /// Several requests of one user.
@@ -167,33 +167,49 @@ async fn decide(app: &App, request: DecideRequest) -> Result<Decision> {
         None => return Err(Problem::not_ready()),
     };
     drop(snapshot);
+    tell(app, &decider, &request, Telling::Shown).await
+}
+
+/// What the asker does with a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// Shows it: a trial, unless the experiment waits for exposure events.
+    Shown,
+    /// Has it at hand: a trial once it was seen.
+    Offered,
+}
+
+/// Decides a checked request.
+pub(crate) async fn tell(app: &App, decider: &Decider, request: &DecideRequest, telling: Telling) -> Result<Decision> {
     let now = app.clock.now();
-    if let Some(deal) = decider.settled(&request, now) {
+    if let Some(deal) = decider.settled(request, now) {
         app.metrics.decided(deal.assignment.source);
-        return Ok(answer(&decider, &request, &deal.assignment, deal.day, false));
+        return Ok(answer(decider, request, &deal.assignment, deal.day, false));
     }
-    let (key, day) = decider.key(&request, now);
-    if let Some(known) = app.assignments.get(&key.id) {
+    let (key, day) = decider.key(request, now);
+    let offered = || if telling == Telling::Offered { app.offers.get(&key.id) } else { None };
+    if let Some(known) = app.assignments.get(&key.id).or_else(offered) {
         app.metrics.repeats.increment(1);
         app.metrics.decided(known.source);
-        return Ok(answer(&decider, &request, &known, day, false));
+        return Ok(answer(decider, request, &known, day, false));
     }
     let began = std::time::Instant::now();
     let fresh = match app.told.get(&key.id) {
-        Some(told) => decider.deal(&request, now).standing((*told).clone()),
-        None => decider.deal(&request, now),
+        Some(told) => decider.deal(request, now).standing((*told).clone()),
+        None => decider.deal(request, now),
     };
     // The control of who is outside, or came in a pause, is kept for the day; where nothing ends with the day, keeping it
     // would exclude them for good.
     let passing = key.day.is_none() && !fresh.assignment.source.is_trial();
-    let kept = if passing { look_up(app, fresh).await? } else { keep(app, &request, fresh).await? };
+    let kept = if passing { look_up(app, fresh).await? } else { keep(app, request, fresh, telling).await? };
     let standing = Arc::new(kept.assignment);
     if standing.source.is_trial() || (!passing && standing.source != Source::Fallback) {
-        app.assignments.insert(key.id, standing.clone());
+        let known = if telling == Telling::Offered { &app.offers } else { &app.assignments };
+        known.insert(key.id, standing.clone());
     }
     app.metrics.decided(standing.source);
     app.metrics.decide_seconds.record(began.elapsed().as_secs_f64());
-    Ok(answer(&decider, &request, &standing, day, kept.first))
+    Ok(answer(decider, request, &standing, day, kept.first))
 }
 
 /// What to tell, and whether it was dealt just now.
@@ -216,7 +232,7 @@ async fn look_up(app: &App, fresh: Deal) -> Result<Kept> {
 ///
 /// The standing one is logged whoever put it: its own request may have ended between the put and the log. The log's
 /// reader knows decisions by id, so that a second record changes nothing.
-async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
+async fn keep(app: &App, request: &DecideRequest, fresh: Deal, telling: Telling) -> Result<Kept> {
     let end = tokio::time::Instant::now() + app.config.store_timeout;
     let put = match tokio::time::timeout_at(end, app.stores.assignments.put_if_absent(&fresh.assignment)).await {
         Ok(Ok(put)) => put,
@@ -230,7 +246,8 @@ async fn keep(app: &App, request: &DecideRequest, fresh: Deal) -> Result<Kept> {
     };
     let (durable, first) = (put.durable, put.won);
     let standing = fresh.standing(put.standing);
-    let record = [Event::Decision(standing.record(request))];
+    let record = standing.record(request);
+    let record = [if telling == Telling::Offered { Event::Offer(record) } else { Event::Decision(record) }];
     let trace = trace::parent(app);
     // Both writes are on their way before either is waited for, so that one synchronisation serves both.
     let writes = futures::future::join(durable.wait(), app.stores.events.append_traced(&record, trace.as_deref()));

@@ -6,6 +6,7 @@ mod auth;
 mod backup;
 mod body;
 mod catalogs;
+mod client;
 mod cors;
 mod decide;
 mod docs;
@@ -14,6 +15,7 @@ mod experiments;
 mod keyring;
 mod limits;
 mod measure;
+mod ofrep;
 mod openapi;
 mod operations;
 mod pages;
@@ -102,6 +104,7 @@ fn shell(routes: Router<Arc<App>>) -> Router<Arc<App>> {
         .route("/docs", get(docs::page))
         .route("/docs/docs.js", get(docs::script))
         .route("/docs/docs.css", get(docs::style))
+        .merge(client::router())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(body::MAX_BODY))

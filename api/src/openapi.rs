@@ -2,7 +2,7 @@
 
 use crate::catalogs::{definitions, items, lists, texts};
 use crate::problem::Problem;
-use crate::{audit, backup, decide, docs, events, experiments, operations, reports, users};
+use crate::{audit, backup, client, decide, docs, events, experiments, ofrep, operations, reports, users};
 use axum::Json;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -46,6 +46,11 @@ use utoipa::OpenApi;
         users::get,
         users::delete,
         audit::list,
+        ofrep::one,
+        ofrep::all,
+        client::module,
+        client::types,
+        client::script,
         operations::healthz,
         operations::readyz,
         operations::metrics,
@@ -57,7 +62,8 @@ use utoipa::OpenApi;
 struct Document;
 
 /// Routes that ask for no key and always answer.
-const OPEN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
+const OPEN: [&str; 7] =
+    ["/healthz", "/readyz", "/openapi.json", "/docs", "/client.js", "/client.d.ts", "/client.script.js"];
 
 /// Of each operation a request and its answers, as `api/tests/openapi.rs` has sent and got them; it also writes them anew.
 static EXAMPLES: LazyLock<Value> =
@@ -107,6 +113,7 @@ fn refuse(path: &str, operation: &mut Value) {
     }
     let page = path.starts_with("/v1/decide")
         || path == "/v1/events"
+        || path.starts_with("/ofrep/")
         || ["/recommendations", "/related", "/search"].iter().any(|end| path.ends_with(end));
     operation["security"] = if page { json!([{}, {"key": []}, {"api_key": []}, {"page_key": []}]) } else { json!([{}, {"key": []}, {"api_key": []}]) };
     let has_body = !operation["requestBody"].is_null();

@@ -7,10 +7,11 @@ use crate::body::{MAX_BODY, read};
 use crate::catalogs::lists;
 use crate::cors::{self, preflight};
 use crate::problem::{self, Result};
-use crate::{decide, events};
+use crate::{decide, events, ofrep};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
+use axum::http::header::IF_NONE_MATCH;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::map_response;
@@ -30,6 +31,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/v1/catalogs/{catalog}/recommendations", dressed(get(recommend).options(preflight)))
         .route("/v1/catalogs/{catalog}/items/{id}/related", dressed(get(related).options(preflight)))
         .route("/v1/catalogs/{catalog}/search", dressed(post(search).options(preflight)))
+        .route("/ofrep/v1/evaluate/flags/{key}", dressed(post(evaluate_flag).options(preflight)))
+        .route("/ofrep/v1/evaluate/flags", post(evaluate_flags).options(preflight))
         .method_not_allowed_fallback(no_method)
 }
 
@@ -64,6 +67,15 @@ async fn related(State(app): State<Arc<App>>, Path(place): Path<(String, String)
 
 async fn search(State(app): State<Arc<App>>, Path(catalog): Path<String>, request: Request) -> Response {
     serve(&app, request, async |_, body| lists::search(&app, &catalog, &body).await).await
+}
+
+async fn evaluate_flag(State(app): State<Arc<App>>, Path(key): Path<String>, request: Request) -> Response {
+    serve(&app, request, async |_, body| Ok(ofrep::one(&app, &key, &body).await)).await
+}
+
+async fn evaluate_flags(State(app): State<Arc<App>>, request: Request) -> Response {
+    let seen = request.headers().get(IF_NONE_MATCH).cloned();
+    serve(&app, request, async |_, body| Ok(ofrep::all(&app, seen.as_ref(), &body).await)).await
 }
 
 /// Answers a request of whoever may decide, with a name, and so that the page that asked can read it.

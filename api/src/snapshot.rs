@@ -80,6 +80,17 @@ impl Snapshot {
         }
     }
 
+    /// What deals arms, in order of experiments' ids.
+    pub(crate) fn deciders(&self) -> Vec<Arc<Decider>> {
+        let arms = |dealer: &Dealer| match dealer {
+            Dealer::Arms(decider) => Some(decider.clone()),
+            Dealer::Lists(_) => None,
+        };
+        let mut all: Vec<_> = self.experiments.values().filter_map(arms).collect();
+        all.sort_unstable_by(|a, b| a.experiment().id.cmp(&b.experiment().id));
+        all
+    }
+
     /// Whether there is such an experiment, of whatever kind.
     pub(crate) fn knows(&self, experiment: &str) -> bool {
         self.experiments.contains_key(experiment)

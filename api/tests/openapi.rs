@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use support::start;
 
 /// What the server takes whatever the key, and answers by itself.
-const OPEN: [&str; 4] = ["/readyz", "/healthz", "/openapi.json", "/docs"];
+const OPEN: [&str; 7] =
+    ["/readyz", "/healthz", "/openapi.json", "/docs", "/client.js", "/client.d.ts", "/client.script.js"];
 
 #[tokio::test]
 async fn every_operation_is_described_with_its_errors_and_an_example_of_everything() {

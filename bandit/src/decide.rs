@@ -254,6 +254,12 @@ impl Decider {
         self.status
     }
 
+    /// Whether it was stopped with a winner, which everyone gets.
+    #[must_use]
+    pub fn has_winner(&self) -> bool {
+        self.winner.is_some()
+    }
+
     /// Version of the posteriors that it deals from.
     #[must_use]
     pub fn posterior_version(&self) -> u64 {

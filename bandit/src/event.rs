@@ -23,6 +23,9 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(400 * 24);
 pub enum Event {
     /// An arm was dealt for the first time to a key.
     Decision(DecisionRecord),
+    /// The same, told ahead of being shown: a trial once an exposure event says that it was seen, or a decision of it
+    /// was asked for by itself.
+    Offer(DecisionRecord),
     /// Something that a page reported.
     User(UserEvent),
 }

@@ -276,7 +276,10 @@ fn the_platform_s_own_records_are_trials() {
             at,
         };
         let rewarded = i % 3 == 0;
-        let mut lines = vec![Event::Decision(record.clone()), Event::Decision(record)];
+        // Offered, then asked for, twice: one trial. What was offered and not seen is none.
+        let unseen = DecisionRecord { decision_id: DecisionId((i + 1_000).to_be_bytes()), ..record.clone() };
+        let mut lines = vec![Event::Offer(record.clone()), Event::Decision(record.clone()), Event::Decision(record)];
+        lines.push(Event::Offer(DecisionRecord { user: "nobody".into(), ..unseen }));
         if i % 3 < 2 {
             // By id, or by user; late ones do not count.
             let late = if rewarded { 30 } else { 60 * 30 };
@@ -296,8 +299,9 @@ fn the_platform_s_own_records_are_trials() {
             let mut line = serde_json::to_value(event).unwrap();
             writeln!(events, "{line}").unwrap();
             let object = line.as_object_mut().unwrap();
-            if object.remove("record").unwrap() == "decision" {
-                object.insert("kind".into(), "decision".into());
+            let record = object.remove("record").unwrap();
+            if record != "user" {
+                object.insert("kind".into(), record);
                 object.insert("id".into(), Value::Null);
             }
             writeln!(warehouse, "{line}").unwrap();

@@ -69,7 +69,7 @@ fn batches(events: u64, batch: u64, days: u64) -> Vec<Ingest> {
         let rewarded = numbers.step_by(3).map(|n| if n % 2 == 0 { n } else { n.saturating_sub(decisions) });
         let events = rewarded.map(|n| reward(b * batch + n, &decision(n, all, days))).collect();
         let at = own.last().map_or_else(Timestamp::default, |d| d.at);
-        Ingest { at, decisions: own, events, set_aside: Vec::new() }
+        Ingest { at, decisions: own, events, ..Ingest::default() }
     });
     batches.collect()
 }

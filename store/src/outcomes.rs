@@ -81,6 +81,8 @@ pub struct Ingest {
     pub at: Timestamp,
     /// First decisions.
     pub decisions: Vec<DecisionRecord>,
+    /// Decisions that were told ahead of being shown: trials once an exposure says so, or the same comes as a decision.
+    pub offers: Vec<DecisionRecord>,
     /// Events, each with the decisions it may belong to.
     pub events: Vec<(UserEvent, Vec<DecisionId>)>,
     /// Records that cannot be taken: reason and text.

@@ -125,6 +125,7 @@ impl Updater {
             for event in delivery.events {
                 match event {
                     Ok(Event::Decision(record)) => batch.decisions.push(record),
+                    Ok(Event::Offer(record)) => batch.offers.push(record),
                     Ok(Event::User(event)) => {
                         let claims = directory.claims(&event);
                         batch.events.push((event, claims));

@@ -45,6 +45,8 @@ struct Decided {
     at: Timestamp,
     rewarded: bool,
     exposed: bool,
+    /// Whether it counts only if it was seen.
+    offered: bool,
 }
 
 /// A reward or an exposure.
@@ -113,16 +115,16 @@ impl Records {
         let cells = row.cells?;
         let said = Said { cells: &cells };
         let kind = match said.get("record") {
-            Some("decision") => "decision",
+            Some(dealt @ ("decision" | "offer")) => dealt,
             _ => said.get("kind").unwrap_or(""),
         };
-        if !["decision", "reward", "exposure"].contains(&kind) {
+        if !["decision", "offer", "reward", "exposure"].contains(&kind) {
             return if kind == "view" { Ok(()) } else { Err(Why::UnknownType(Shown::new(kind))) };
         }
         let experiment = said.get("experiment");
         let meant = match (&args.experiment, experiment) {
             (Some(wanted), Some(own)) => wanted == own,
-            (Some(_), None) => kind != "decision",
+            (Some(_), None) => !["decision", "offer"].contains(&kind),
             (None, _) => true,
         };
         if !meant {
@@ -133,10 +135,13 @@ impl Records {
         let moment = times::read(at.trim().trim_end_matches(" UTC"));
         let at = moment.ok_or_else(|| Why::NotATime { field: Field::At, value: Shown::new(at) })?;
         self.last = self.last.max(Some(at));
-        if kind == "decision" { self.decision(&said, at) } else { self.event(args, &said, kind, at) }
+        match kind {
+            "decision" | "offer" => self.decision(&said, at, kind == "offer"),
+            _ => self.event(args, &said, kind, at),
+        }
     }
 
-    fn decision(&mut self, said: &Said<'_>, at: Timestamp) -> Result<(), Why> {
+    fn decision(&mut self, said: &Said<'_>, at: Timestamp, offered: bool) -> Result<(), Why> {
         // Who was not dealt by a draw is no trial.
         if !matches!(said.get("source"), Some("policy" | "holdout")) {
             return Ok(());
@@ -156,8 +161,11 @@ impl Records {
             at,
             rewarded: false,
             exposed: false,
+            offered,
         };
-        if !self.decisions.contains_key(&id) {
+        if let Some(known) = self.decisions.get_mut(&id) {
+            known.offered &= offered;
+        } else {
             self.order.push(id.clone());
             self.decisions.insert(id, decided);
         }
@@ -222,7 +230,9 @@ impl Records {
         let mut trials = Trials::default();
         let end = self.last.unwrap_or(Timestamp::MIN);
         for id in &self.order {
-            let Some(d) = self.decisions.get(id).filter(|d| d.exposed || !args.exposed) else { continue };
+            let Some(d) = self.decisions.get(id).filter(|d| d.exposed || !(args.exposed || d.offered)) else {
+                continue;
+            };
             // As of the log's end its reward may still come.
             if end.duration_since(d.at) < window {
                 trials.open += 1;

@@ -7,5 +7,6 @@ mod browser;
 mod support;
 
 mod every_page;
+mod in_the_page;
 mod journey;
 mod sign_in;

@@ -61,14 +61,14 @@ impl Look {
     }
 }
 
-/// A program of Debian's `chromium` or `chromium-driver`; says so and gives none where it is missing, and fails under CI.
-fn program(name: &str) -> Option<PathBuf> {
+/// A program of this machine; says so and gives none where it is missing, and fails under CI.
+pub fn program(name: &str) -> Option<PathBuf> {
     let dirs = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&dirs).map(|dir| dir.join(name)).find(|path| path.is_file());
     found.or_else(|| missing(name))
 }
 
-fn missing<T>(what: &str) -> Option<T> {
+pub fn missing<T>(what: &str) -> Option<T> {
     let line = format!("NOT RUN: this test needs {what}, which is not installed ('make test' installs it)");
     assert!(std::env::var_os("CI").is_none(), "{line}");
     eprintln!("{line}");

@@ -30,14 +30,14 @@ fn events(range: std::ops::Range<usize>) -> Vec<Event> {
 pub fn id(event: &Event) -> &str {
     match event {
         Event::User(e) => &e.id,
-        Event::Decision(_) => "decision",
+        Event::Decision(_) | Event::Offer(_) => "decision",
     }
 }
 
 fn user_of(event: &Event) -> Option<String> {
     match event {
         Event::User(e) => e.user.clone(),
-        Event::Decision(d) => Some(d.user.clone()),
+        Event::Decision(d) | Event::Offer(d) => Some(d.user.clone()),
     }
 }
 

@@ -13,7 +13,7 @@ async fn begin(place: &impl Place, decisions: &[DecisionRecord], events: &[Repor
     for id in ["e", "f"] {
         stores.experiments.create(&experiment(id, ""), &change("me", "", 0)).await.unwrap();
     }
-    let batch = Ingest { at: moment(0), decisions: decisions.to_vec(), events: events.to_vec(), set_aside: Vec::new() };
+    let batch = Ingest { at: moment(0), decisions: decisions.to_vec(), events: events.to_vec(), ..Ingest::default() };
     stores.outcomes.ingest(&batch).await.unwrap();
     stores
 }
@@ -144,6 +144,14 @@ pub async fn several_arms_of_a_user(place: impl Place) {
     assert_eq!(stores.findings.exposures("e", hour..hour + 1).await.unwrap(), counts(3, 1));
     assert_eq!(stores.findings.exposures("e", hour..hour + 2).await.unwrap(), counts(3, 2));
     assert_eq!(stores.findings.exposures("f", hour..hour + 2).await.unwrap(), counts(0, 0));
+    // What was offered is shown to nobody before it was seen.
+    let offer = of(8, "v", "b", 6);
+    let seen = event(&e(), "x", UserEventKind::Exposure, 10, &[&offer]);
+    for (offers, events, several) in [(vec![offer], vec![], 1), (vec![], vec![seen], 2)] {
+        let batch = Ingest { at: moment(9), offers, events, ..Ingest::default() };
+        stores.outcomes.ingest(&batch).await.unwrap();
+        assert_eq!(stores.findings.exposures("e", hour..hour + 1).await.unwrap(), counts(3, several));
+    }
 }
 
 /// An assignment that comes again with another arm, in its batch or later, is a contradiction, once; the first stands.

@@ -18,7 +18,7 @@ async fn begin(place: &impl Place, id: &str, more: &str) -> (Stores, Experiment)
 }
 
 fn batch(decisions: &[DecisionRecord], events: &[Reported]) -> Ingest {
-    Ingest { at: moment(0), decisions: decisions.to_vec(), events: events.to_vec(), set_aside: Vec::new() }
+    Ingest { at: moment(0), decisions: decisions.to_vec(), events: events.to_vec(), ..Ingest::default() }
 }
 
 /// Trials and rewards over everything, when counts and recount agree.

@@ -16,6 +16,8 @@ pub type Reported = (UserEvent, Vec<DecisionId>);
 #[derive(Default)]
 pub struct Model {
     decisions: BTreeMap<[u8; 16], DecisionRecord>,
+    /// Those that came as decisions, not as offers alone.
+    told: BTreeSet<[u8; 16]>,
     events: BTreeMap<String, Reported>,
     set_aside: BTreeSet<String>,
 }
@@ -24,8 +26,10 @@ impl Model {
     /// Takes in what a store takes in; says what was new.
     pub fn ingest(&mut self, e: &Experiment, batch: &Ingest) -> Ingested {
         let before = self.sizes();
-        for d in &batch.decisions {
+        let all = batch.decisions.iter().map(|d| (d, true)).chain(batch.offers.iter().map(|d| (d, false)));
+        for (d, told) in all {
             if d.experiment == e.id && e.arms.iter().any(|a| a.id == d.arm) {
+                self.told.extend(told.then_some(d.decision_id.0));
                 self.decisions.entry(d.decision_id.0).or_insert_with(|| d.clone());
             } else {
                 self.set_aside.insert(format!("{d:?}"));
@@ -53,7 +57,8 @@ impl Model {
                 || self.events.values().filter(|(_, to)| to.contains(&d.decision_id)).map(|(event, _)| event);
             let late = |event: &UserEvent| event.at.as_millisecond() - d.at.as_millisecond();
             let shows = |event: &UserEvent| event.kind == UserEventKind::Exposure && late(event) >= -60_000;
-            let seen = e.exposure == Exposure::Decide || of_decision().any(shows);
+            let told = self.told.contains(&d.decision_id.0);
+            let seen = (told && e.exposure == Exposure::Decide) || of_decision().any(shows);
             if !seen || !matches!(d.source, Source::Policy | Source::Holdout) {
                 continue;
             }
@@ -190,6 +195,7 @@ fn deliver(random: &mut Numbers, decisions: &[DecisionRecord], events: &[Reporte
         let mut batch = Ingest { at: moment(0), ..Default::default() };
         for &n in now {
             match n.checked_sub(decisions.len()) {
+                None if random.below(3) == 0 => batch.offers.push(decisions[n].clone()),
                 None => batch.decisions.push(decisions[n].clone()),
                 Some(n) => batch.events.push(events[n].clone()),
             }

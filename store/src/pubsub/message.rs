@@ -5,7 +5,7 @@
 //!
 //! | field | decision | reward, exposure, view |
 //! | --- | --- | --- |
-//! | `kind` | `decision` | `reward`, `exposure`, `view` |
+//! | `kind` | `decision`, or `offer` for one that counts once it was seen | `reward`, `exposure`, `view` |
 //! | `at` | when, RFC 3339 in UTC, to the microsecond, since BigQuery's clock has no more | same |
 //! | `at_nanos` | nanoseconds to add to `at`, if any | same |
 //! | `decision_id` | hash of the assignment's key, 32 hexadecimal digits | the decision that it names, if any |
@@ -37,8 +37,9 @@ const FORMAT: &str = "1";
 /// Ordering keys: enough that some wait for an answer while others are sent, few enough that a request carries several
 /// events under load. The service takes 1 MB/s of each.
 const KEYS: u64 = 128;
-/// Value of `kind` for decisions; other events have that of their own kind.
+/// Values of `kind` for decisions; other events have that of their own kind.
 const DECISION: &str = "decision";
+const OFFER: &str = "offer";
 
 /// Every field of every kind.
 #[derive(Serialize, Deserialize)]
@@ -120,7 +121,7 @@ impl<'a> Flat<'a> {
 
     fn of(event: &'a Event) -> Self {
         match event {
-            Event::Decision(d) => Self {
+            Event::Decision(d) | Event::Offer(d) => Self {
                 decision_id: Some(d.decision_id),
                 experiment: Some((&*d.experiment).into()),
                 user: Some((&*d.user).into()),
@@ -135,7 +136,7 @@ impl<'a> Flat<'a> {
                 posterior_version: Some(d.posterior_version),
                 revision: Some(d.revision),
                 source: Some(d.source),
-                ..Self::at(DECISION, d.at)
+                ..Self::at(if matches!(event, Event::Offer(_)) { OFFER } else { DECISION }, d.at)
             },
             Event::User(e) => Self {
                 decision_id: e.decision_id,
@@ -153,8 +154,9 @@ impl<'a> Flat<'a> {
     fn event(self) -> Result<Event, String> {
         let at = self.at.checked_add(SignedDuration::from_nanos(self.at_nanos.into())).map_err(|e| e.to_string())?;
         let kind = match &*self.kind {
-            DECISION => {
-                return Ok(Event::Decision(DecisionRecord {
+            kind @ (DECISION | OFFER) => {
+                let offer = kind == OFFER;
+                let record = DecisionRecord {
                     decision_id: need("decision_id", self.decision_id)?,
                     experiment: need("experiment", self.experiment)?.into_owned(),
                     user: need("user", self.user)?.into_owned(),
@@ -173,7 +175,8 @@ impl<'a> Flat<'a> {
                     revision: need("revision", self.revision)?,
                     source: need("source", self.source)?,
                     at,
-                }));
+                };
+                return Ok(if offer { Event::Offer(record) } else { Event::Decision(record) });
             }
             "reward" => UserEventKind::Reward,
             "exposure" => UserEventKind::Exposure,
@@ -239,7 +242,7 @@ pub(super) fn decode(message: &Message) -> Result<Event, Poison> {
 
 fn key(event: &Event) -> String {
     let (user, decision, id) = match event {
-        Event::Decision(d) => (Some(&d.user), Some(d.decision_id), None),
+        Event::Decision(d) | Event::Offer(d) => (Some(&d.user), Some(d.decision_id), None),
         Event::User(e) => (e.user.as_ref(), e.decision_id, Some(&e.id)),
     };
     let hash = match (user, decision) {

@@ -1,6 +1,6 @@
 //! What takes in thousands of rows, which each database does in its own way.
 
-use super::evaluate::Counts;
+use super::evaluate::{Counts, OFFERED, source_number};
 use crate::{Result, StoreError};
 use bandit::{DecisionId, DecisionRecord, UserEvent, delay_bucket, hour_of};
 use std::collections::{BTreeMap, HashMap};
@@ -68,6 +68,8 @@ pub(super) struct DecisionRow<'a> {
     pub(super) arm: i64,
     /// What it counts for before any event.
     pub(super) trial: bool,
+    /// Whether it is a trial only once it was seen, whatever the definition says.
+    pub(super) offered: bool,
     pub(super) decision: &'a DecisionRecord,
 }
 
@@ -89,6 +91,11 @@ impl DecisionRow<'_> {
     /// The name of its list.
     pub(super) fn list(&self) -> Option<Id> {
         self.decision.list.map(|list| list.0)
+    }
+
+    /// The number of who chose.
+    pub(super) fn source(&self) -> i64 {
+        source_number(self.decision.source) + if self.offered { OFFERED } else { 0 }
     }
 
     pub(super) fn cell(&self) -> Cell {
@@ -139,6 +146,9 @@ pub(super) struct Aside<'a> {
 
 /// Statements on many rows, on a connection inside a transaction.
 pub(super) trait Bulk {
+    /// Lets those of `ids` that were offers be decisions, and returns them. `ids` are in order.
+    async fn take_up(&mut self, ids: &[Id]) -> Result<Vec<Id>>;
+
     /// Inserts the decisions whose ids are new, and returns them. `rows` have an id each, and are in its order.
     async fn insert_decisions<'a>(&mut self, rows: Vec<DecisionRow<'a>>) -> Result<Vec<DecisionRow<'a>>>;
 

@@ -6,7 +6,7 @@ mod search;
 pub(super) use search::Effort;
 
 use super::bulk::id;
-use super::evaluate::{Claim, Decided, source_of};
+use super::evaluate::{Claim, Decided, is_offer, source_of};
 use super::outcomes::index;
 use super::{Database, Either, Tx, damaged, moment, unsigned};
 use crate::{
@@ -75,12 +75,12 @@ impl Decisions for Database {
         let row: Option<Row> =
             on!(&mut tx, db => sqlx::query_as(sql).bind(&id.0[..]).bind(at).fetch_optional(&mut **db).await?);
         let Some(row) = row else { return Ok(None) };
-        let source = source_of(row.source);
+        let (source, offered) = (source_of(row.source), is_offer(row.source));
         let (definition, revision) = definition(&mut tx, row.experiment).await?;
         let claims: Vec<ClaimRow> =
             on!(&mut tx, db => sqlx::query_as(events).bind(&id.0[..]).bind(EVENTS).fetch_all(&mut **db).await?);
         let decision = logged(row, &definition)?;
-        let decided = Decided { source: source.unwrap_or(Source::Policy), at };
+        let decided = Decided { source: source.unwrap_or(Source::Policy), offered, at };
         let event = |row: ClaimRow| {
             let ClaimRow { kind, name, only, value, at } = row;
             let claim = Claim { kind, name, experiment: only, value, at };

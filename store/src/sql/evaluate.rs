@@ -4,8 +4,11 @@ use crate::ClaimStanding;
 use bandit::{CLOCK_SKEW, Experiment, Exposure, Source, UserEventKind};
 
 /// A decision as it is kept.
+#[derive(Clone, Copy)]
 pub(super) struct Decided {
     pub(super) source: Source,
+    /// Whether it is a trial only once it was seen, whatever the definition says.
+    pub(super) offered: bool,
     /// Milliseconds.
     pub(super) at: i64,
 }
@@ -39,8 +42,8 @@ impl Decided {
     pub(super) fn counts(&self, experiment: &Experiment, claims: &[Claim], counted: Counts) -> Counts {
         let stands = |as_what: ClaimStanding| move |c: &&Claim| self.standing(experiment, c) == as_what;
         let exposed = match experiment.exposure {
-            Exposure::Decide => true,
-            Exposure::Event => claims.iter().any(|c| stands(ClaimStanding::Exposes)(&c)),
+            Exposure::Decide if !self.offered => true,
+            _ => claims.iter().any(|c| stands(ClaimStanding::Exposes)(&c)),
         };
         let trial = counted.trial || (exposed && self.source.is_trial());
         let rewards = claims.iter().filter(stands(ClaimStanding::Rewards));
@@ -79,9 +82,17 @@ pub(super) fn source_number(source: Source) -> i64 {
     SOURCES.iter().position(|s| *s == source).map_or(-1, |i| i64::try_from(i).unwrap_or(-1))
 }
 
-/// The source of a number.
+/// What is added to the number of a source while its decision is an offer.
+pub(super) const OFFERED: i64 = 5;
+
+/// The source of a number, of an offer too.
 pub(super) fn source_of(number: i64) -> Option<Source> {
-    usize::try_from(number).ok().and_then(|i| SOURCES.get(i)).copied()
+    usize::try_from(number % OFFERED).ok().and_then(|i| SOURCES.get(i)).copied().filter(|_| number < 2 * OFFERED)
+}
+
+/// Whether a number is of an offer.
+pub(super) fn is_offer(number: i64) -> bool {
+    number >= OFFERED
 }
 
 #[cfg(test)]
@@ -97,7 +108,7 @@ mod tests {
         let json = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"buy","window_hours":1}}"#;
         let mut e: Experiment = serde_json::from_str(json).unwrap();
         let at = 10_000_000;
-        let d = Decided { source: Source::Policy, at };
+        let d = Decided { source: Source::Policy, offered: false, at };
         let counts = |d: &Decided, e: &Experiment, claims: &[Claim]| d.counts(e, claims, Counts::default());
         let rewarded = |delay| Counts { trial: true, reward: true, delay: Some(delay) };
         let no_reward = Counts { trial: true, ..Counts::default() };
@@ -118,8 +129,14 @@ mod tests {
             let only = Claim { experiment: Some(id.into()), ..reward(at, 1.0) };
             assert_eq!(counts(&d, &e, &[only]).reward, counted, "for {id}");
         }
-        let control = Decided { source: Source::Paused, at };
+        let control = Decided { source: Source::Paused, ..d };
         assert_eq!(counts(&control, &e, &[reward(at, 1.0)]), Counts::default());
+        let offered = Decided { offered: true, ..d };
+        assert_eq!(
+            counts(&offered, &e, &[reward(at, 1.0)]),
+            Counts::default(),
+            "not seen, whatever the definition says"
+        );
         e.exposure = Exposure::Event;
         assert_eq!(counts(&d, &e, &[reward(at, 1.0)]), Counts::default(), "not seen, no trial");
         let seen = Claim { kind: "exposure".into(), ..reward(at, 1.0) };
@@ -143,6 +160,7 @@ mod tests {
         ] {
             assert_eq!((source_number(source), source_of(n)), (n, Some(source)));
         }
-        assert_eq!(source_of(9), None);
+        assert_eq!((source_of(5), is_offer(5), is_offer(4)), (Some(Source::Policy), true, false));
+        assert_eq!((source_of(6), source_of(10), source_of(-1)), (Some(Source::Holdout), None, None));
     }
 }

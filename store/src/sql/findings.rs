@@ -97,9 +97,9 @@ impl Findings for Database {
     async fn dealt(&self, experiment: &str, hours: Range<i64>) -> Result<Vec<DealtRow>> {
         let (from, to) = edges(&hours);
         let sql = "SELECT d.at / 3600000 AS hour, s.segment, d.version, d.revision, CAST(d.arm AS BIGINT) AS arm,
-                     CAST(d.source AS BIGINT) AS source, d.propensity, count(*) AS decisions
+                     CAST(d.source % 5 AS BIGINT) AS source, d.propensity, count(*) AS decisions
                  FROM experiments e JOIN decisions d ON d.experiment = e.num JOIN segments s ON s.num = d.segment
-                 WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.source IN ($4, $5)
+                 WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.source % 5 IN ($4, $5)
                  GROUP BY 1, 2, 3, 4, 5, 6, 7";
         let (policy, holdout) = (source_number(Source::Policy), source_number(Source::Holdout));
         let id = storable(experiment);
@@ -232,7 +232,8 @@ impl Findings for Database {
         let (from, to) = edges(&hours);
         let users = "SELECT count(*), coalesce(sum(CASE WHEN arms > 1 THEN 1 ELSE 0 END), 0)
              FROM (SELECT count(DISTINCT d.arm) AS arms FROM experiments e JOIN decisions d ON d.experiment = e.num
-                   WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.source IN ($4, $5) GROUP BY d.visitor) AS users";
+                   WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.source % 5 IN ($4, $5)
+                     AND (d.source < 5 OR d.counted_trial) GROUP BY d.visitor) AS users";
         let contradicted = "SELECT count(*) FROM dead_letters WHERE reason = $1";
         let (policy, holdout) = (source_number(Source::Policy), source_number(Source::Holdout));
         let (id, reason) = (storable(experiment), two_arms(experiment));

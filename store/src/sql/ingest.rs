@@ -63,7 +63,7 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
     let left = users::erasures(tx).await?.without_erased(batch);
     let batch = left.as_ref().unwrap_or(batch);
     let mut experiments: BTreeMap<&str, Option<Known>> = BTreeMap::new();
-    for decision in &batch.decisions {
+    for decision in batch.decisions.iter().chain(&batch.offers) {
         if !experiments.contains_key(decision.experiment.as_str()) {
             experiments.insert(&decision.experiment, known(tx, &decision.experiment).await?);
         }
@@ -76,9 +76,10 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
         }
     }
     let mut set_aside = batch.set_aside.clone();
-    let mut rows = Vec::with_capacity(batch.decisions.len());
+    let all = batch.decisions.iter().map(|d| (d, false)).chain(batch.offers.iter().map(|d| (d, true)));
+    let mut rows = Vec::with_capacity(batch.decisions.len() + batch.offers.len());
     let mut segments: HashMap<(i64, &str), i64> = HashMap::new();
-    for decision in &batch.decisions {
+    for (decision, offered) in all {
         let Some(Some(experiment)) = experiments.get(decision.experiment.as_str()) else {
             set_aside.push((format!("unknown experiment '{}'", decision.experiment), body(decision)));
             continue;
@@ -101,13 +102,18 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
                 num
             }
         };
-        let trial = experiment.definition.exposure == Exposure::Decide && decision.source.is_trial();
-        rows.push(DecisionRow { experiment: experiment.num, segment, arm, trial, decision });
+        let trial = !offered && experiment.definition.exposure == Exposure::Decide && decision.source.is_trial();
+        rows.push(DecisionRow { experiment: experiment.num, segment, arm, trial, offered, decision });
     }
 
     let mut moved = Moves::default();
     let logged: Vec<(Id, i64, &DecisionRecord)> = rows.iter().map(|row| (row.id(), row.arm, row.decision)).collect();
+    let mut told: BTreeSet<Id> = rows.iter().filter(|row| !row.offered).map(DecisionRow::id).collect();
     let fresh = insert_decisions(tx, rows, &mut moved).await?;
+    for id in &fresh {
+        told.remove(id);
+    }
+    let taken_up = on!(&mut *tx, db => db.take_up(&told.into_iter().collect::<Vec<_>>()).await?);
     if from == From::Platform {
         set_aside.extend(contradictions(tx, logged, &fresh).await?);
     }
@@ -115,6 +121,7 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
     let mut affected: BTreeSet<Id> = claimed;
     // Events may have arrived before their decisions.
     affected.extend(on!(&mut *tx, db => db.claimed(&fresh).await?));
+    affected.extend(taken_up);
     settle(tx, &affected, &mut moved).await?;
     on!(&mut *tx, db => db.move_counts(&moved.cells()).await?);
     move_traffic(tx, &moved.cells()).await?;
@@ -170,8 +177,8 @@ async fn segment(tx: &mut Tx, experiment: i64, segment: &str) -> Result<i64> {
 /// Inserts decisions that are new and counts them; returns their ids.
 async fn insert_decisions(tx: &mut Tx, mut rows: Vec<DecisionRow<'_>>, moved: &mut Moves) -> Result<Vec<Id>> {
     // In the order of the table, so that a page is touched once. The sort is stable: of an id that comes twice the
-    // first stays, as it does across batches.
-    rows.sort_by_key(DecisionRow::id);
+    // first stays, as it does across batches; a decision before an offer of it.
+    rows.sort_by_key(|row| (row.id(), row.offered));
     rows.dedup_by_key(|row| row.id());
     let fresh = on!(tx, db => db.insert_decisions(rows).await?);
     for row in fresh.iter().filter(|row| row.trial) {

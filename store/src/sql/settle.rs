@@ -1,7 +1,7 @@
 //! What decisions count for now, and by how much that moves the counts.
 
 use super::bulk::{Bulk, Cell, ClaimedRow, Id, Moves, Settled, id};
-use super::evaluate::{Claim, Counts, Decided, source_of};
+use super::evaluate::{Claim, Counts, Decided, is_offer, source_of};
 use super::{Tx, damaged, moment};
 use crate::{Result, StoreError};
 use bandit::{Experiment, hour_of};
@@ -58,7 +58,7 @@ impl Claimed {
         let mut claimed = Self {
             id: id(&row.id)?,
             cell: (row.experiment, hour_of(moment(row.at)?), row.segment, row.arm, holdout),
-            decided: Decided { source, at: row.at },
+            decided: Decided { source, offered: is_offer(row.source), at: row.at },
             counted: Counts { trial: row.counted_trial, reward: row.counted_reward, delay: row.counted_delay },
             claims: Vec::new(),
         };

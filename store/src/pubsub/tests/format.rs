@@ -35,7 +35,7 @@ fn samples() -> Vec<Event> {
         at,
     };
     let kinds = [UserEventKind::Reward, UserEventKind::Exposure, UserEventKind::View];
-    [Event::Decision(decision)].into_iter().chain(kinds.map(event)).collect()
+    [Event::Decision(decision.clone()), Event::Offer(decision)].into_iter().chain(kinds.map(event)).collect()
 }
 
 /// Whether BigQuery takes a JSON value for a column of a type.

@@ -46,7 +46,7 @@ fn slice(wanted: &DecisionFilter, yes: &str) -> String {
     and(wanted.item.is_some(), "d.item = $7");
     and(wanted.arm.is_some(), "d.arm = $8");
     and(wanted.segment.is_some(), "s.segment = $9");
-    and(wanted.source.is_some(), "d.source = $10");
+    and(wanted.source.is_some(), "d.source % 5 = $10");
     and(wanted.rewarded == Some(true), &format!("d.counted_reward = {yes}"));
     and(wanted.rewarded == Some(false), &format!("NOT d.counted_reward = {yes}"));
     sql + " ORDER BY d.at DESC, d.id DESC LIMIT $4"

@@ -3,7 +3,7 @@
 use super::days::Day;
 use crate::Result;
 use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id, Move, Settled, Wait, id};
-use crate::sql::evaluate::source_number;
+use crate::sql::evaluate::OFFERED;
 use crate::sql::{signed, storable};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ impl Bulk for PgConnection {
         .bind(column(&rows, |r| r.experiment))
         .bind(column(&rows, |r| r.segment))
         .bind(column(&rows, |r| r.arm))
-        .bind(column(&rows, |r| source_number(r.decision.source)))
+        .bind(column(&rows, |r| r.source()))
         .bind(column(&rows, |r| r.decision.propensity))
         .bind(column(&rows, |r| signed(r.decision.posterior_version)))
         .bind(column(&rows, |r| signed(r.decision.revision)))
@@ -58,6 +58,19 @@ impl Bulk for PgConnection {
         .execute(self)
         .await?;
         Ok(rows)
+    }
+
+    async fn take_up(&mut self, ids: &[Id]) -> Result<Vec<Id>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let taken = sqlx::query_scalar(
+            "UPDATE decisions d SET source = d.source - $2 FROM decision_keys k
+             WHERE k.id = ANY($1) AND d.id = k.id AND d.at = k.at AND d.source >= $2 RETURNING d.id",
+        )
+        .bind(ids)
+        .bind(OFFERED);
+        taken.fetch_all(self).await?.iter().map(|bytes: &Vec<u8>| id(bytes)).collect()
     }
 
     async fn arms(&mut self, ids: &[Id]) -> Result<Vec<(Id, i64)>> {

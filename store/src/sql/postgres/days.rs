@@ -77,7 +77,7 @@ impl Server {
     pub(in crate::sql) async fn prepare_days(&self, batch: &Ingest) -> Result<()> {
         let today = Day::of(batch.at.as_millisecond());
         let near = Day(today.0 - BEHIND)..=Day(today.0 + AHEAD);
-        let decisions = batch.decisions.iter().map(|d| d.at);
+        let decisions = batch.decisions.iter().chain(&batch.offers).map(|d| d.at);
         let events = batch.events.iter().map(|(event, _)| event.at);
         let mut days: BTreeSet<Day> = decisions.chain(events).map(|at| Day::of(at.as_millisecond())).collect();
         days.retain(|day| near.contains(day));

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id, Move, Settled, Wait, id};
-use crate::sql::evaluate::source_number;
+use crate::sql::evaluate::OFFERED;
 use crate::sql::signed;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -32,7 +32,7 @@ impl Bulk for SqliteConnection {
                     .push_bind(r.experiment)
                     .push_bind(r.segment)
                     .push_bind(r.arm)
-                    .push_bind(source_number(d.source))
+                    .push_bind(r.source())
                     .push_bind(d.propensity)
                     .push_bind(signed(d.posterior_version))
                     .push_bind(signed(d.revision))
@@ -47,6 +47,20 @@ impl Bulk for SqliteConnection {
             sql.build().execute(&mut *self).await?;
         }
         Ok(rows)
+    }
+
+    async fn take_up(&mut self, ids: &[Id]) -> Result<Vec<Id>> {
+        let mut taken = Vec::new();
+        for chunk in ids.chunks(ROWS) {
+            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new("UPDATE decisions SET source = source - ");
+            sql.push_bind(OFFERED).push(" WHERE source >= ").push_bind(OFFERED).push(" AND id IN ");
+            list(&mut sql, chunk);
+            sql.push(" RETURNING id");
+            for bytes in sql.build_query_scalar::<Vec<u8>>().fetch_all(&mut *self).await? {
+                taken.push(id(&bytes)?);
+            }
+        }
+        Ok(taken)
     }
 
     async fn arms(&mut self, ids: &[Id]) -> Result<Vec<(Id, i64)>> {
