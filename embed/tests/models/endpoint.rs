@@ -22,6 +22,7 @@ struct Said {
 }
 
 type Answer = Response<Body>;
+type Headers = &'static [(&'static str, &'static str)];
 
 fn settings(url: &str) -> EndpointSettings {
     EndpointSettings { key: Some(KEY.into()), timeout: Duration::from_secs(20), ..EndpointSettings::new(url) }
@@ -87,7 +88,7 @@ const DATES: [(&str, &str); 2] =
 
 #[tokio::test]
 async fn a_service_that_is_busy_or_away_is_asked_later() {
-    let cases: [(u16, &[(&str, &str)], Option<u64>); 9] = [
+    let cases: [(u16, Headers, Option<u64>); 9] = [
         (429, &[("retry-after", "7")], Some(7)),
         (429, &[], None),
         (500, &[], None),

@@ -79,7 +79,7 @@ fn odd() -> Vec<String> {
 }
 
 /// Tokens of all texts, and vectors of those that are not empty.
-fn reference(kind: &str, folder: &Path, texts: &[String]) -> Option<(Vec<Vec<u32>>, Vec<Vec<f32>>)> {
+fn reference(kind: &str, folder: &Path, texts: &[String]) -> Option<(Vec<Vec<u32>>, Vectors)> {
     let python = tool("python")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference.py");
     let mut command = Command::new("python3");
@@ -92,6 +92,8 @@ fn reference(kind: &str, folder: &Path, texts: &[String]) -> Option<(Vec<Vec<u32
     let [tokens, vectors] = ["tokens", "vectors"].map(|name| found[name].take());
     Some((serde_json::from_value(tokens).unwrap(), serde_json::from_value(vectors).unwrap()))
 }
+
+type Vectors = Vec<Vec<f32>>;
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
