@@ -4,6 +4,7 @@
 mod support;
 
 use reqwest::Client;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use support::{Server, croupier, finish};
 
@@ -125,6 +126,78 @@ async fn keys_are_shown_once_and_open_a_public_address() {
     assert_eq!(keys(&["revoke", "1"]).0, 0);
     assert_eq!((keys(&["revoke", "9"]).0, keys(&["create", "--scope", "root", "--name", "x"]).0), (1, 2));
     server.stop();
+}
+
+#[tokio::test]
+async fn keys_of_pages_name_them_and_all_is_in_the_audit_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let keys = |args: &[&str]| finish(croupier(&[&["keys", "--data", &data], args].concat()));
+    let page = ["create", "--scope", "decide", "--name", "shop"];
+    let of = |more: &[&str]| keys(&[&page[..], more].concat());
+    for (more, word) in [
+        (["--origin", "*"], "origin = '*': must be as https://"),
+        (["--origin", "https://shop.example/page"], "must be as https://"),
+        (["--per-minute", "0"], "--per-minute"),
+        (["--scope", "admin"], "--scope"),
+    ] {
+        let (code, _, err) = of(&more);
+        assert!(code == 2 && err.contains(word), "{more:?}: {err}");
+    }
+    let (code, _, err) = keys(&["create", "--scope", "admin", "--name", "x", "--origin", "https://a.example"]);
+    assert!(code == 2 && err.contains("no page may have an admin key"), "{err}");
+    let origins = ["--origin", "https://Shop.example/", "--origin", "http://localhost:3000", "--per-minute", "600"];
+    let (code, secret, err) = of(&origins);
+    assert!(code == 0 && secret.starts_with("ck_"), "{err}");
+    let (_, list, _) = keys(&["list"]);
+    assert!(list.contains("600  shop  https://shop.example  http://localhost:3000"), "{list}");
+    assert_eq!(people(dir.path(), &["add", "--name", "Ann", "--role", "viewer"], "a long enough one\n").0, 0);
+    assert_eq!(keys(&["revoke", "1"]).0, 0);
+    let server = Server::start(dir.path(), &[]);
+    let log = server.get("/v1/audit").await;
+    let entries: Vec<_> = log["entries"].as_array().unwrap().iter().map(|e| (&e["action"], &e["subject"])).collect();
+    let expected = [("key.revoke", "1"), ("person.add", "Ann"), ("key.create", "1 'shop'")];
+    assert_eq!(entries.len(), 3, "{log}");
+    assert!(entries.iter().zip(expected).all(|(e, (action, subject))| e.0 == action && e.1 == subject), "{log}");
+    assert!(!log.to_string().contains(secret.trim()) && log["entries"][0]["who"] == "the command line", "{log}");
+    server.stop();
+}
+
+#[tokio::test]
+async fn admin_routes_may_have_an_address_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let mut command = croupier(&["serve", "--log", "warn", "--data", &data, "--listen", "127.0.0.1:0"]);
+    let mut child =
+        command.args(["--admin-listen", "127.0.0.1:0"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(2).map(Result::unwrap);
+    let bases: Vec<String> = lines.map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect();
+    let client = Client::new();
+    let status =
+        async |base: &str, path: &str| client.get(format!("{base}{path}")).send().await.unwrap().status().as_u16();
+    for (path, public, admin) in [
+        ("/v1/decide", 400, 404),
+        ("/v1/events", 405, 404),
+        ("/v1/experiments", 404, 200),
+        ("/v1/audit", 404, 200),
+        ("/v1/users/u/data", 404, 200),
+        ("/metrics", 404, 200),
+        ("/dashboard", 404, 200),
+        ("/", 404, 200),
+        ("/healthz", 200, 200),
+        ("/readyz", 200, 200),
+        ("/openapi.json", 200, 200),
+    ] {
+        assert_eq!((status(&bases[0], path).await, status(&bases[1], path).await), (public, admin), "{path}");
+    }
+    let page = client.get(format!("{}/dashboard", bases[1])).send().await.unwrap();
+    assert!(page.headers().contains_key("x-request-id"), "pages have a name too");
+    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+    // An open address for administrators asks for keys as well.
+    let (code, _, err) =
+        finish(croupier(&["serve", "--data", &data, "--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0"]));
+    assert!(code == 2 && err.contains("admin_listen = '0.0.0.0:0'"), "{err}");
 }
 
 /// `croupier people` with this on its standard input.
