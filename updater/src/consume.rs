@@ -96,7 +96,7 @@ impl Directory {
 /// When an event happened.
 fn at(event: &Event) -> Timestamp {
     match event {
-        Event::Decision(record) => record.at,
+        Event::Decision(record) | Event::Offer(record) => record.at,
         Event::User(event) => event.at,
     }
 }
