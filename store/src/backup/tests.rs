@@ -9,6 +9,7 @@ fn about() -> About {
 }
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+type Keyspaces = Vec<(String, Pairs)>;
 
 fn written(keyspaces: &[(String, Pairs)], database: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -26,9 +27,9 @@ fn written(keyspaces: &[(String, Pairs)], database: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn read(bytes: &[u8]) -> crate::Result<(Vec<(String, Pairs)>, Vec<u8>)> {
+fn read(bytes: &[u8]) -> crate::Result<(Keyspaces, Vec<u8>)> {
     let mut reader = Reader::begin(bytes)?;
-    let (mut keyspaces, mut database): (Vec<(String, Pairs)>, _) = (Vec::new(), Vec::new());
+    let (mut keyspaces, mut database): (Keyspaces, Vec<u8>) = (Vec::new(), Vec::new());
     while let Some(frame) = reader.next()? {
         match frame {
             Frame::Keyspace(name) => keyspaces.push((name, Vec::new())),
