@@ -3,7 +3,10 @@
 use crate::ModelError;
 use crate::folder::Folder;
 use kitoken::convert::convert_tokenizers;
-use kitoken::{Definition, InsertionPosition, Kitoken, Processing, SpecialTokenKind};
+use kitoken::{
+    Definition, InsertionPosition, Kitoken, Normalization, NormalizationReplacePattern, Processing, Regex,
+    SpecialTokenKind,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const FILE: &str = "tokenizer.json";
@@ -36,10 +39,10 @@ impl Tokenizer {
             .config
             .processing
             .retain(|step| !matches!(step, Processing::Pad { .. } | Processing::Truncate { .. }));
-        let (start, end) = (
-            around(&definition, InsertionPosition::SequenceStart),
-            around(&definition, InsertionPosition::SequenceEnd),
-        );
+        as_trained(&mut definition.config.normalization)?;
+        // Where a template for two texts says so too, it is called the end of a part.
+        let start = around(&definition, &[InsertionPosition::SequenceStart, InsertionPosition::SubSequenceStart]);
+        let end = around(&definition, &[InsertionPosition::SequenceEnd, InsertionPosition::SubSequenceEnd]);
         let unknown = definition.specials.iter().find(|s| s.kind == SpecialTokenKind::Unknown).map(|s| s.id);
         let largest = definition.model.vocab().iter().map(|token| token.id).max().ok_or("has no tokens")?;
         let tokens = usize::try_from(largest).map_or(usize::MAX, |largest| largest.saturating_add(1));
@@ -54,7 +57,24 @@ impl Tokenizer {
     }
 }
 
-fn around(definition: &Definition, position: InsertionPosition) -> Option<u32> {
-    let template = definition.config.templates.iter().find(|t| t.position == position)?;
+/// Mends where the reader of this format is not as Hugging Face's tokenizers, which models were trained with: they keep
+/// characters that are not assigned, and make letters small one by one, a sigma at a word's end too.
+fn as_trained(steps: &mut Vec<Normalization>) -> Result<(), String> {
+    let regex = |text: &str| Regex::new(text).map(NormalizationReplacePattern::from).map_err(|e| e.to_string());
+    let (others, controls) = (regex(r"\p{C}")?, regex(r"[\p{Cc}\p{Cf}\p{Co}]")?);
+    for i in (0..steps.len()).rev() {
+        match &mut steps[i] {
+            Normalization::Replace { pattern, .. } if *pattern == others => *pattern = controls.clone(),
+            Normalization::CaseFold { upper: false } => {
+                steps.insert(i, Normalization::Replace { pattern: 'Σ'.into(), replacement: "σ".into() });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn around(definition: &Definition, positions: &[InsertionPosition]) -> Option<u32> {
+    let template = definition.config.templates.iter().find(|t| positions.contains(&t.position))?;
     definition.specials.iter().find(|s| s.bytes == template.content.as_bytes()).map(|s| s.id)
 }

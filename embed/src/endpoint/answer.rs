@@ -69,7 +69,7 @@ mod tests {
             (format!("[{a},{a}]"), "there twice"),
             (format!("[{a},{}]", row(2, "1,2")), "no text's"),
             (format!("[{a},{}]", row(1, "1,2,3")), "vectors of 3 numbers: they must have 2"),
-            (format!("[{a},{}]", row(1, "1,1e60")), "not finite"),
+            (format!("[{a},{}]", row(1, "1,1e60")), "no list of vectors"),
             (format!("[{a},{}]", row(1, "0,0")), "no direction"),
             (format!("[{a},{}]", row(1, "1,NaN")), "no list of vectors"),
             (format!("[{a},{}]", row(1, "1,null")), "no list of vectors"),
