@@ -27,7 +27,8 @@ const DIGEST: usize = 16;
 type HeaderV1<'a> = (Cow<'a, [String]>, Option<Timestamp>, bool, Option<Timestamp>);
 
 /// The header in version 2: that of version 1, the text, and of each vector its model, what it is of, and its numbers' count.
-type HeaderV2<'a> = (HeaderV1<'a>, Cow<'a, str>, Vec<(Cow<'a, str>, u64, u32)>);
+type HeaderV2<'a> = (HeaderV1<'a>, Cow<'a, str>, Vec<MadeV2<'a>>);
+type MadeV2<'a> = (Cow<'a, str>, u64, u32);
 
 /// An item without its id, which is in its key: lengths, in version 2 the digest, header, vectors (32-bit floats, the lowest
 /// byte first), payload.
@@ -78,7 +79,7 @@ struct Head {
     /// Numbers in all of its vectors.
     numbers: usize,
     own: HeaderV1<'static>,
-    text: Option<(Cow<'static, str>, Vec<(Cow<'static, str>, u64, u32)>)>,
+    text: Option<(Cow<'static, str>, Vec<MadeV2<'static>>)>,
 }
 
 /// An item's head, and what follows that; or what is wrong.

@@ -94,11 +94,12 @@ impl Erasures {
         let event = |user: Option<&str>, at: Timestamp| {
             user.is_some_and(|user| self.has(user, at.saturating_sub(AHEAD).unwrap_or(at)))
         };
-        let gone = batch.decisions.iter().any(|d| self.cover(d))
+        let gone = batch.decisions.iter().chain(&batch.offers).any(|d| self.cover(d))
             || batch.events.iter().any(|(e, _)| event(e.user.as_deref(), e.at));
         gone.then(|| {
             let mut left = batch.clone();
             left.decisions.retain(|d| !self.cover(d));
+            left.offers.retain(|d| !self.cover(d));
             left.events.retain(|(e, _)| !event(e.user.as_deref(), e.at));
             left
         })

@@ -57,6 +57,7 @@ fn items(count: usize, dimension: usize) -> Vec<Item> {
         expires_at: None,
         payload: None,
         added_at: None,
+        text: None,
     };
     (0..count).map(item).collect()
 }

@@ -165,7 +165,7 @@ impl Updater {
     /// see these. Looked up after the batch, so that every erasure is known that it obeyed.
     async fn unassign_erased(&self, batch: &Ingest) -> Result<()> {
         let erasures = self.work.stores.users.erasures().await?;
-        let erased = batch.decisions.iter().filter(|decision| erasures.cover(decision));
+        let erased = batch.decisions.iter().chain(&batch.offers).filter(|decision| erasures.cover(decision));
         let keys: Vec<AssignmentKey> = erased.flat_map(AssignmentKey::of_record).collect();
         self.work.stores.assignments.remove(&keys).await
     }

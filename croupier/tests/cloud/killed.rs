@@ -78,7 +78,7 @@ async fn wait_in_pubsub(house: &House, decisions: &BTreeSet<String>) {
         let delivered: BTreeSet<String> = delivered
             .filter_map(|event| match event.unwrap() {
                 Event::Decision(d) => Some(d.decision_id.to_string()),
-                Event::User(_) => None,
+                Event::Offer(_) | Event::User(_) => None,
             })
             .collect();
         let missing = decisions - &delivered;
