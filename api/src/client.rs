@@ -60,21 +60,21 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 
 /// The client for pages, an ES module.
 #[utoipa::path(get, path = "/client.js", operation_id = "client_module", tag = "client",
-    responses((status = 200, body = String, content_type = "text/javascript"), (status = 304)))]
+    responses((status = 200, body = String, content_type = "text/javascript", example = "export const createClient = (options) => …"), (status = 304)))]
 pub(crate) async fn module(headers: HeaderMap) -> Response {
     MODULE.respond(&headers)
 }
 
 /// The types of the client.
 #[utoipa::path(get, path = "/client.d.ts", operation_id = "client_types", tag = "client",
-    responses((status = 200, body = String, content_type = "text/plain"), (status = 304)))]
+    responses((status = 200, body = String, content_type = "text/plain", example = "export function createClient(options: Options): Client;"), (status = 304)))]
 pub(crate) async fn types(headers: HeaderMap) -> Response {
     TYPES.respond(&headers)
 }
 
 /// The client for pages without modules: it makes the global `croupier`.
 #[utoipa::path(get, path = "/client.script.js", operation_id = "client_script", tag = "client",
-    responses((status = 200, body = String, content_type = "text/javascript"), (status = 304)))]
+    responses((status = 200, body = String, content_type = "text/javascript", example = "const croupier = …"), (status = 304)))]
 pub(crate) async fn script(headers: HeaderMap) -> Response {
     SCRIPT.respond(&headers)
 }

@@ -88,7 +88,6 @@ async fn the_document_and_the_router_know_the_same_routes() {
             }
         }
     }
-<<<<<<< HEAD
     assert!(routed.len() > 20, "{routed:?}");
     for path in &routed {
         // What the page is made of is no one's to call.
@@ -104,9 +103,6 @@ async fn the_document_and_the_router_know_the_same_routes() {
         let text = String::from_utf8_lossy(&body);
         assert!(status != 405 && !text.contains("there is nothing at"), "{method} {path}: {text}");
     }
-=======
-    assert_eq!(ids.len(), 30);
->>>>>>> vectors
 }
 
 /// Names that an object schema knows, following references.
@@ -140,20 +136,14 @@ async fn answers_have_the_fields_of_their_schemas() {
         let sent: BTreeSet<String> = answer.as_object().unwrap().keys().cloned().collect();
         let optional: BTreeSet<String> = [
             "errors",
-<<<<<<< HEAD
             "request_id",
-=======
->>>>>>> vectors
             "arms_left_out",
             "candidates",
             "max_per_tag",
             "experiment",
             "posterior_version",
             "dealt_by",
-<<<<<<< HEAD
-=======
             "serving",
->>>>>>> vectors
         ]
         .map(String::from)
         .into();

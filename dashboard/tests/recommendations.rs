@@ -29,6 +29,7 @@ impl Shop {
     async fn open() -> Self {
         let mut house = House::open().await;
         let config = Config {
+            traced: false,
             cached_assignments: 100,
             store_timeout: Duration::from_secs(10),
             catalog_bytes: 64 << 20,

@@ -178,16 +178,6 @@ impl Work {
         }
     }
 
-    /// Makes the vectors of all texts that wait; how many. `begin` is told as soon as there is something to do.
-    async fn make_vectors(&self, mut begin: impl AsyncFnMut() -> Result<()>) -> Result<u64> {
-        let Some(vectors) = &self.vectors else { return Ok(0) };
-        let mut vectors = vectors.lock().await;
-        while vectors.pass().await? {
-            begin().await?;
-        }
-        Ok(vectors.take_made())
-    }
-
     /// Does one run and writes down what came of it, failures included.
     ///
     /// # Errors
@@ -205,13 +195,17 @@ impl Work {
             // The rounds run them.
             RunKind::Posteriors => Ok(()),
             RunKind::Vectors => {
-                let made = steps.time("embed", self.make_vectors(async || {
-                    if number.is_none() {
-                        number = Some(start().await?);
+                let made = async {
+                    let Some(vectors) = &self.vectors else { return Ok(0) };
+                    let mut vectors = vectors.lock().await;
+                    while vectors.pass().await? {
+                        if number.is_none() {
+                            number = Some(start().await?);
+                        }
                     }
-                    Ok(())
-                }));
-                made.await.map(|made| detail = format!("{made} vectors"))
+                    Ok(vectors.take_made())
+                };
+                steps.time("embed", made).await.map(|made| detail = format!("{made} vectors"))
             }
             RunKind::Lists => lists::pass(self, duty, number, &mut report, once).await,
             RunKind::Popular => steps.time("popular", self.tell_popular()).await,
