@@ -23,8 +23,8 @@ mod problem;
 mod reports;
 mod request;
 mod snapshot;
-mod users;
 mod trace;
+mod users;
 
 pub use app::{App, CatalogsFile, Config};
 pub use auth::{Access, hash_secret, new_secret};
@@ -83,10 +83,7 @@ fn admin(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/catalogs/{catalog}", get(definitions::get).put(definitions::put).delete(definitions::delete))
         .route("/v1/catalogs/{catalog}/items", put(items::put))
         .route("/v1/catalogs/{catalog}/vectors", get(texts::standing))
-        .route(
-            "/v1/catalogs/{catalog}/items/{id}",
-            get(items::get).delete(items::delete).post(texts::retry),
-        )
+        .route("/v1/catalogs/{catalog}/items/{id}", get(items::get).delete(items::delete).post(texts::retry))
         .route("/v1/audit", get(audit::list))
         .route("/v1/users/{user}", delete(users::delete))
         .route("/v1/users/{user}/data", get(users::get))

@@ -115,7 +115,11 @@ fn refuse(path: &str, operation: &mut Value) {
         || path == "/v1/events"
         || path.starts_with("/ofrep/")
         || ["/recommendations", "/related", "/search"].iter().any(|end| path.ends_with(end));
-    operation["security"] = if page { json!([{}, {"key": []}, {"api_key": []}, {"page_key": []}]) } else { json!([{}, {"key": []}, {"api_key": []}]) };
+    operation["security"] = if page {
+        json!([{}, {"key": []}, {"api_key": []}, {"page_key": []}])
+    } else {
+        json!([{}, {"key": []}, {"api_key": []}])
+    };
     let has_body = !operation["requestBody"].is_null();
     let takes_words = has_body || operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
     let always = ["401", "403", "429", "500", "503"];

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use store::{NewKey, Scope};
 
 /// All that a decide key opens. Whoever adds a route for pages adds it here.
-const OF_PAGES: [(&str, &str); 7] = [
+const OF_PAGES: [(&str, &str); 9] = [
     ("get", "/v1/decide"),
     ("post", "/v1/decide"),
     ("post", "/v1/decide/batch"),
@@ -16,10 +16,20 @@ const OF_PAGES: [(&str, &str); 7] = [
     ("get", "/v1/catalogs/{catalog}/recommendations"),
     ("get", "/v1/catalogs/{catalog}/items/{id}/related"),
     ("post", "/v1/catalogs/{catalog}/search"),
+    ("post", "/ofrep/v1/evaluate/flags/{key}"),
+    ("post", "/ofrep/v1/evaluate/flags"),
 ];
 
 /// All that nobody needs a key for.
-const OF_EVERYBODY: [(&str, &str); 2] = [("get", "/healthz"), ("get", "/readyz")];
+const OF_EVERYBODY: [(&str, &str); 7] = [
+    ("get", "/docs"),
+    ("get", "/openapi.json"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/client.js"),
+    ("get", "/client.d.ts"),
+    ("get", "/client.script.js"),
+];
 
 const ORIGIN: &str = "https://shop.example";
 
@@ -72,7 +82,8 @@ async fn a_page_key_opens_no_route_of_administrators() {
                 .replace("{catalog}", "shop")
                 .replace("{user}", "u")
                 .replace("/items/{id}", "/items/i")
-                .replace("{id}", "page");
+                .replace("{id}", "page")
+                .replace("{key}", "page");
             let verb = method.to_uppercase();
             for (n, (query, headers)) in places.iter().enumerate() {
                 let status = api.ask(&verb, &format!("{at}{query}"), headers, "{}").await.status;

@@ -116,6 +116,21 @@ async fn examples_are_what_is_sent_and_answered() {
     }
     stop.send(true).unwrap();
     updater.await.unwrap();
+    // The protocol has a form of its own for what goes wrong.
+    let nobody = json!({"context": {"item": "sku-9"}});
+    let one = "/ofrep/v1/evaluate/flags/{key}";
+    for (operation, path, key, body) in [
+        ("evaluate_flag", one, Some(("key", EXPERIMENT)), &nobody),
+        ("evaluate_flag", one, Some(("key", "none")), &json!({"context": {"targetingKey": USER}})),
+        ("evaluate_flags", "/ofrep/v1/evaluate/flags", None, &nobody),
+    ] {
+        let (status, answer) = call(&api, "POST", path, key.as_slice(), body).await;
+        examples[operation][status.to_string()] = answer;
+        for failure in ["500", "503"] {
+            examples[operation][failure] =
+                json!({"errorCode": "GENERAL", "errorDetails": "the server failed; the cause is in its log"});
+        }
+    }
     // Rare answers: told when an update takes long, or a store is away.
     let mut waiting = examples["update_posteriors"]["200"].clone();
     waiting["status"] = json!("running");

@@ -147,8 +147,7 @@ async fn errors_have_the_protocols_codes() {
 
     let api = start_with(Access::keys()).await;
     for path in [ALL, "/ofrep/v1/evaluate/flags/page"] {
-        let (status, headers, _) = post(&api, path, "{}", None).await;
-        assert_eq!((status, headers["access-control-allow-origin"].to_str().unwrap()), (401, "*"));
+        assert_eq!(post(&api, path, "{}", None).await.0, 401);
     }
 }
 
@@ -169,7 +168,6 @@ async fn bulk_has_what_can_be_shown_and_a_tag_that_changes_with_it_alone() {
     let keys: Vec<&str> = all["flags"].as_array().unwrap().iter().map(|f| f["key"].as_str().unwrap()).collect();
     assert_eq!((status, keys), (200, vec!["one", "two", "won"]));
     assert_eq!(all["metadata"], json!({"left_out": 0}));
-    assert_eq!(headers["access-control-expose-headers"], "etag, retry-after");
     let tag = headers["etag"].to_str().unwrap().to_owned();
     let status_of = async |body: &str, known: &str| post(&api, ALL, body, Some(known)).await.0;
     for known in [&tag, &format!("\"x\", {tag}"), "*"] {

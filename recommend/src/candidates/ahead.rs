@@ -104,8 +104,9 @@ impl Candidates {
         }
         let state = self.read();
         let put: HashSet<&str> = state.noted.since(number)?.map(|id| &**id).collect();
-        // One that is on the list may be elsewhere now, and one that was looked at changes what the list is near to.
-        let told = made.items.iter().map(|(id, _)| &**id);
+        // One that is on the list may be elsewhere now, unless it left, and one that was looked at changes what the list is
+        // near to.
+        let told = made.items.iter().map(|(id, _)| &**id).filter(|id| state.entries.slot(id).is_some());
         if told.chain(seen.iter().map(|(id, _)| *id)).any(|id| put.contains(id)) {
             return None;
         }
