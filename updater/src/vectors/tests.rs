@@ -10,6 +10,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use store::{Durability, Locations, Shelf};
 
 #[derive(Debug, Default)]
@@ -350,7 +351,10 @@ async fn cut_off_anywhere_it_goes_on() {
             house.define(if round % 2 == 0 { "a" } else { "b" }).await;
         }
         let mut vectors = house.vectors();
-        let mut work = Box::pin(vectors.make_all());
+        let mut work = Box::pin(async {
+            while vectors.pass().await? {}
+            store::Result::Ok(())
+        });
         for _ in 0..(round * 37) % 300 {
             polled.fetch_add(1, Ordering::Relaxed);
             if (&mut work).now_or_never().is_some() {
