@@ -90,7 +90,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
         app.metrics.backlog.set(backlog as f64);
     }
     let parts: Vec<(&str, bool)> = ready(&app).await.parts.iter().map(|part| (part.name, part.ok)).collect();
-    let items = app.shelf.all().iter().map(|(_, catalog)| catalog.len()).sum();
+    let items = app.shelf.all().values().map(|catalog| catalog.len()).sum();
     app.metrics.observe(&parts, items, app.shelf.bytes());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.recorder.render())
 }

@@ -326,7 +326,8 @@ async fn big() -> Shop {
 }
 
 fn of_big(n: usize) -> Value {
-    let vector: Vec<f64> = (0..8).map(|i| ((n * 31 + i * 17 + n * n) as f64).sin()).collect();
+    // In all directions: of those on a circle most would be near-duplicates of others.
+    let vector: Vec<f64> = (0..8).map(|i| ((n * 31 + i * 17 + n * n * (i + 1)) as f64).sin()).collect();
     json!({"id": format!("i{n}"), "vector": vector})
 }
 

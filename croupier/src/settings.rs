@@ -298,7 +298,7 @@ impl Settings {
                 (1..=1_000_000).contains(n)
             })? << 20,
             models: or("models", format!("{data}/models")).into(),
-            embeddings: embeddings(&text)?,
+            embeddings: embeddings(text)?,
             decide_timeout: Duration::from_millis(parse(
                 "decide_timeout_ms",
                 &text("decide_timeout_ms"),

@@ -4,6 +4,8 @@
 //! says so; a request that is answered with an error fails. A `json` block after one shows what its last command says: it has the same
 //! fields. What cannot run here is in `console` blocks, each after a comment that says why.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write;

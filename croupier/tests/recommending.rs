@@ -173,6 +173,7 @@ async fn a_pass_that_was_killed_is_gone_on_with_and_no_list_mixes_versions() {
         }
     }
     println!("lists by version: {of_versions:?}");
+    drop(stores);
     // What a pass that went on left of earlier versions, the next makes anew.
     let (code, out, err) = finish(pass());
     assert!(code == 0 && out.contains(&format!("read {users} visitors; make {users} lists")), "{out}{err}");

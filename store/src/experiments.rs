@@ -144,6 +144,6 @@ pub struct AuditEntry {
     /// Id of the request that asked for it, if one did.
     pub request: String,
     /// The definition afterwards, or what else the action is about.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub document: serde_json::Value,
 }

@@ -58,7 +58,7 @@ fn calls() -> Vec<Call> {
         ("related", "GET", "/v1/catalogs/{catalog}/items/{id}/related", item, Value::Null),
         ("search", "POST", "/v1/catalogs/{catalog}/search", catalog, json!({"vector": [0.1, 0.9], "k": 1})),
         ("vectors", "GET", "/v1/catalogs/{catalog}/vectors", catalog, Value::Null),
-        ("retry_items", "POST", "/v1/catalogs/{catalog}/items/retry", catalog, Value::Null),
+        ("retry_items", "POST", "/v1/catalogs/{catalog}/items/retry", catalog, json!({})),
         ("delete_item", "DELETE", "/v1/catalogs/{catalog}/items/{id}", item, Value::Null),
         ("delete_catalog", "DELETE", "/v1/catalogs/{catalog}", catalog, Value::Null),
         ("create_experiment", "POST", "/v1/experiments", &[], experiment),

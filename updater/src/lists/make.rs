@@ -67,7 +67,7 @@ pub fn make(candidates: &Candidates, past: &[&[Seen]], now: Timestamp, pace: Pac
     std::thread::scope(|scope| {
         for _ in 0..pace.threads().min(past.len().div_ceil(AT_ONCE)) {
             // Threads of its own, since their priority stays as it is.
-            scope.spawn(&work);
+            scope.spawn(work);
         }
     });
     made.into_inner().unwrap_or_else(PoisonError::into_inner)
