@@ -186,14 +186,14 @@ async fn a_record_that_is_no_event_comes_as_such() {
     let dir = tempfile::tempdir().unwrap();
     let store = embedded(dir.path());
     store.append(&[view("1"), view("2"), view("3"), view("4")]).await.unwrap();
-    let (later, rubbish) = (b"\x02{\"x\":1}".to_vec(), b"\xff\x00".to_vec());
+    let (later, rubbish) = (b"\x03{\"x\":1}".to_vec(), b"\xff\x00".to_vec());
     let op = |n: u64, value| Op::put(&store.log, n.to_be_bytes(), value);
     let written = store.writer.with(|pending| pending.add([op(2, later), op(3, rubbish)])).unwrap();
     written.wait().await.unwrap();
     let delivery = store.pull(10).await.unwrap();
     let [Ok(first), Err(later), Err(rubbish), Ok(last)] = &delivery.events[..] else { panic!("{delivery:?}") };
     assert_eq!((first, last), (&view("1"), &view("4")));
-    assert!(later.reason.contains("format 2") && later.body.contains("{\"x\":1}"), "{later:?}");
+    assert!(later.reason.contains("format 3") && later.body.contains("{\"x\":1}"), "{later:?}");
     assert!(rubbish.reason.contains("format 255") && !rubbish.body.is_empty(), "{rubbish:?}");
     store.acknowledge(delivery.receipt.unwrap()).await.unwrap();
     assert_eq!(store.backlog().await.unwrap(), Some(0));

@@ -82,7 +82,7 @@ fn the_table_takes_every_event() {
 #[test]
 fn format_1_is_read_and_written() {
     let data = r#"{"kind":"reward","at":"2026-11-21T10:00:00.123456Z","at_nanos":789,"decision_id":"abababababababababababababababab","experiment":"page","user":"u1","item":"sku-9","id":"Reward","name":"purchase","value":1.5}"#;
-    let reward = &samples()[1];
+    let reward = &samples()[2];
     let message = encode(reward).unwrap();
     assert_eq!(String::from_utf8_lossy(&message.data), data);
     assert_eq!((&*message.attributes["format"], &*message.ordering_key), ("1", "115"));
