@@ -41,6 +41,7 @@ bench:
 	$(CARGO) bench -p recommend
 	$(CARGO) bench -p dashboard
 	$(CARGO) bench -p embed
+	$(CARGO) bench -p updater
 
 ## The long forms: ten minutes of load, twenty kills, a million decides, Pub/Sub away for a minute; every seed and 2,000
 ## runs of the simulations; puts, removals and searches beside each other for five minutes; whole logs sent again.
