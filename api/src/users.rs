@@ -172,6 +172,7 @@ pub(crate) async fn delete(
         app.stores.assignments.remove(&keys).await?;
         for key in keys {
             app.assignments.remove(&key.id);
+            app.offers.remove(&key.id);
             app.told.remove(&key.id);
         }
         before = found.next;

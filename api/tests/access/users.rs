@@ -130,6 +130,30 @@ async fn what_waits_in_the_log_is_erased_when_it_is_read() {
     assert_eq!(data(&api).await["decisions"], json!([]));
 }
 
+/// What was offered ahead of being shown is a user's, too.
+#[tokio::test]
+async fn what_was_offered_is_erased() {
+    let api = start().await;
+    api.run(&page()).await;
+    let context = json!({"context": {"targetingKey": USER}}).to_string();
+    let offer = async || {
+        let (status, answer) = api.call("POST", "/ofrep/v1/evaluate/flags", context.clone()).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["flags"][0]["metadata"]["decision_id"].as_str().unwrap().to_owned()
+    };
+    let id: DecisionId = offer().await.parse().unwrap();
+    consume(&api).await;
+    let told = data(&api).await;
+    assert_eq!(told["decisions"][0]["record"]["decision_id"], json!(id), "{told}");
+    let key = bandit::AssignmentKey { id, day: Some("2026-11-21".parse().unwrap()) };
+    assert!(api.stores.assignments.get(&key).await.unwrap().is_some());
+    assert_eq!(api.call("DELETE", &path(""), "").await.1["decisions"], 1);
+    assert_eq!(api.stores.assignments.get(&key).await.unwrap(), None);
+    // Nothing of it is remembered: what is offered from now on is kept anew.
+    offer().await;
+    assert!(api.stores.assignments.get(&key).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn odd_users_and_places_are_refused() {
     let api = start().await;
