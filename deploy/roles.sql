@@ -14,6 +14,9 @@ GRANT SELECT ON experiments, audit, segments, candidate_arms, outcomes, delays, 
     keys, replicas, _sqlx_migrations TO croupier_api;
 GRANT INSERT ON experiments, audit, update_runs TO croupier_api;
 GRANT INSERT, UPDATE, DELETE ON replicas TO croupier_api;
+-- Which items wait for vectors of their texts; trying again those that were set aside.
+GRANT SELECT ON vector_queue, vector_walks TO croupier_api, croupier_dashboard;
+GRANT UPDATE ON vector_queue TO croupier_api, croupier_dashboard;
 GRANT SELECT, INSERT, UPDATE ON list_hours TO croupier_api;
 GRANT UPDATE, DELETE ON experiments TO croupier_api;
 -- When a key was last used.
