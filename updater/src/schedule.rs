@@ -128,7 +128,7 @@ impl Work {
         if self.has_nothing_of(periodic.kind) {
             return Ok(None);
         }
-        let (began, mut any) = (Instant::now(), false);
+        let (began, mut any, mut failed) = (Instant::now(), false, None);
         for duty in self.duties(periodic).await? {
             let due = boundary(self.clock.now(), duty.interval);
             if !done.contains_key(&duty.catalog)
@@ -143,12 +143,15 @@ impl Work {
             }
             any = true;
             let report = self.run(&duty, Trigger::Schedule, due, failures).await?;
-            if let Some(error) = report.error {
-                return Err(error.into());
+            match report.error {
+                // One catalog's failure keeps no other waiting.
+                Some(error) => failed = failed.or(Some(error)),
+                None => {
+                    done.insert(duty.catalog, due);
+                }
             }
-            done.insert(duty.catalog, due);
         }
-        Ok(any.then(|| began.elapsed()))
+        failed.map_or_else(|| Ok(any.then(|| began.elapsed())), |error| Err(error.into()))
     }
 
     /// The newest run of a duty that satisfies `is`.

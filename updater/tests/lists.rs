@@ -168,6 +168,49 @@ impl Lists for Broken {
     }
 }
 
+/// Lists of which those of one catalog cannot be kept.
+struct Partly(Arc<dyn Lists>, &'static str);
+
+#[async_trait]
+impl Lists for Partly {
+    async fn visit(&self, visitor: &Visitor, catalog: &str) -> Result<Visit> {
+        self.0.visit(visitor, catalog).await
+    }
+
+    async fn put_lists(&self, lists: &[NewList]) -> Result<()> {
+        if lists.iter().any(|list| &*list.catalog == self.1) {
+            Err(StoreError::Busy)
+        } else {
+            self.0.put_lists(lists).await
+        }
+    }
+
+    async fn visitors(&self, after: Option<&Visitor>, since: Timestamp, limit: usize) -> Result<Visitors> {
+        self.0.visitors(after, since, limit).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_catalog_that_fails_keeps_no_other_waiting() {
+    let mut house = House::open().await;
+    // Ahead of the other in every order.
+    let definition = serde_json::json!({"dimension": 8, "refresh_minutes": 30, "active_hours": 24});
+    let definition = serde_json::from_value(definition).unwrap();
+    house.stores.catalogs.put_catalog(&Catalog { id: "a".into(), definition }).await.unwrap();
+    house.stores.catalogs.put_items("a", &(0..300).map(item).collect::<Vec<_>>()).await.unwrap();
+    house.stores.lists = Arc::new(Partly(house.stores.lists.clone(), "a"));
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(house.updater("one").run(stopped));
+    let of = |catalog: &'static str, status| {
+        move |run: &Run| run.catalog.as_deref() == Some(catalog) && run.status == status
+    };
+    house.run_that(of("a", RunStatus::Failed)).await;
+    house.run_that(of("shop", RunStatus::Done)).await;
+    stop.send(true).unwrap();
+    running.await.unwrap();
+    assert_eq!(house.listed().await, with_known_views());
+}
+
 fn visitors_of(run: &Run) -> usize {
     run.report.steps[0].detail.split(' ').next().unwrap().parse().unwrap()
 }
