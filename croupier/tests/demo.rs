@@ -64,7 +64,9 @@ async fn a_newcomer_sees_it_move() {
     let view = serde_json::json!({"type": "view", "user": "newcomer", "item": "lamps-590"});
     client.post(format!("{base}/v1/events")).json(&view).send().await.unwrap();
     let mine = list("newcomer").await;
-    assert_eq!((&mine["source"], &mine["history"]), (&"history".into(), &1.into()));
+    // Made for this request, or just before it by the speed layer: the same list.
+    assert!(["history", "precomputed"].contains(&mine["source"].as_str().unwrap()), "{mine}");
+    assert_eq!(mine["history"], 1);
     let lamps = mine["items"].as_array().unwrap().iter().filter(|i| i["id"].as_str().unwrap().starts_with("lamps"));
     assert!(lamps.count() >= 3, "{mine}");
 
