@@ -13,7 +13,8 @@ run:
 ## Every test, in short form where there is a long one; then what a build without the cloud's clients says of them.
 test:
 	.ci/services
-	$(CARGO) test --workspace --locked --no-fail-fast --features cloud
+	.ci/tests --workspace --locked --features cloud
+	$(CARGO) test --workspace --locked --features cloud --doc
 	$(CARGO) test --locked -p store --lib -- embedded
 
 ## Format, warnings, licences, sources and bans.

@@ -5,9 +5,12 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Query;
 use axum::http::{StatusCode, Uri};
 use bandit::document;
+use futures::poll;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// Longest body.
@@ -21,9 +24,14 @@ const UPLOAD: Duration = Duration::from_secs(60);
 
 /// Reads a body of at most `limit` bytes.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes> {
-    let body = tokio::time::timeout(UPLOAD, to_bytes(body, limit)).await.map_err(|_| {
-        Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", UPLOAD.as_secs()))
-    })?;
+    let mut reading = pin!(to_bytes(body, limit));
+    // A small body came with its head: it needs no timer.
+    let body = match poll!(reading.as_mut()) {
+        Poll::Ready(body) => body,
+        Poll::Pending => tokio::time::timeout(UPLOAD, reading).await.map_err(|_| {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", UPLOAD.as_secs()))
+        })?,
+    };
     body.map_err(|e| {
         let too_large = std::error::Error::source(&e).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
         if too_large { Problem::too_large(limit) } else { Problem::bad("the body was cut off") }

@@ -201,7 +201,12 @@ pub(crate) async fn tell(app: &App, decider: &Decider, request: &DecideRequest, 
     // The control of who is outside, or came in a pause, is kept for the day; where nothing ends with the day, keeping it
     // would exclude them for good.
     let passing = key.day.is_none() && !fresh.assignment.source.is_trial();
-    let kept = if passing { look_up(app, fresh).await? } else { keep(app, request, fresh, telling).await? };
+    // In boxes, or every repeat would carry the room that they need from layer to layer.
+    let kept = if passing {
+        Box::pin(look_up(app, fresh)).await?
+    } else {
+        Box::pin(keep(app, request, fresh, telling)).await?
+    };
     let standing = Arc::new(kept.assignment);
     if standing.source.is_trial() || (!passing && standing.source != Source::Fallback) {
         let known = if telling == Telling::Offered { &app.offers } else { &app.assignments };

@@ -32,8 +32,6 @@ use updater::{Pace, Updater};
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often measurements are folded together for the next reading.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// Steps of priority below requests.
-const BACKGROUND: i32 = 10;
 /// Bounds in seconds of the histogram of times.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
@@ -187,7 +185,7 @@ impl Server {
         let making = self.app.clone().map(|app| {
             let (stop, stopped) = watch::channel(false);
             let work = move || {
-                yield_to_requests();
+                store::yield_to_requests();
                 tokio::runtime::Handle::current().block_on(app.keep_lists(stopped));
             };
             (stop, tokio::task::spawn_blocking(work))
@@ -200,7 +198,7 @@ impl Server {
         let updates = self.roles.updater;
         // On a thread of its own: decoding a batch takes longer than a request may wait for a worker.
         let work = move || {
-            yield_to_requests();
+            store::yield_to_requests();
             tokio::runtime::Handle::current().block_on(updater.run(updater_stop));
         };
         let mut updater = tokio::spawn(async move {
@@ -422,14 +420,6 @@ fn recorder() -> Result<PrometheusHandle, Failure> {
     store::describe_metrics();
     updater::describe_metrics();
     Ok(handle)
-}
-
-/// Puts this thread, and those it starts, the database's writer for one, behind those that answer requests: posteriors
-/// may be a second late, pages not a millisecond.
-fn yield_to_requests() {
-    if let Err(e) = rustix::process::nice(BACKGROUND) {
-        tracing::warn!("the updater keeps its priority: {e}");
-    }
 }
 
 fn ended_early(ended: Result<Result<(), JoinError>, JoinError>) -> Failure {

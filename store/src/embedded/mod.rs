@@ -21,6 +21,7 @@ mod views;
 mod writer;
 
 use crate::assignments::Durable;
+use crate::priority::open_behind_requests;
 use crate::{Durability, Result, StoreError};
 use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
@@ -72,12 +73,13 @@ impl Embedded {
         }
         let old_views = views::OldViews::none_yet();
         let filters = old_views.factories();
-        let db = Database::builder(dir.join("state"))
+        let builder = Database::builder(dir.join("state"))
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
-            .with_compaction_filter_factories(Arc::new(move |name| filters.get(name).cloned()))
-            .open()?;
+            .with_compaction_filter_factories(Arc::new(move |name| filters.get(name).cloned()));
+        // Its thread writes out and merges tables, for which no request waits; ours, which they wait for, starts below.
+        let db = open_behind_requests(|| builder.open())??;
         let keyspace = |name: &str| db.keyspace(name, options);
         // Small files, since a file goes once all of it was acknowledged.
         let files = Arc::new(Leveled::default().with_table_target_size(MEMTABLE_BYTES));

@@ -93,8 +93,11 @@ async fn appends_go_on_while_the_service_is_away() {
     const TASKS: usize = 8;
     const OUTAGE: usize = 20;
     let Some(mut service) = Service::start(Kind::PubSub) else { return };
-    let topic = Topic::at(service.address());
-    create_topics(&topic.locations).await.unwrap();
+    let mut topic = Topic::at(service.address());
+    let direct = topic.locations.clone();
+    create_topics(&direct).await.unwrap();
+    let proxy = Proxy::start(service.address()).await;
+    topic.locations.pubsub_emulator = Some(proxy.address().to_string());
     let log = Arc::new(topic.open(Tuning::default()).await);
     let appended: Arc<[AtomicU32; TASKS]> = Arc::default();
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -126,8 +129,11 @@ async fn appends_go_on_while_the_service_is_away() {
     more(OUTAGE).await;
     let taken: Vec<u32> = appended.iter().map(|a| a.load(Ordering::Relaxed)).collect();
     assert!(log.publishing.room().waiting().events as usize >= TASKS * OUTAGE / 2, "they are in the spool");
+    // What is published before there is a subscription is for nobody.
+    proxy.cut();
     tokio::task::block_in_place(|| service.restart());
-    create_topics(&topic.locations).await.unwrap();
+    create_topics(&direct).await.unwrap();
+    proxy.mend();
     more(5).await;
     stop.store(true, Ordering::Relaxed);
     for task in appenders {

@@ -8,12 +8,15 @@ mod tests;
 pub(super) use bulk::CLAIMED;
 
 use super::BUSY;
+use crate::priority::open_behind_requests;
 use crate::{Durability, Result, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool, Transaction};
 use std::path::Path;
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
@@ -58,7 +61,7 @@ impl File {
             SqlitePoolOptions::new()
                 .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         };
-        // Its thread starts with the first who writes and has that one's priority, so it is kept.
+        // Kept for as long as the file is open: its thread is behind requests.
         let writer = sound()
             .max_connections(1)
             .acquire_timeout(BUSY)
@@ -71,6 +74,9 @@ impl File {
             .await
             .map_err(|e| unusable(format!("it cannot be opened: {e}")))?;
         MIGRATIONS.run(&pool).await?;
+        let (runtime, connection) = (Handle::current(), writer.clone());
+        let opened = move || open_behind_requests(|| runtime.block_on(async { connection.acquire().await.map(drop) }));
+        spawn_blocking(opened).await.map_err(|e| unusable(e.to_string()))???;
         Ok(Self { pool, writer, impatient })
     }
 
