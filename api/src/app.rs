@@ -3,7 +3,11 @@
 use crate::auth::Access;
 use crate::catalogs::{Served, Speed};
 use crate::measure::Metrics;
+use crate::problem::Problem;
+use crate::request;
+use crate::room::{Place, Room};
 use crate::snapshot::Snapshot;
+use crate::turns::{Turns, cores};
 use arc_swap::ArcSwap;
 use bandit::{Assignment, Clock, DecisionId};
 use jiff::Timestamp;
@@ -14,7 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use store::{ReplicaReport, Result, Shelf, StoreError, Stores};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::task::JoinSet;
 
 /// How often replicas look for changes of experiments, posteriors and keys.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -27,6 +32,22 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// Bulk requests read at a time: each may hold a few times its 32 MiB.
 const BULK: usize = 4;
+
+/// A request waits for its turn, while load is at the limit, for one of so many parts of the time that it waits for stores
+/// that do not answer. How late the processor comes is looked at as often in that.
+const PARTS: u32 = 10;
+const LEAST_WAIT: Duration = Duration::from_millis(50);
+
+/// Decisions and posts of events that may wait for the stores in any case, and eighths of all that may be of one asker.
+const WAITING: (usize, usize) = (2_048, 6);
+
+/// Requests that may be worked on, each weighing [`WEIGHT`] bytes of its body or less, and eighths of them of one key: the
+/// memory that bodies take while something is made of them.
+const WORKING: (usize, usize) = (8_192, 4);
+const WEIGHT: usize = 16 << 10;
+
+/// Lists that wait until others are made.
+const LISTS_WAITING: usize = 1_000;
 
 /// Experiments whose versions are told.
 const MOST_VERSIONS: usize = 200;
@@ -79,6 +100,12 @@ pub struct App {
     /// Whose lists are to be made anew.
     pub(crate) speed: Speed,
     pub(crate) bulk: Semaphore,
+    /// Places of what waits for stores, by experiment and key.
+    waiting: Room,
+    /// Places of requests that are worked on, by key.
+    working: Room,
+    /// Turns of lists that are computed.
+    lists: Turns,
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
     /// Whether the last look at experiments and keys, and at posteriors and assignments, succeeded.
@@ -105,6 +132,7 @@ impl App {
         config: Config,
         recorder: PrometheusHandle,
     ) -> Result<Arc<Self>> {
+        let wait = (config.store_timeout / PARTS).max(LEAST_WAIT);
         let app = Self {
             assignments: Cache::new(config.cached_assignments),
             offers: Cache::new(config.cached_assignments / 10),
@@ -118,6 +146,10 @@ impl App {
                 Some(CatalogsFile::Shared(file)) => Shelf::read_from(file.clone()),
             }),
             bulk: Semaphore::new(BULK),
+            waiting: Room::new(WAITING.0, WAITING.1, wait),
+            working: Room::new(WORKING.0, WORKING.1, wait),
+            // Half of the cores are for what is quick.
+            lists: Turns::new((cores() / 2).max(1), LISTS_WAITING, config.store_timeout),
             snapshot: ArcSwap::default(),
             refreshing: Mutex::new(()),
             database: AtomicBool::new(true),
@@ -178,6 +210,27 @@ impl App {
             *last = Some(Instant::now());
             tracing::error!("decisions cannot be kept, falling back to their draws: {why}");
         }
+    }
+
+    /// A place for this request and its body, until it is answered.
+    pub(crate) fn work_place(&self, body: usize) -> std::result::Result<Place<'_>, Problem> {
+        self.working.enter(request::key(), 1 + body / WEIGHT).ok_or_else(|| self.shed())
+    }
+
+    /// A place for what has to wait for stores: a decision of an experiment, or events, which are of none.
+    pub(crate) fn waiting_place(&self, experiment: &str) -> std::result::Result<Place<'_>, Problem> {
+        self.waiting.enter((experiment, request::key()), 1).ok_or_else(|| self.shed())
+    }
+
+    /// A turn to compute a list.
+    pub(crate) async fn list_turn(&self) -> std::result::Result<SemaphorePermit<'_>, Problem> {
+        self.lists.take().await.ok_or_else(|| self.shed())
+    }
+
+    /// Refuses a request since too much is waiting.
+    pub(crate) fn shed(&self) -> Problem {
+        self.metrics.shed.increment(1);
+        Problem::overloaded()
     }
 
     /// Whether everything could be read once: from then on it can decide.
@@ -244,7 +297,11 @@ impl App {
     /// Follows changes until the future is dropped.
     pub async fn keep_fresh(self: Arc<Self>) {
         let shelf = self.shelf.follow(&*self.stores.catalogs, &*self.clock);
-        futures::future::join3(self.keep_snapshot(), shelf, self.served.keep(&*self.stores.list_hours)).await;
+        let served = self.served.keep(&*self.stores.list_hours);
+        // Apart, since it must be late for nothing but load. It ends with this.
+        let mut apart = JoinSet::new();
+        apart.spawn(self.clone().keep_time());
+        futures::future::join3(self.keep_snapshot(), shelf, served).await;
     }
 
     /// Writes down what was counted since the last time.
@@ -253,6 +310,20 @@ impl App {
     /// When it cannot be written.
     pub async fn flush(&self) -> Result<()> {
         self.served.flush(&*self.stores.list_hours).await
+    }
+
+    /// Looks how late the processor comes, and lets as many wait as end in time.
+    async fn keep_time(self: Arc<Self>) {
+        let mut ticked = Instant::now();
+        loop {
+            let due = tokio::time::Instant::now() + self.waiting.wait / PARTS;
+            tokio::time::sleep_until(due).await;
+            self.waiting.look(due.elapsed());
+            if ticked.elapsed() >= self.waiting.wait {
+                self.waiting.tick(ticked.elapsed());
+                ticked = Instant::now();
+            }
+        }
     }
 
     async fn keep_snapshot(&self) {
