@@ -41,8 +41,8 @@ const LEAST_WAIT: Duration = Duration::from_millis(50);
 /// Decisions and posts of events that may wait for the stores in any case, and eighths of all that may be of one asker.
 const WAITING: (usize, usize) = (2_048, 6);
 
-/// Requests that may be worked on, each weighing [`WEIGHT`] bytes of its body or less, and eighths of them of one key: the
-/// memory that bodies take while something is made of them.
+/// What bodies that are worked on may weigh, each in whole [`WEIGHT`] bytes, and eighths of it of one key: a bound of 128 MiB
+/// on what things are made of at the same time. Short ones weigh nothing.
 const WORKING: (usize, usize) = (8_192, 4);
 const WEIGHT: usize = 16 << 10;
 
@@ -102,7 +102,7 @@ pub struct App {
     pub(crate) bulk: Semaphore,
     /// Places of what waits for stores, by experiment and key.
     waiting: Room,
-    /// Places of requests that are worked on, by key.
+    /// Places of long bodies that are worked on, by key.
     working: Room,
     /// Turns of lists that are computed.
     lists: Turns,
@@ -212,9 +212,9 @@ impl App {
         }
     }
 
-    /// A place for this request and its body, until it is answered.
+    /// A place for the body of this request, until it is answered.
     pub(crate) fn work_place(&self, body: usize) -> std::result::Result<Place<'_>, Problem> {
-        self.working.enter(request::key(), 1 + body / WEIGHT).ok_or_else(|| self.shed())
+        self.working.enter(request::key(), body / WEIGHT).ok_or_else(|| self.shed())
     }
 
     /// A place for what has to wait for stores: a decision of an experiment, or events, which are of none.

@@ -144,7 +144,7 @@ async fn who_does_not_read_or_finish_holds_no_connection_for_good() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &["--connections", "6", "--idle-seconds", "1"]);
     let address = address(&server);
-    let connect = || {
+    let connect = move || {
         let tcp = TcpStream::connect(address).unwrap();
         tcp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         tcp
