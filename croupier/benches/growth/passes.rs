@@ -30,7 +30,7 @@ impl Day {
         let into = i64::try_from(user % of).unwrap_or(0) * 86_000 / i64::try_from(of).unwrap_or(1);
         let at = Fixed.now() - SignedDuration::from_secs(86_400 - into);
         let deal = self.decider.deal(&request, at);
-        let reward = (user % REWARDED == 0).then(|| reward(user, deal.assignment.key.id, at));
+        let reward = user.is_multiple_of(REWARDED).then(|| reward(user, deal.assignment.key.id, at));
         std::iter::once(Event::Decision(deal.record(&request))).chain(reward.map(Event::User))
     }
 
