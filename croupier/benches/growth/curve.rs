@@ -59,7 +59,10 @@ pub(crate) fn save(part: &str, curves: &[Curve]) -> Outcome<()> {
     let missing = || format!("docs/growth.md has no place for '{part}'");
     let (head, rest) = document.split_once(&begin).ok_or_else(missing)?;
     let (_, tail) = rest.split_once(&end).ok_or_else(missing)?;
-    std::fs::write(DOCUMENT, format!("{head}{begin}{}{end}{tail}", table(curves)))?;
+    std::fs::write(
+        DOCUMENT,
+        format!("{head}{begin}![Ratios to the smallest](growth/{part}.svg)\n\n{}{end}{tail}", table(curves)),
+    )?;
     std::fs::create_dir_all(PICTURES)?;
     std::fs::write(format!("{PICTURES}/{part}.svg"), picture(curves))?;
     Ok(())
