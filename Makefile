@@ -4,7 +4,7 @@ CARGO ?= cargo
 TOOLS := $(CURDIR)/target/tools
 DENY  := $(or $(shell command -v cargo-deny 2>/dev/null),$(TOOLS)/bin/cargo-deny)
 
-.PHONY: run test lint bench pictures soak fuzz audit
+.PHONY: run test lint bench growth pictures soak fuzz audit
 
 ## Everything on a temporary store, with simulated visitors.
 run:
@@ -44,12 +44,16 @@ bench:
 	$(CARGO) bench -p embed
 	$(CARGO) bench -p updater
 
+## What everything costs as there is more of it, and beyond capacity; into docs/growth.md and its pictures.
+growth:
+	$(CARGO) bench -p croupier --bench growth -- --save
+
 ## The long forms: ten minutes of load, twenty kills, a million decides, Pub/Sub away for a minute; every seed and 2,000
 ## runs of the simulations; puts, removals and searches beside each other for five minutes; whole logs sent again.
 soak:
 	.ci/services
 	SEEDS=10 STREAMS=5 RUNS=2000 $(CARGO) test --release -p bandit --locked -- --nocapture
-	CONTRACT_EXAMPLES=1000 SOAK_SECONDS=600 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
+	CONTRACT_EXAMPLES=1000 SOAK_SECONDS=600 FLOOD=50000 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
 	    $(CARGO) test --release -p croupier --locked --features cloud -- --nocapture
 	SOAK_SECONDS=300 $(CARGO) test --release -p recommend --locked -- --nocapture
 	LOADTEST_LONG=1 $(CARGO) test --release -p loadtest --locked -- --nocapture

@@ -3,18 +3,25 @@
 use crate::auth::Access;
 use crate::catalogs::{Served, Speed};
 use crate::measure::Metrics;
+use crate::problem::Problem;
+use crate::request;
+use crate::room::{Place, Room};
 use crate::snapshot::Snapshot;
+use crate::turns::{Turns, cores};
 use arc_swap::ArcSwap;
 use bandit::{Assignment, Clock, DecisionId};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use quick_cache::sync::Cache;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use store::{ReplicaReport, Result, Shelf, StoreError, Stores};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::task::JoinSet;
 
 /// How often replicas look for changes of experiments, posteriors and keys.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -27,6 +34,22 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// Bulk requests read at a time: each may hold a few times its 32 MiB.
 const BULK: usize = 4;
+
+/// A request waits for its turn, while load is at the limit, for one of so many parts of the time that it waits for stores
+/// that do not answer. How late the processor comes is looked at as often in that.
+const PARTS: u32 = 10;
+const LEAST_WAIT: Duration = Duration::from_millis(50);
+
+/// Decisions and posts of events that may wait for the stores in any case, and eighths of all that may be of one asker.
+const WAITING: (usize, usize) = (2_048, 6);
+
+/// What bodies that are worked on may weigh, each in whole [`WEIGHT`] bytes, and eighths of it of one key: a bound of 128 MiB
+/// on what things are made of at the same time. Short ones weigh nothing.
+const WORKING: (usize, usize) = (8_192, 4);
+const WEIGHT: usize = 16 << 10;
+
+/// Lists that wait until others are made.
+const LISTS_WAITING: usize = 1_000;
 
 /// Experiments whose versions are told.
 const MOST_VERSIONS: usize = 200;
@@ -79,6 +102,12 @@ pub struct App {
     /// Whose lists are to be made anew.
     pub(crate) speed: Speed,
     pub(crate) bulk: Semaphore,
+    /// Places of what waits for stores, by experiment and key.
+    waiting: Room,
+    /// Places of long bodies that are worked on, by key.
+    working: Room,
+    /// Turns of lists that are computed.
+    lists: Turns,
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
     /// Whether the last look at experiments and keys, and at posteriors and assignments, succeeded.
@@ -105,6 +134,7 @@ impl App {
         config: Config,
         recorder: PrometheusHandle,
     ) -> Result<Arc<Self>> {
+        let wait = (config.store_timeout / PARTS).max(LEAST_WAIT);
         let app = Self {
             assignments: Cache::new(config.cached_assignments),
             offers: Cache::new(config.cached_assignments / 10),
@@ -118,6 +148,10 @@ impl App {
                 Some(CatalogsFile::Shared(file)) => Shelf::read_from(file.clone()),
             }),
             bulk: Semaphore::new(BULK),
+            waiting: Room::new(WAITING.0, WAITING.1, wait),
+            working: Room::new(WORKING.0, WORKING.1, wait),
+            // Half of the cores are for what is quick.
+            lists: Turns::new((cores() / 2).max(1), LISTS_WAITING, config.store_timeout),
             snapshot: ArcSwap::default(),
             refreshing: Mutex::new(()),
             database: AtomicBool::new(true),
@@ -178,6 +212,27 @@ impl App {
             *last = Some(Instant::now());
             tracing::error!("decisions cannot be kept, falling back to their draws: {why}");
         }
+    }
+
+    /// A place for the body of this request, until it is answered.
+    pub(crate) fn work_place(&self, body: usize) -> std::result::Result<Place<'_>, Problem> {
+        self.working.enter(request::key(), body / WEIGHT).ok_or_else(|| self.shed())
+    }
+
+    /// A place for what has to wait for stores: a decision of an experiment, or events, which are of none.
+    pub(crate) fn waiting_place(&self, experiment: &str) -> std::result::Result<Place<'_>, Problem> {
+        self.waiting.enter((experiment, request::key()), 1).ok_or_else(|| self.shed())
+    }
+
+    /// A turn to compute a list.
+    pub(crate) async fn list_turn(&self) -> std::result::Result<SemaphorePermit<'_>, Problem> {
+        self.lists.take().await.ok_or_else(|| self.shed())
+    }
+
+    /// Refuses a request since too much is waiting.
+    pub(crate) fn shed(&self) -> Problem {
+        self.metrics.shed.increment(1);
+        Problem::overloaded()
     }
 
     /// Whether everything could be read once: from then on it can decide.
@@ -244,7 +299,11 @@ impl App {
     /// Follows changes until the future is dropped.
     pub async fn keep_fresh(self: Arc<Self>) {
         let shelf = self.shelf.follow(&*self.stores.catalogs, &*self.clock);
-        futures::future::join3(self.keep_snapshot(), shelf, self.served.keep(&*self.stores.list_hours)).await;
+        let served = self.served.keep(&*self.stores.list_hours);
+        // Apart, since it must be late for nothing but load. It ends with this.
+        let mut apart = JoinSet::new();
+        apart.spawn(self.clone().keep_time());
+        futures::future::join3(self.keep_snapshot(), shelf, served).await;
     }
 
     /// Writes down what was counted since the last time.
@@ -253,6 +312,34 @@ impl App {
     /// When it cannot be written.
     pub async fn flush(&self) -> Result<()> {
         self.served.flush(&*self.stores.list_hours).await
+    }
+
+    /// Looks how late the processor comes, and lets as many wait as end in time.
+    async fn keep_time(self: Arc<Self>) {
+        let (mut ticked, step) = (Instant::now(), self.waiting.wait / PARTS);
+        loop {
+            tokio::time::sleep(step).await;
+            let (begun, runtime) = (Instant::now(), Handle::current());
+            // A task from outside of the runtime queues behind all that the workers have no room for: what wakes on a worker
+            // overtakes that, and would see no load.
+            let sent = tokio::task::spawn_blocking(move || runtime.spawn(std::future::ready(())));
+            let mut done = pin!(async {
+                if let Ok(task) = sent.await {
+                    drop(task.await);
+                }
+            });
+            loop {
+                let came = tokio::time::timeout(step, &mut done).await.is_ok();
+                self.waiting.look(begun.elapsed());
+                if ticked.elapsed() >= self.waiting.wait {
+                    self.waiting.tick(ticked.elapsed());
+                    ticked = Instant::now();
+                }
+                if came {
+                    break;
+                }
+            }
+        }
     }
 
     async fn keep_snapshot(&self) {

@@ -193,6 +193,7 @@ pub(crate) async fn tell(app: &App, decider: &Decider, request: &DecideRequest, 
         app.metrics.decided(known.source);
         return Ok(answer(decider, request, &known, day, false));
     }
+    let place = app.waiting_place(&request.experiment)?;
     let began = std::time::Instant::now();
     let fresh = match app.told.get(&key.id) {
         Some(told) => decider.deal(request, now).standing((*told).clone()),
@@ -208,6 +209,9 @@ pub(crate) async fn tell(app: &App, decider: &Decider, request: &DecideRequest, 
         Box::pin(keep(app, request, fresh, telling)).await?
     };
     let standing = Arc::new(kept.assignment);
+    if standing.source != Source::Fallback {
+        place.done();
+    }
     if standing.source.is_trial() || (!passing && standing.source != Source::Fallback) {
         let known = if telling == Telling::Offered { &app.offers } else { &app.assignments };
         known.insert(key.id, standing.clone());
@@ -278,10 +282,7 @@ fn fallback(app: &App, assignment: Assignment, first: bool, failure: Option<Stor
 /// Lets a failure of a store pass, unless it asks to be left alone.
 pub(crate) fn excuse(app: &App, failure: Option<StoreError>) -> Result<()> {
     match failure {
-        Some(StoreError::Busy) => {
-            app.metrics.shed.increment(1);
-            Err(Problem::overloaded())
-        }
+        Some(StoreError::Busy) => Err(app.shed()),
         Some(e) => {
             app.complain(&e);
             Ok(())

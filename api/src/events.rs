@@ -59,6 +59,7 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     // Views go to the visitor's history as well, which the next list is made from: there first, where the same view again
     // is the same. Events without an id of their own would be others when they are sent again.
     let seen = async { if views.is_empty() { Ok(()) } else { app.stores.views.append(&views).await } };
+    let place = app.waiting_place("")?;
     let kept = async {
         seen.await?;
         app.stores.events.append_traced(&events, trace::parent(app).as_deref()).await
@@ -70,6 +71,7 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
         }
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the events were not kept: send them again in a second")
     })?;
+    place.done();
     app.speed.note(&views);
     app.metrics.events.increment(events.len() as u64);
     app.metrics.events_rejected.increment(rejected.len() as u64);

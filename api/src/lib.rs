@@ -22,14 +22,17 @@ mod pages;
 mod problem;
 mod reports;
 mod request;
+mod room;
 mod snapshot;
 mod trace;
+mod turns;
 mod users;
 
 pub use app::{App, CatalogsFile, Config};
 pub use auth::{Access, hash_secret, new_secret};
 pub use keyring::Keyring;
 pub use measure::describe as describe_metrics;
+pub use turns::in_turn;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -70,6 +73,11 @@ pub fn named(router: Router) -> Router {
 }
 
 fn admin(app: &Arc<App>) -> Router<Arc<App>> {
+    in_turn(reads()).route("/metrics", get(operations::metrics)).layer(from_fn_with_state(app.clone(), auth::admin))
+}
+
+/// What administrators read and change; not what has to be answered whatever else is asked.
+fn reads() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/experiments", get(experiments::list).post(experiments::create))
         .route("/v1/experiments/{id}", get(experiments::get).put(experiments::put).delete(experiments::delete))
@@ -88,8 +96,6 @@ fn admin(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/users/{user}", delete(users::delete))
         .route("/v1/users/{user}/data", get(users::get))
         .route("/v1/backup", post(backup::post))
-        .route("/metrics", get(operations::metrics))
-        .layer(from_fn_with_state(app.clone(), auth::admin))
 }
 
 /// Adds what every address answers.

@@ -7,7 +7,7 @@ use crate::body::{MAX_BODY, read};
 use crate::catalogs::lists;
 use crate::cors::{self, preflight};
 use crate::problem::{self, Result};
-use crate::{decide, events, ofrep};
+use crate::{decide, events, ofrep, request};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
@@ -62,7 +62,7 @@ async fn recommend(State(app): State<Arc<App>>, Path(catalog): Path<String>, req
 }
 
 async fn related(State(app): State<Arc<App>>, Path(place): Path<(String, String)>, request: Request) -> Response {
-    serve(&app, request, async |uri, _| lists::related(&app, &place.0, &place.1, &uri)).await
+    serve(&app, request, async |uri, _| lists::related(&app, &place.0, &place.1, &uri).await).await
 }
 
 async fn search(State(app): State<Arc<App>>, Path(catalog): Path<String>, request: Request) -> Response {
@@ -86,8 +86,10 @@ pub(crate) async fn serve(
 ) -> Response {
     let (Parts { headers, uri, .. }, body) = request.into_parts();
     let work = async {
-        app.config.access.admit(&headers, &uri, Scope::Decide)?;
+        request::set_key(app.config.access.admit(&headers, &uri, Scope::Decide)?);
+        // Who is slow to send takes nobody's place.
         let body = read(body, MAX_BODY).await?;
+        let _place = app.work_place(body.len())?;
         handle(uri, body).await
     };
     let answer = async {

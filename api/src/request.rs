@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use rand::TryRng;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Names a request, both ways.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -15,8 +15,15 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Longest id that is taken from a caller, in bytes.
 const LONGEST: usize = 128;
 
+/// The request that is being answered.
+struct Current {
+    id: HeaderValue,
+    /// The name of its key, once that is known, if it has one.
+    key: OnceLock<Arc<str>>,
+}
+
 tokio::task_local! {
-    static CURRENT: HeaderValue;
+    static CURRENT: Current;
 }
 
 /// Of this process: ids of two replicas, or of two starts, differ.
@@ -31,7 +38,8 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// Runs `work` under the request's id, and puts it on the answer.
 pub(crate) async fn named(headers: &HeaderMap, work: impl Future<Output = Response>) -> Response {
     let id = id(headers);
-    let mut response = CURRENT.scope(id.clone(), work).await;
+    let current = Current { id: id.clone(), key: OnceLock::new() };
+    let mut response = CURRENT.scope(current, work).await;
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
@@ -44,7 +52,18 @@ pub(crate) async fn name(request: Request, next: Next) -> Response {
 
 /// Id of the request that is being answered; none outside of one.
 pub(crate) fn current() -> Option<String> {
-    CURRENT.try_with(|id| id.to_str().map(str::to_owned).ok()).ok().flatten()
+    CURRENT.try_with(|current| current.id.to_str().map(str::to_owned).ok()).ok().flatten()
+}
+
+/// Remembers the name of the key that the request came with.
+pub(crate) fn set_key(name: Option<Arc<str>>) {
+    // It is set once; outside of a request there is nobody who would ask.
+    let _ = CURRENT.try_with(|current| name.map(|name| current.key.set(name)));
+}
+
+/// The name of that key; none where none is needed.
+pub(crate) fn key() -> Option<Arc<str>> {
+    CURRENT.try_with(|current| current.key.get().cloned()).ok().flatten()
 }
 
 /// The caller's, if it can stand in a log as it is; else a new one.

@@ -2,8 +2,9 @@
 
 use bandit::{Decider, Experiment, Explorer, Status};
 use futures::StreamExt;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use store::{ExperimentRecord, PosteriorSets, Result, StoreError, Stores};
 
 /// Experiments read at a time.
@@ -11,6 +12,9 @@ const PAGE: usize = 500;
 
 /// Posterior versions asked for at a time: a store in another house answers in milliseconds.
 const AT_ONCE: usize = 16;
+
+/// In place of a number of publications.
+const UNKNOWN: u64 = 0;
 
 /// One consistent view. A request works with the view it began with.
 #[derive(Default)]
@@ -20,6 +24,8 @@ pub(crate) struct Snapshot {
     explorers: HashMap<String, Arc<Explorer>>,
     /// Number of the last change of an experiment that is in it; none if one could not be taken in.
     changes: Option<u64>,
+    /// How much had been published when versions were last asked for, or [`UNKNOWN`].
+    published: AtomicU64,
 }
 
 /// An experiment, ready to deal one arm or a list.
@@ -126,60 +132,104 @@ impl Snapshot {
         all.into_iter().take(most).map(|(id, version)| (id.clone(), version)).collect()
     }
 
-    /// Looks for changes. What has not changed is shared with this view.
+    /// Looks for changes, and reads no more than what has changed, unless that is much; all else is shared with this view.
     ///
     /// # Errors
     /// When experiments cannot be read.
     pub(crate) async fn next(&self, stores: &Stores) -> Result<Look> {
         let changes = stores.experiments.changes().await?;
         let mut trouble = None;
+        let (versions, published) = self.versions_now(stores, &mut trouble).await;
+        let newer =
+            |id: &&String| self.experiments.get(*id).map(Dealer::posterior_version) != versions.get(*id).copied();
+        let mut stale: BTreeSet<String> = versions.keys().filter(newer).cloned().collect();
+        if stale.is_empty() && self.changes == Some(changes) {
+            self.published.store(published, Relaxed);
+            return Ok(Look { next: None, trouble });
+        }
+        let changed = match self.changes {
+            Some(known) => stores.experiments.changed(known, PAGE).await?,
+            None => None,
+        };
+        stale.extend(changed.iter().flatten().cloned());
+        let mut next = Self { changes: Some(changes), published: AtomicU64::new(published), ..Self::default() };
+        if changed.is_some() && stale.len() <= PAGE {
+            next.experiments = self.experiments.clone();
+            for id in stale {
+                match stores.experiments.get(&id).await? {
+                    Some(record) => next.take_in(self, stores, record, &versions, &mut trouble).await,
+                    None => drop(next.experiments.remove(&id)),
+                }
+            }
+        } else {
+            let mut after: Option<String> = None;
+            loop {
+                let page = stores.experiments.list(after.as_deref(), PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.definition.id.clone());
+                for record in page {
+                    next.take_in(self, stores, record, &versions, &mut trouble).await;
+                }
+            }
+        }
+        let explores = |dealer: &Dealer| match dealer {
+            Dealer::Lists(e) if e.status() == Status::Running => Some((e.spec().catalog.clone(), e.clone())),
+            _ => None,
+        };
+        next.explorers = next.experiments.values().filter_map(explores).collect();
+        Ok(Look { next: Some(next), trouble })
+    }
+
+    /// The latest posterior version of each running experiment, or of none, if nothing was published since all were asked
+    /// for; and how much has been published.
+    async fn versions_now(&self, stores: &Stores, trouble: &mut Option<StoreError>) -> (HashMap<String, u64>, u64) {
+        // Before versions are read: what comes meanwhile is looked at again.
+        let published = stores.posteriors.publications().map_or(UNKNOWN, |n| n + 1);
+        let mut versions = HashMap::new();
+        if published != UNKNOWN && published == self.published.load(Relaxed) {
+            return (versions, published);
+        }
         let running: Vec<_> = self.experiments.values().filter(|d| d.status() == Status::Running).cloned().collect();
         let asked = running.into_iter().map(|d| ask(stores.posteriors.clone(), d));
         let answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
-        let mut stale = self.changes != Some(changes);
-        let mut versions = HashMap::new();
+        let mut all = published;
         for (decider, answer) in answers {
             let version = answer.unwrap_or_else(|e| {
                 trouble.get_or_insert(e);
+                all = UNKNOWN;
                 decider.posterior_version()
             });
-            stale |= version != decider.posterior_version();
             versions.insert(decider.experiment().id.clone(), version);
         }
-        if !stale {
-            return Ok(Look { next: None, trouble });
-        }
-        let mut next = Self { changes: Some(changes), ..Self::default() };
-        let mut after: Option<String> = None;
-        loop {
-            let page = stores.experiments.list(after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.definition.id.clone());
-            for record in page {
-                let id = record.definition.id.clone();
-                let known = self.experiments.get(&id);
-                let decider = match known {
-                    Some(now) if now.is(&record, versions.get(&id).copied()) => Some(now.clone()),
-                    // One that cannot be read must not hold up the others; it stays as it was, until the next look.
-                    _ => compile(stores, record).await.map_or_else(
-                        |e| {
-                            tracing::error!("experiment '{id}' cannot be decided as it is now: {e}");
-                            trouble.get_or_insert(e);
-                            next.changes = None;
-                            known.cloned()
-                        },
-                        Some,
-                    ),
-                };
-                if let Some(Dealer::Lists(explorer)) = &decider
-                    && explorer.status() == Status::Running
-                {
-                    next.explorers.insert(explorer.spec().catalog.clone(), explorer.clone());
-                }
-                next.experiments.extend(decider.map(|d| (id, d)));
-            }
-        }
-        Ok(Look { next: Some(next), trouble })
+        (versions, all)
+    }
+
+    /// Takes in one experiment as it is now, or leaves it as it was `before` if nothing has changed.
+    async fn take_in(
+        &mut self,
+        before: &Self,
+        stores: &Stores,
+        record: ExperimentRecord,
+        versions: &HashMap<String, u64>,
+        trouble: &mut Option<StoreError>,
+    ) {
+        let id = record.definition.id.clone();
+        let known = before.experiments.get(&id);
+        let version = versions.get(&id).copied().or(known.map(Dealer::posterior_version));
+        let dealer = match known {
+            Some(now) if now.is(&record, version) => Some(now.clone()),
+            // One that cannot be read must not hold up the others; it stays as it was, until the next look.
+            _ => compile(stores, record).await.map_or_else(
+                |e| {
+                    tracing::error!("experiment '{id}' cannot be decided as it is now: {e}");
+                    trouble.get_or_insert(e);
+                    (self.changes, self.published) = (None, AtomicU64::new(UNKNOWN));
+                    known.cloned()
+                },
+                Some,
+            ),
+        };
+        self.experiments.extend(dealer.map(|d| (id, d)));
     }
 }
 

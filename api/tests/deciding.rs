@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Api, start};
+use support::{Api, beside, start};
 
 fn page(extra: &Value) -> Value {
     let mut e = json!({
@@ -169,4 +169,58 @@ async fn top_two_deals_at_the_propensity_of_the_formula() {
     assert!(status == 400 && answer["errors"]["policy.posterior_scale"].is_string(), "{status} {answer}");
     wrong["policy"] = json!({"kind": "bayes_ucb"});
     assert_eq!(api.post("/v1/experiments", &wrong).await.0, 201);
+}
+
+/// What another replica does is taken in piece by piece, and in the end is what a new replica reads as a whole.
+#[tokio::test]
+async fn changes_taken_in_one_by_one_come_to_what_is_read_at_once() {
+    use bandit::{ArmPosterior, PosteriorSet};
+    let mine = start().await;
+    let other = beside(&mine).await;
+    let ids: Vec<String> = (0..12).map(|n| format!("e{n}")).collect();
+    let publish = async |id: &str, version: u64| {
+        let arm = |alpha| ArmPosterior { alpha, beta: 9.0, propensity: 0.5 };
+        let segments = [(String::new(), vec![arm(1.0), arm(version as f64)])].into();
+        let at = "2026-11-21T09:00:00Z".parse().unwrap();
+        let set = PosteriorSet::new(id, version, 1, at, vec!["a".into(), "b".into()], segments);
+        mine.stores.posteriors.publish(&set).await.unwrap();
+    };
+    let mut versions = [0; 12];
+    for step in 0..60_usize {
+        let id = &ids[step * 5 % 12];
+        let arms = json!([{"id": "a"}, {"id": "b", "payload": step}]);
+        let definition = json!({"id": id, "arms": arms, "reward": {"event": "buy"}});
+        match step / 12 {
+            0 => other.run(&definition).await,
+            1 => drop(other.call("PUT", &format!("/v1/experiments/{id}"), definition.to_string()).await),
+            2 if step % 3 == 0 => drop(other.call("POST", &format!("/v1/experiments/{id}/pause"), "").await),
+            3 if step % 4 == 0 => {
+                drop(other.call("POST", &format!("/v1/experiments/{id}/stop"), "").await);
+                drop(other.call("DELETE", &format!("/v1/experiments/{id}"), "").await);
+            }
+            _ => {
+                versions[step * 5 % 12] += 1;
+                publish(id, versions[step * 5 % 12]).await;
+            }
+        }
+        mine.app.refresh().await.unwrap();
+        if step % 6 == 5 {
+            let fresh = beside(&mine).await;
+            for id in &ids {
+                let ask = json!({"experiment": id, "user": format!("u{step}")});
+                let (here, there) = (mine.post("/v1/decide", &ask).await, fresh.post("/v1/decide", &ask).await);
+                let known = |(status, d): &(u16, Value)| {
+                    (
+                        *status,
+                        d["arm"].clone(),
+                        d["payload"].clone(),
+                        d["posterior_version"].clone(),
+                        d["source"].clone(),
+                    )
+                };
+                assert_eq!(known(&here), known(&there), "{id} after step {step}");
+            }
+        }
+    }
+    assert!(versions.iter().sum::<u64>() > 20);
 }

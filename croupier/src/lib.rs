@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod import;
 mod keys;
 mod listen;
+mod patient;
 mod people;
 mod rule;
 mod serve;

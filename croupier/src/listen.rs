@@ -1,5 +1,6 @@
-//! Connections: so many and no more, and none is held by who says nothing.
+//! Connections: so many and no more, and none is held by who says nothing, or does not listen.
 
+use crate::patient::Patient;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -19,7 +20,8 @@ use tower::ServiceExt;
 /// How long it rests when no connection can be taken, for want of files most likely.
 const REST: Duration = Duration::from_millis(200);
 
-/// How many connections a port takes, and for how long each may wait for a whole head, the first or the next.
+/// How many connections a port takes, and for how long each may wait for a whole head, the first or the next, and for its
+/// answer to be read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) connections: usize,
@@ -58,6 +60,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds,
             request.extensions_mut().insert(ConnectInfo(address));
             request
         });
+        let tcp = Patient::new(tcp, bounds.idle);
         let connection = http.serve_connection(TokioIo::new(tcp), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {

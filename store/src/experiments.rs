@@ -62,6 +62,10 @@ pub trait Experiments: Send + Sync {
     /// A number that grows with every change of any experiment.
     async fn changes(&self) -> Result<u64>;
 
+    /// Ids of the experiments that were changed after that number, those that are gone too; none if there are more than
+    /// `most`.
+    async fn changed(&self, after: u64, most: usize) -> Result<Option<Vec<String>>>;
+
     /// Puts a change of something else than an experiment into the audit log.
     async fn note(&self, note: &Note<'_>, change: &Change) -> Result<()>;
 

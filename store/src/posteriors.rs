@@ -10,6 +10,12 @@ pub trait PosteriorSets: Send + Sync {
     /// Version of the newest set; 0 if none was published.
     async fn latest_version(&self, experiment: &str) -> Result<u64>;
 
+    /// A number that grows with every set that has become visible, of whatever experiment, where that is known without
+    /// asking of each: while it stands still, so do the latest versions.
+    fn publications(&self) -> Option<u64> {
+        None
+    }
+
     /// The newest set.
     async fn latest(&self, experiment: &str) -> Result<Option<PosteriorSet>>;
 

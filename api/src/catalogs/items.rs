@@ -144,7 +144,7 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<Json<Receipt>> {
     let candidates = candidates(&app, &catalog)?;
-    let _turn = app.bulk.try_acquire().map_err(|_| Problem::overloaded())?;
+    let _turn = app.bulk.try_acquire().map_err(|_| app.shed())?;
     let body = read(request.into_body(), MAX_BULK).await?;
     let now = app.clock.now();
     // Megabytes of numbers take a while: not on a thread that answers others.

@@ -198,7 +198,13 @@ pub(crate) async fn recommendations(app: &App, catalog: &str, uri: &Uri) -> Resu
     let k = explorer.as_ref().map_or(wanted.k, |e| wanted.k.max(e.spec().pool));
     let stored = stored.filter(|_| explorer.is_none()).filter(|stored| is_fresh(&candidates, stored, &seen, now));
     let recalled = stored.and_then(|stored| candidates.recall(&stored.made, stored.change, &ages, &wanted));
-    let mut list = recalled.unwrap_or_else(|| candidates.for_visitor(&ages, &Wanted { k, ..wanted }));
+    let mut list = match recalled {
+        Some(list) => list,
+        None => {
+            let _turn = app.list_turn().await?;
+            candidates.for_visitor(&ages, &Wanted { k, ..wanted })
+        }
+    };
     let mut ordered = None;
     if let Some(explorer) = &explorer
         && let Some(explored) = explore(app, explorer, &candidates, &user, &list, &wanted).await?
@@ -247,13 +253,15 @@ fn is_fresh(candidates: &Candidates, stored: &StoredList, seen: &[Seen], now: Ti
     params(("catalog" = String, Path), ("id" = String, Path), Limits),
     responses((status = 200, body = Near), (status = 400, body = Problem), (status = 404, body = Problem),
     (status = 503, body = Problem)))]
-pub(crate) fn related(app: &App, catalog: &str, id: &str, uri: &Uri) -> Result<Response> {
+pub(crate) async fn related(app: &App, catalog: &str, id: &str, uri: &Uri) -> Result<Response> {
     let (limits, user) = Limits::read(uri)?;
     if user.is_some() {
         return Err(Problem::field("user", "is not known here: what is related is the same for everybody"));
     }
     let candidates = candidates(app, catalog)?;
+    let turn = app.list_turn().await?;
     let items = candidates.related(id, &limits.wanted(app.clock.now())?).ok_or_else(|| no_item(catalog, id))?;
+    drop(turn);
     app.metrics.lists.increment(1);
     respond(&Near { items: told(items) })
 }
@@ -276,7 +284,9 @@ pub(crate) async fn search(app: &App, catalog: &str, body: &[u8]) -> Result<Resp
     // Who searches wants the nearest, however alike; who asks for variety, variety.
     let limits = Limits { k, diversity: Some(diversity.unwrap_or(0.0)), max_per_tag, tag: tags, exclude };
     let wanted = Wanted { alike: diversity.is_none(), ..limits.wanted(app.clock.now())? };
+    let turn = app.list_turn().await?;
     let items = candidates.near(&vector, &wanted);
+    drop(turn);
     app.metrics.lists.increment(1);
     respond(&Near { items: told(items) })
 }

@@ -117,6 +117,10 @@ impl Server {
         Ok(values.sum())
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// CPU time that it has used.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         cpu(self.child.id())

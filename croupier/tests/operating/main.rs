@@ -4,6 +4,7 @@
 mod backup;
 mod contract;
 mod metrics;
+mod overload;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;

@@ -70,6 +70,8 @@ pub struct ClassReport {
     pub name: &'static str,
     /// Time to the end of each answer; of a request that timed out, the time until it was given up.
     pub latency: Latencies,
+    /// The same of answers with a 2xx status alone: refusals are quick.
+    pub accepted: Latencies,
     /// Answers by HTTP status.
     pub statuses: BTreeMap<u16, u64>,
     /// Requests without an answer: the connection broke or time ran out.

@@ -76,10 +76,10 @@ impl<S: Fn(u64) -> (usize, Request) + Send + Sync + 'static> Run<S> {
             let slow = |_| Error::Connect { target: load.target, why: format!("no answer in {:?}", load.timeout) };
             connections.push(opening.map_err(slow)??);
         }
-        let classes = load
-            .classes
-            .iter()
-            .map(|name| Ok(ClassReport { name, latency: Latencies::new()?, statuses: BTreeMap::new(), failures: 0 }));
+        let classes = load.classes.iter().map(|name| {
+            let (latency, accepted) = (Latencies::new()?, Latencies::new()?);
+            Ok(ClassReport { name, latency, accepted, statuses: BTreeMap::new(), failures: 0 })
+        });
         let tally = Mutex::new(Tally {
             classes: classes.collect::<Result<_, Error>>()?,
             first_failure: None,
@@ -113,6 +113,9 @@ impl<S: Fn(u64) -> (usize, Request) + Send + Sync + 'static> Run<S> {
             match answer {
                 Ok(Ok(status)) => {
                     report.latency.record(now - since);
+                    if status.is_success() {
+                        report.accepted.record(now - since);
+                    }
                     *report.statuses.entry(status.as_u16()).or_default() += 1;
                     tally.last_answer = now;
                     return Ok(());

@@ -215,6 +215,12 @@ pub async fn every_change_is_audited(place: impl Place) {
 
     created(&**experiments, "other", &[]).await;
     let before = experiments.changes().await.unwrap();
+    let mut changed = experiments.changed(changes[2], 2).await.unwrap().unwrap();
+    changed.sort();
+    assert_eq!(changed, ["e", "other"]);
+    assert_eq!(experiments.changed(changes[2], 1).await.unwrap(), None, "more than are wanted");
+    assert_eq!(experiments.changed(changes[changes.len() - 1], 2).await.unwrap(), Some(vec!["other".to_owned()]));
+    assert_eq!(experiments.changed(experiments.changes().await.unwrap(), 2).await.unwrap(), Some(Vec::new()));
     assert!(experiments.replace(&experiment("other", ""), 7, Draft, &by_me()).await.is_err());
     assert!(experiments.create(&experiment("other", ""), &by_me()).await.is_err());
     assert!(experiments.set_status("other", Running, Paused, None, &by_me()).await.is_err());

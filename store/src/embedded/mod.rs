@@ -30,6 +30,7 @@ use jiff::civil::Date;
 pub(crate) use lock::DirectoryLock;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use writer::Writer;
 
@@ -59,6 +60,8 @@ pub(crate) struct Embedded {
     dropped: tokio::sync::Mutex<u64>,
     /// The last publication of posteriors.
     publishing: tokio::sync::Mutex<Durable>,
+    /// Sets that were published since it was opened: nobody else publishes into it.
+    published: Arc<AtomicU64>,
     // Last, so that it is released after the database is closed.
     _lock: DirectoryLock,
 }
@@ -98,6 +101,7 @@ impl Embedded {
             log_state: Mutex::new(log_state),
             dropped: tokio::sync::Mutex::new(0),
             publishing: tokio::sync::Mutex::new(Durable::already()),
+            published: Arc::default(),
             db,
             log,
             posteriors,

@@ -6,6 +6,7 @@ use crate::posteriors::PosteriorSets;
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use bandit::PosteriorSet;
+use std::sync::atomic::Ordering;
 
 /// Experiment ids have no NUL, so prefixes do not overlap.
 fn key(experiment: &str, version: u64) -> Vec<u8> {
@@ -25,6 +26,10 @@ impl PosteriorSets for Embedded {
         let last = last.key()?;
         let version = last.len().checked_sub(8).and_then(|at| last[at..].try_into().ok());
         version.map(u64::from_be_bytes).ok_or_else(|| StoreError::Damaged("a key of a posterior set".into()))
+    }
+
+    fn publications(&self) -> Option<u64> {
+        Some(self.published.load(Ordering::Acquire))
     }
 
     async fn latest(&self, experiment: &str) -> Result<Option<PosteriorSet>> {
@@ -57,6 +62,13 @@ impl PosteriorSets for Embedded {
         let bytes = set.encode().map_err(|e| StoreError::Damaged(e.to_string()))?;
         let op = Op::put(&self.posteriors, key(&set.experiment, set.version), bytes);
         *last = self.writer.with(|pending| pending.add([op]))?;
-        last.clone().wait().await
+        // Counted once it is visible, also where whoever publishes gives up waiting.
+        let (durable, published) = (last.clone(), self.published.clone());
+        let visible = tokio::spawn(async move {
+            let written = durable.wait().await;
+            published.fetch_add(1, Ordering::Release);
+            written
+        });
+        visible.await.map_err(|e| StoreError::Embedded(e.to_string()))?
     }
 }

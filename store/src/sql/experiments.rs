@@ -311,6 +311,14 @@ impl Experiments for Database {
         Ok(newest.map_or(0, unsigned))
     }
 
+    async fn changed(&self, after: u64, most: usize) -> Result<Option<Vec<String>>> {
+        let sql = "SELECT DISTINCT experiment FROM audit WHERE id > $1 AND experiment <> '' LIMIT $2";
+        let (after, more) = (signed(after), signed(most as u64 + 1));
+        let ids: Vec<String> =
+            on!(self.pool(), db => sqlx::query_scalar(sql).bind(after).bind(more).fetch_all(db).await?);
+        Ok((ids.len() <= most).then_some(ids))
+    }
+
     async fn note(&self, note: &Note<'_>, change: &Change) -> Result<()> {
         let mut tx = self.write(Turn::Small).await?;
         enter(&mut tx, note.action, ("", note.subject), &note.document.to_string(), change).await?;
