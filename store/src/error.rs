@@ -125,17 +125,15 @@ const POISONED: &str = "a write or a merge of files failed, and it takes no more
 
 impl From<sqlx::Error> for StoreError {
     fn from(e: sqlx::Error) -> Self {
-        let code = e.as_database_error().and_then(|e| Some((e.code()?.into_owned(), e.message().to_owned())));
-        // Of SQLite, https://www.sqlite.org/rescode.html, whose low byte is the kind; 53100 is PostgreSQL's disk_full.
-        match code
-            .as_ref()
-            .map(|(code, why)| (code.parse::<u32>().map(|code| if code < 10_000 { code & 0xff } else { code }), why))
-        {
-            Some((Ok(8 | 13 | 53_100), why)) => Self::Unwritable(format!(
-                "the database cannot be written ({}): make room, or make it writable; it goes on by itself",
-                one_line(why)
+        let Some(said) = e.as_database_error() else { return Self::Sql(e) };
+        let why = one_line(said.message());
+        // Of SQLite, https://www.sqlite.org/rescode.html, the low byte is the kind; 53100 is PostgreSQL's disk_full.
+        let code = said.code().filter(|code| !code.starts_with('0')).and_then(|code| code.parse::<u32>().ok());
+        match code.map(|code| if code < 10_000 { code & 0xff } else { code }) {
+            Some(8 | 13 | 53_100) => Self::Unwritable(format!(
+                "the database cannot be written ({why}): make room, or make it writable; it goes on by itself"
             )),
-            Some((Ok(11 | 26), why)) => Self::Damaged(format!("the database's file ({}); {CHECK}", one_line(why))),
+            Some(11 | 26) => Self::Damaged(format!("the database's file ({why}); {CHECK}")),
             _ => Self::Sql(e),
         }
     }

@@ -99,10 +99,15 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// Asks it to stop and waits until it has.
-    pub fn stop(mut self) {
+    /// Asks it to stop.
+    pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub fn stop(mut self) {
+        self.terminate();
         assert!(self.child.wait().unwrap().success());
     }
 

@@ -128,6 +128,11 @@ impl Journal {
         &self.path
     }
 
+    /// Whether nothing was ever written to it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.damage.is_empty() && self.torn.is_empty()
+    }
+
     /// In one line, for people.
     pub(super) fn told(&self) -> String {
         let cut = if self.torn.is_empty() { String::new() } else { format!(", and {}", self.cut_off()) };

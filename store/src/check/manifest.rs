@@ -8,11 +8,28 @@ use std::io;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Compares each keyspace's manifest with its checksum; how many there are.
+/// What is in the file that says which release of fjall's format a store has, as fjall 3 writes it last of all.
+const FORMAT: &[u8] = b"FJL\x03";
+
+/// Whether the directory's first start was cut off before anything could be in it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn was_never_made(dir: &Path) -> Result<bool> {
+    let file = dir.join("version");
+    let marked = std::fs::metadata(&file).is_ok_and(|file| file.len() > 0);
+    Ok(!marked && dir.exists() && entries(&dir.join("keyspaces"))?.is_empty())
+}
+
+/// Compares the format, and each keyspace's manifest with its checksum; how many there are.
 ///
 /// # Errors
 /// When one is not what was written.
 pub(super) fn check_all(dir: &Path) -> Result<usize> {
+    let file = dir.join("version");
+    if dir.exists() && std::fs::read(&file).map_err(unreadable(&file))? != FORMAT {
+        return Err(damaged(&file, "the format's name is not that of this release", RESTORE));
+    }
     let keyspaces = entries(&dir.join("keyspaces"))?;
     for keyspace in &keyspaces {
         check(keyspace)?;

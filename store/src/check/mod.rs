@@ -24,7 +24,13 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// [`StoreError::Damaged`] with the file and what to do.
 pub(crate) fn before_opening(dir: &Path) -> Result<()> {
-    for journal in journal::all(dir)? {
+    let journals = journal::all(dir)?;
+    if manifest::was_never_made(dir)? && journals.iter().all(journal::Journal::is_empty) {
+        // fjall would not go on with it. Of what nothing was ever in, nothing is lost.
+        tracing::info!("the first start of '{}' was cut off, and is made again", dir.display());
+        return std::fs::remove_dir_all(dir).map_err(unreadable(dir));
+    }
+    for journal in journals {
         journal.refuse_damage()?;
         journal.let_torn_end_go()?;
     }

@@ -70,8 +70,9 @@ fn copy(from: &Path) -> TempDir {
     to
 }
 
-/// Places in `length` things, all over them, always the same.
-fn places(many: usize, length: usize) -> impl Iterator<Item = usize> {
+/// Places in `length` things, all over them, always the same. `FLIPS` says how many there are in the long form.
+fn places(few: usize, length: usize) -> impl Iterator<Item = usize> {
+    let many = std::env::var("FLIPS").map_or(few, |many| many.parse().unwrap());
     let spread = move |n: usize| (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
     (1..=many).map(move |n| usize::try_from(spread(n)).unwrap() % length.max(1))
 }
@@ -103,7 +104,7 @@ async fn journals_are_read_as_they_are_written() {
 async fn a_torn_journal_keeps_what_was_whole() {
     let dir = store(false).await;
     let ends = journal::all(&dir.path().join(STATE)).unwrap()[0].ends();
-    for length in places(40, *ends.last().unwrap() + 1) {
+    for length in places(16, *ends.last().unwrap() + 1) {
         let torn = copy(dir.path());
         let file = std::fs::File::options().write(true).open(only_journal(torn.path())).unwrap();
         file.set_len(length as u64).unwrap();
@@ -128,7 +129,7 @@ async fn damage_of_a_journal_is_told_and_mended() {
     let dir = store(false).await;
     let ends = journal::all(&dir.path().join(STATE)).unwrap()[0].ends();
     let last = ends[EVENTS - 2];
-    for bit in places(60, ends[EVENTS - 1] * 8) {
+    for bit in places(16, ends[EVENTS - 1] * 8) {
         let damaged = copy(dir.path());
         let file = only_journal(damaged.path());
         flip(&file, bit);
@@ -166,7 +167,7 @@ async fn damage_of_tables_and_manifests_is_never_read() {
     for file in files(&state.join("keyspaces")) {
         let name = file.strip_prefix(dir.path()).unwrap();
         let bits = std::fs::metadata(&file).unwrap().len() as usize * 8;
-        for bit in places(4, bits) {
+        for bit in places(2, bits) {
             let damaged = copy(dir.path());
             flip(&damaged.path().join(name), bit);
             looked_at += 1;
@@ -224,4 +225,24 @@ async fn damage_of_the_database_log_is_told() {
     assert!(lost.contains("from byte 12392 on"), "{lost}");
     assert_eq!(wal::survey(&scratch).unwrap().unwrap().whole, 3);
     assert_eq!(std::fs::read(dir.path().join("other-wal.damaged")).unwrap(), damaged);
+}
+
+/// A first start that was cut off anywhere is made again.
+#[tokio::test]
+async fn a_first_start_that_was_cut_off_is_made_again() {
+    for marked in [None, Some("")] {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join(STATE);
+        std::fs::create_dir_all(state.join("keyspaces")).unwrap();
+        std::fs::write(state.join("0.jnl"), [0; 10_000]).unwrap();
+        if let Some(version) = marked {
+            std::fs::write(state.join("version"), version).unwrap();
+        }
+        open(dir.path()).unwrap().append(&[event(1)]).await.unwrap();
+        assert_eq!(events(dir.path()).await.unwrap(), [event(1)]);
+        // Where something is, nothing is taken away.
+        std::fs::write(state.join("version"), "").unwrap();
+        let line = open(dir.path()).map(drop).unwrap_err().to_string();
+        assert!(line.contains("state/version"), "{line}");
+    }
 }

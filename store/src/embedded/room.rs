@@ -12,7 +12,7 @@ const LEAST_FREE: u64 = 256 << 20;
 const MIB: u64 = 1 << 20;
 
 /// The file system that a directory is on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Room(PathBuf);
 
 impl Room {
@@ -24,16 +24,25 @@ impl Room {
     /// [`StoreError::Unwritable`] when less than what is kept free, and `more` bytes, are free, or when the file system may
     /// only be read.
     pub(crate) fn check(&self, more: u64) -> Result<()> {
+        self.check_least(|kept_free| kept_free + more)
+    }
+
+    /// The same of a few bytes, which may be of what is kept free.
+    pub(crate) fn check_for_mark(&self) -> Result<()> {
+        self.check_least(|kept_free| kept_free / 8)
+    }
+
+    fn check_least(&self, least: impl FnOnce(u64) -> u64) -> Result<()> {
         let place = self.0.display();
         // What cannot be asked is found out by writing.
         let Ok(disk) = rustix::fs::statvfs(&self.0) else { return Ok(()) };
-        let (free, all) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
-        let least = LEAST_FREE.min(all / 10) + more;
         if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
             return Err(StoreError::Unwritable(format!(
                 "the file system of '{place}' is read-only: make it writable, it goes on by itself"
             )));
         }
+        let (free, all) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
+        let least = least(LEAST_FREE.min(all / 10));
         // Some do not say how large they are.
         if all > 0 && free < least {
             return Err(StoreError::Unwritable(format!(

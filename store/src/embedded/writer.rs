@@ -43,6 +43,7 @@ impl Op {
 }
 
 /// The group that is being collected, and the assignments that are not in the database yet.
+#[derive(Default)]
 pub(crate) struct Pending {
     room: Room,
     ops: Vec<Op>,
@@ -69,24 +70,6 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    fn new(room: Room) -> Self {
-        Self {
-            room,
-            ops: Vec::new(),
-            notes: Vec::new(),
-            noted: 0,
-            grows: false,
-            bytes: 0,
-            group: Arc::default(),
-            keys: Vec::new(),
-            written: Vec::new(),
-            assignments: HashMap::new(),
-            ended: 0,
-            failure: None,
-            stop: false,
-        }
-    }
-
     /// Adds changes to the group; they are written together or not at all.
     pub(crate) fn add(&mut self, ops: impl IntoIterator<Item = Op>) -> Result<Durable> {
         if let Some(Unwritten::NoRoom(_)) = self.failure {
@@ -96,7 +79,7 @@ impl Pending {
         self.add_mark(ops)
     }
 
-    /// The same of a mark that only moves, and lets go of more than it takes: on a full disk as well.
+    /// The same of a mark that only moves, and lets go of more than it takes: in what is kept free as well.
     pub(crate) fn add_mark(&mut self, ops: impl IntoIterator<Item = Op>) -> Result<Durable> {
         if self.stop || self.ops.len() >= MOST_WAITING || self.bytes >= MOST_BYTES {
             return Err(StoreError::Busy);
@@ -164,7 +147,8 @@ impl Writer {
     /// `noted` learns the number of each change to catalogs that has become safe.
     pub(crate) fn start(db: Database, mode: PersistMode, room: Room, noted: watch::Sender<u64>) -> Result<Self> {
         let disk = room.clone();
-        let shared = Arc::new(Shared { pending: Mutex::new(Pending::new(room)), wake: Condvar::new() });
+        let shared =
+            Arc::new(Shared { pending: Mutex::new(Pending { room, ..Pending::default() }), wake: Condvar::new() });
         let theirs = shared.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -246,7 +230,7 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode, room: &Room, noted: &w
         let began = Instant::now();
         gather_until = if ops.len() > FEW { began + GATHER } else { began };
         let ops = if notes.is_empty() { ops } else { last_of_each_key(ops) };
-        let result = match if grows { room.check(0) } else { Ok(()) } {
+        let result = match if grows { room.check(0) } else { room.check_for_mark() } {
             Ok(()) => commit(db, mode, ops.into_iter().chain(notes)).map_err(|e| Unwritten::of(e, lacked_room)),
             Err(full) => Err(Unwritten::NoRoom(full.to_string())),
         };
