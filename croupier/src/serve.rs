@@ -229,10 +229,11 @@ impl Server {
             stopping().await;
             tokio::time::sleep(drain + DRAIN).await;
         };
+        let mut failed = Ok(());
         tokio::select! {
             _ = serving => {}
             ended = &mut updater => return Err(ended_early(ended)),
-            why = closed(self.stores.clone()) => return Err(why),
+            why = closed(self.stores.clone()) => failed = Err(why),
             () = too_late => tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs()),
         }
         if updates {
@@ -259,7 +260,7 @@ impl Server {
         upkeep.abort();
         beating.abort();
         close(&self.stores).await;
-        Ok(())
+        failed
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 
 use bandit::{Assignment, AssignmentKey, DecisionId, Source, recompute};
 use rand::{RngExt, SeedableRng};
-use reqwest::Method;
+use reqwest::{Client, Method};
 use serde_json::json;
 use sqlx::{Row, SqlitePool};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,9 +42,11 @@ async fn nothing_acknowledged_is_lost_or_counted_twice() {
             put_old_assignments(dir.path()).await;
             server = Server::start(dir.path(), &[]);
         }
-        let load: Vec<_> =
-            (0..16).map(|n| tokio::spawn(work(server.base.clone(), cycle, n, acknowledged.clone()))).collect();
-        let beside = tokio::spawn(beside(phase, server.base.clone(), dir.path().to_owned(), cycle));
+        let load: Vec<_> = (0..16)
+            .map(|n| tokio::spawn(work(server.client.clone(), server.base.clone(), cycle, n, acknowledged.clone())))
+            .collect();
+        let beside =
+            tokio::spawn(beside(phase, server.client.clone(), server.base.clone(), dir.path().to_owned(), cycle));
         tokio::time::sleep(Duration::from_millis(rng.random_range(20..500))).await;
         if phase == Phase::Stopping {
             server.terminate();
@@ -70,7 +72,8 @@ async fn nothing_acknowledged_is_lost_or_counted_twice() {
         }
     }
     let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap());
-    assert!(acknowledged.decisions.len() > 100 && acknowledged.rewards.len() > 20, "the load did something");
+    let (decisions, rewards) = (acknowledged.decisions.len(), acknowledged.rewards.len());
+    assert!(decisions > 100 && rewards > 20, "the load did little: {decisions} decisions and {rewards} rewards");
     for (id, (arm, user)) in acknowledged.decisions.iter().take(500) {
         let again = server.post("/v1/decide", &json!({"experiment": "page", "user": user, "item": "i"})).await;
         assert_eq!((&again["arm"], &again["first"]), (&json!(arm), &json!(false)), "{id}");
@@ -104,8 +107,8 @@ const PHASES: [Phase; 7] = [
 ];
 
 /// Does what the phase is about until the connection breaks; the items that were acknowledged.
-async fn beside(phase: Phase, base: String, dir: PathBuf, cycle: u64) -> Vec<String> {
-    let (client, mut kept) = (reqwest::Client::new(), Vec::new());
+async fn beside(phase: Phase, client: Client, base: String, dir: PathBuf, cycle: u64) -> Vec<String> {
+    let mut kept = Vec::new();
     match phase {
         Phase::LoadingCatalogs => {
             for n in 0.. {
@@ -192,8 +195,7 @@ async fn restore(dir: &Path, milliseconds: u64) {
 }
 
 /// Decides and rewards until the connection breaks.
-async fn work(base: String, cycle: u64, number: u64, acknowledged: Arc<Mutex<Acknowledged>>) {
-    let client = reqwest::Client::new();
+async fn work(client: Client, base: String, cycle: u64, number: u64, acknowledged: Arc<Mutex<Acknowledged>>) {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(cycle * 100 + number);
     for n in 0.. {
         // Some users come again in later cycles and after other posteriors.

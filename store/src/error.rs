@@ -104,7 +104,10 @@ impl Unwritten {
             Error::Poisoned => lacked_room,
             _ => false,
         };
-        let why = StoreError::from(e).to_string();
+        let why = match StoreError::from(e) {
+            StoreError::Embedded(why) => why,
+            other => other.to_string(),
+        };
         if room { Self::ClosedForRoom(why) } else { Self::Closed(why) }
     }
 }

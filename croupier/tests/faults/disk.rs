@@ -117,7 +117,10 @@ fn lines_with(log: &Path, text: &str) -> usize {
 
 /// While the disk takes nothing, decisions fall back and all else is refused, and one line says why; afterwards it goes on by
 /// itself, and what was acknowledged is there.
-async fn lives_through(disk: &Disk, begin: impl Fn(), end: impl Fn(), said: &str) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_lived_through() {
+    let Some(disk) = Disk::new() else { return };
+    let said = format!("the disk of '{}/data' is full", disk.path().display());
     let scratch = tempfile::tempdir().unwrap();
     let log = scratch.path().join("log");
     let server = disk.serve(&log);
@@ -130,7 +133,7 @@ async fn lives_through(disk: &Disk, begin: impl Fn(), end: impl Fn(), said: &str
         dealt.push(decision);
     }
     server.update("page").await;
-    begin();
+    disk.fill();
     let fallback = decide(&server, "late").await;
     assert_eq!(fallback["source"], "fallback");
     for (n, before) in dealt.iter().enumerate() {
@@ -155,7 +158,7 @@ async fn lives_through(disk: &Disk, begin: impl Fn(), end: impl Fn(), said: &str
         "{}",
         std::fs::read_to_string(&log).unwrap()
     );
-    end();
+    disk.make_room();
     until_ready(&server, true).await;
     let kept = decide(&server, "late").await;
     assert_eq!((&kept["arm"], &kept["source"]), (&fallback["arm"], &json!("policy")));
@@ -177,18 +180,36 @@ async fn lives_through(disk: &Disk, begin: impl Fn(), end: impl Fn(), said: &str
     server.stop();
 }
 
+/// A write that breaks off in spite of room, as by a quota, closes the store: decisions fall back, and the process ends for
+/// whoever watches it to start it again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_lived_through() {
-    let Some(disk) = Disk::new() else { return };
-    let place = format!("the disk of '{}/data' is full", disk.path().display());
-    lives_through(&disk, || disk.fill(), || disk.make_room(), &place).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_becomes_read_only_is_lived_through() {
-    let Some(disk) = Disk::new() else { return };
-    let place = format!("the file system of '{}/data' is read-only", disk.path().display());
-    lives_through(&disk, || disk.remount("ro"), || disk.remount("rw"), &place).await;
+async fn a_write_that_breaks_off_ends_the_process_in_order() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (data, log) = (scratch.path().join("data"), scratch.path().join("log"));
+    let serve = croupier(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+    // A signal says that a file may not grow; ignored, it is an error of the write.
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#]).arg(serve.get_program()).args(serve.get_args());
+    command.current_dir(scratch.path()).stderr(std::fs::File::create(&log).unwrap());
+    let server = Server::of(command);
+    server.run(&five_arms("page")).await;
+    let before = decide(&server, "u").await;
+    // So that the journal is beyond the limit, and what the server says is not.
+    for n in 0..30 {
+        decide(&server, &format!("u{n}")).await;
+    }
+    let pid = server.pid().to_string();
+    assert!(Command::new("prlimit").args(["--pid", &pid, "--fsize=4000:unlimited"]).status().unwrap().success());
+    let fallback = decide(&server, "late").await;
+    assert_eq!(fallback["source"], "fallback");
+    let code = server.ended();
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("nothing can be kept") && said.contains("start the process again"), "{said}");
+    let server = Server::start(&data, &[]);
+    assert_eq!(decide(&server, "u").await["arm"], before["arm"]);
+    assert_eq!(decide(&server, "late").await["arm"], fallback["arm"]);
+    server.stop();
 }
 
 /// At the start it is one line, and nothing is half-written.

@@ -105,6 +105,11 @@ impl Server {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
+    /// Waits until it has ended by itself; its exit code.
+    pub fn ended(mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap()
+    }
+
     /// Asks it to stop and waits until it has.
     pub fn stop(mut self) {
         self.terminate();

@@ -249,7 +249,7 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode, room: &Room, noted: &w
             tracing::info!("what comes is kept again");
         }
         well = if judged { result.is_ok() } else { well };
-        lacked_room |= matches!(result, Err(Unwritten::NoRoom(_)));
+        lacked_room |= matches!(result, Err(Unwritten::NoRoom(_) | Unwritten::ClosedForRoom(_)));
         let mut pending = lock(shared);
         // What was written is in the database; what was not must not seem to stand.
         let gone = if result.is_ok() { std::mem::replace(&mut pending.written, keys) } else { keys };
