@@ -48,12 +48,13 @@ bench:
 growth:
 	$(CARGO) bench -p croupier --bench growth -- --save
 
-## The long forms: ten minutes of load, twenty kills, a million decides, Pub/Sub away for a minute; every seed and 2,000
+## The long forms: ten minutes of load, two hundred kills, forty flipped bits in each file, a million decides, a flood of
+## 50,000, Pub/Sub away for a minute; every seed and 2,000
 ## runs of the simulations; puts, removals and searches beside each other for five minutes; whole logs sent again.
 soak:
 	.ci/services
 	SEEDS=10 STREAMS=5 RUNS=2000 $(CARGO) test --release -p bandit --locked -- --nocapture
-	CONTRACT_EXAMPLES=1000 SOAK_SECONDS=600 FLOOD=50000 KILLS=20 DECIDES=1000000 AWAY_SECONDS=60 \
+	CONTRACT_EXAMPLES=1000 SOAK_SECONDS=600 FLOOD=50000 KILLS=200 FLIPS=40 DECIDES=1000000 AWAY_SECONDS=60 \
 	    $(CARGO) test --release -p croupier --locked --features cloud -- --nocapture
 	SOAK_SECONDS=300 $(CARGO) test --release -p recommend --locked -- --nocapture
 	LOADTEST_LONG=1 $(CARGO) test --release -p loadtest --locked -- --nocapture

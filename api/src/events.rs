@@ -66,7 +66,8 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     };
     kept.await.map_err(|e| {
         app.metrics.shed.increment(1);
-        if !matches!(e, store::StoreError::Busy) {
+        // Of a full disk the store has told already; a line for each request would fill it more.
+        if !matches!(e, store::StoreError::Busy | store::StoreError::Unwritable(_)) {
             tracing::error!(request_id = crate::request::current(), "events cannot be kept: {e}");
         }
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the events were not kept: send them again in a second")

@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use std::sync::Arc;
+use store::StoreError;
 use utoipa::ToSchema;
 
 /// Whether the process lives.
@@ -32,13 +33,13 @@ pub(crate) struct Part {
     detail: &'static str,
 }
 
-/// The process is alive. 503 once it cannot write any more without a restart: the embedded store closes itself at the
-/// first write that fails, a full disk for one, since what follows could not be trusted.
+/// The process is alive. 503 once it cannot write any more without a restart: the embedded store closes itself when a write
+/// breaks off, since what follows could not be trusted. A disk that is full, or read-only, is waited for.
 #[utoipa::path(get, path = "/healthz", operation_id = "alive", tag = "operations",
     responses((status = 200, body = Alive), (status = 503, body = Alive)))]
 pub(crate) async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, Json<Alive>) {
     match app.stores.events.check().await {
-        Ok(()) => (StatusCode::OK, Json(Alive { status: "alive" })),
+        Ok(()) | Err(StoreError::Unwritable(_)) => (StatusCode::OK, Json(Alive { status: "alive" })),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(Alive { status: "cannot write: see the log, then restart" })),
     }
 }

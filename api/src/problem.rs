@@ -89,6 +89,13 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too much is waiting: try again in a second")
     }
 
+    pub(crate) fn unwritable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "nothing can be kept now: try again later; the server's log says why",
+        )
+    }
+
     pub(crate) fn too_many(retry_after: u64) -> Self {
         let detail = format!("the key has asked too often: try again in {retry_after} s");
         Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
@@ -110,6 +117,10 @@ impl From<StoreError> for Problem {
             StoreError::Conflict(why) => Self::new(StatusCode::CONFLICT, why),
             StoreError::Missing(what) => Self::new(StatusCode::NOT_FOUND, format!("{what} does not exist")),
             StoreError::Busy => Self::overloaded(),
+            StoreError::Unwritable(why) => {
+                tracing::error!(request_id = request::current(), "{why}");
+                Self::unwritable()
+            }
             other => {
                 tracing::error!(request_id = request::current(), "a store failed: {other}");
                 Self::internal()

@@ -77,7 +77,7 @@ async fn copy(settings: &Settings, partial: &Path) -> Result<(), Failure> {
     let backup: Arc<_> = stores.backup.clone().ok_or_else(elsewhere)?;
     let turn = backup.turn()?;
     backup.write(turn, std::io::BufWriter::new(out)).await?;
-    stores.events.close().await;
+    crate::serve::close(&stores).await;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use crate::evaluate::{EvaluateArgs, EvaluateError};
 use crate::import::{ImportArgs, ImportError};
 use crate::settings::{SettingArgs, Settings};
 use crate::simulate::{SimulateArgs, SimulateError};
-use crate::{admin, backup, demo, evaluate, import, keys, people, serve, simulate, telemetry};
+use crate::{admin, backup, check, demo, evaluate, import, keys, people, serve, simulate, telemetry};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -58,6 +58,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Make the stores of the settings from a backup, in an empty directory
     Restore(backup::RestoreArgs),
+    /// Look at every file of the stores on this machine's disk, while no server has them open
+    Check(check::CheckArgs),
     /// Make and verify tables, topics and subscriptions; ask a server whether it is ready
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -156,6 +158,7 @@ async fn work(command: Command, given: &SettingArgs, settings: &Settings) -> Res
         Command::People(command) => people::run(command, settings).await,
         Command::Backup(args) => backup::back_up(&args, settings).await,
         Command::Restore(args) => backup::restore(&args, settings).await,
+        Command::Check(args) => check::run(&args, settings).await,
         Command::Admin(command) => admin::run(command, settings).await,
         Command::Import(args) => {
             let stores = store::open_database(&settings.locations).await?;

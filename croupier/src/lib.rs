@@ -3,6 +3,7 @@
 mod admin;
 mod backup;
 mod beat;
+mod check;
 pub mod cli;
 mod clock;
 mod demo;

@@ -21,7 +21,7 @@ use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{RunKind, Scope, Shelf, Stores};
+use store::{RunKind, Scope, Shelf, StoreError, Stores};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -227,9 +227,11 @@ impl Server {
             stopping().await;
             tokio::time::sleep(drain + DRAIN).await;
         };
+        let mut failed = Ok(());
         tokio::select! {
             _ = serving => {}
             ended = &mut updater => return Err(ended_early(ended)),
+            why = closed(self.stores.clone()) => failed = Err(why),
             () = too_late => tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs()),
         }
         if updates {
@@ -255,8 +257,8 @@ impl Server {
         }
         upkeep.abort();
         beating.abort();
-        self.stores.events.close().await;
-        Ok(())
+        close(&self.stores).await;
+        failed
     }
 }
 
@@ -312,7 +314,7 @@ pub(crate) async fn update_once(settings: &Settings, only: &[RunKind]) -> Result
     let updater = Updater::with(stores.clone(), Arc::new(SystemClock), config, shelf, settings.lists_pace, false);
     let kinds = if only.is_empty() { &RunKind::ALL[..] } else { only };
     let done = updater.with_models(models(settings)).once_of(kinds).await;
-    stores.events.close().await;
+    close(&stores).await;
     let mut failed = None;
     for updater::Done { kind, catalog, report } in done? {
         let of = catalog.map_or_else(String::new, |catalog| format!(" of {catalog}"));
@@ -425,6 +427,27 @@ fn recorder() -> Result<PrometheusHandle, Failure> {
 fn ended_early(ended: Result<Result<(), JoinError>, JoinError>) -> Failure {
     let why = ended.flatten().err().map_or_else(String::new, |e| format!(": {e}"));
     Failure::Failed(format!("the updater ended by itself{why}"))
+}
+
+/// Closes stores in order; whoever still asks one of them does not keep the process from ending.
+pub(crate) async fn close(stores: &Stores) {
+    stores.events.close().await;
+    if tokio::time::timeout(DRAIN, stores.experiments.close()).await.is_err() {
+        tracing::warn!("the database is still asked, and is not closed in order");
+    }
+}
+
+/// Resolves when a store that has closed itself would take writes if it were opened again: whoever watches this process starts it
+/// again. Until then it answers from what it knows.
+async fn closed(stores: Stores) -> Failure {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        for checked in [stores.assignments.check().await, stores.events.check().await] {
+            if let Err(e @ StoreError::Closed(_)) = checked {
+                return e.into();
+            }
+        }
+    }
 }
 
 async fn keep_up(recorder: PrometheusHandle) {

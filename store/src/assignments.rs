@@ -1,6 +1,7 @@
 //! Who was dealt what.
 
 use crate::Result;
+use crate::error::Unwritten;
 use async_trait::async_trait;
 use bandit::{Assignment, AssignmentKey};
 use jiff::civil::Date;
@@ -67,12 +68,12 @@ impl Durable {
 /// Writes that become safe together, by one synchronisation of the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    done: OnceLock<std::result::Result<(), String>>,
+    done: OnceLock<std::result::Result<(), Unwritten>>,
     wake: Notify,
 }
 
 impl Group {
-    pub(crate) fn finish(&self, result: std::result::Result<(), String>) {
+    pub(crate) fn finish(&self, result: std::result::Result<(), Unwritten>) {
         // A group is finished once, by the writer that took it.
         let _ = self.done.set(result);
         self.wake.notify_waiters();
@@ -88,7 +89,7 @@ impl Group {
         }
         match self.done.get() {
             Some(Ok(())) => Ok(()),
-            Some(Err(why)) => Err(crate::StoreError::Embedded(why.clone())),
+            Some(Err(why)) => Err(why.clone().into()),
             None => Err(crate::StoreError::Embedded("a write was abandoned".into())),
         }
     }

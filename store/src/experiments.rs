@@ -59,6 +59,9 @@ pub trait Experiments: Send + Sync {
     /// they live on.
     async fn delete(&self, id: &str, change: &Change) -> Result<()>;
 
+    /// Closes the database in order. Nothing may be asked of it afterwards.
+    async fn close(&self) {}
+
     /// A number that grows with every change of any experiment.
     async fn changes(&self) -> Result<u64>;
 

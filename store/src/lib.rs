@@ -9,6 +9,7 @@ mod backup;
 #[cfg(feature = "cloud")]
 mod bigtable;
 mod catalogs;
+mod check;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod decisions;
@@ -53,6 +54,7 @@ mod views;
 pub use assignments::{Assignments, Durable, Put};
 pub use backup::{About, Backup, Counts, Standing, Turn, read_about, restore, standing};
 pub use catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed};
+pub use check::check_files;
 pub use decisions::{
     ClaimStanding, ClaimingEvent, Cursor, DecisionFilter, DecisionStory, Decisions, FoundDecisions, LoggedDecision,
 };

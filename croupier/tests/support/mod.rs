@@ -37,15 +37,22 @@ impl Server {
     }
 
     /// Starts a command that listens, and waits for its line that it does.
-    pub fn of(mut command: Command) -> Self {
+    pub fn of(command: Command) -> Self {
+        Self::attempt(command).unwrap_or_else(|code| panic!("it did not start: exit code {code}"))
+    }
+
+    /// The same of one that may refuse to: its exit code then.
+    pub fn attempt(mut command: Command) -> Result<Self, i32> {
         store::choose_cryptography();
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let mut server = Self { child, base: String::new(), client: Client::new() };
-        let base = line.trim().strip_prefix("listening on ");
-        server.base = base.unwrap_or_else(|| panic!("it did not start: '{line}'")).to_owned();
-        server
+        match line.trim().strip_prefix("listening on ") {
+            Some(base) => server.base = base.to_owned(),
+            None => return Err(server.child.wait().unwrap().code().unwrap_or(-1)),
+        }
+        Ok(server)
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
@@ -92,10 +99,20 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// Asks it to stop and waits until it has.
-    pub fn stop(mut self) {
+    /// Asks it to stop.
+    pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    pub fn ended(mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap()
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub fn stop(mut self) {
+        self.terminate();
         assert!(self.child.wait().unwrap().success());
     }
 

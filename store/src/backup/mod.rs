@@ -10,9 +10,10 @@ mod restore;
 mod tests;
 
 pub use frames::{About, Counts};
+pub(crate) use restore::places;
 pub use restore::{Standing, read_about, restore, standing};
 
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, Room};
 use crate::sql::Database;
 use crate::{Result, StoreError};
 use frames::{FULL, Writer};
@@ -44,8 +45,12 @@ impl Backup {
     }
 
     /// # Errors
-    /// [`StoreError::Conflict`] while another backup is being made.
+    /// [`StoreError::Conflict`] while another backup is being made, [`StoreError::Unwritable`] when there is no room for the copy
+    /// that it makes of the database.
     pub fn turn(&self) -> Result<Turn> {
+        // What would fill the disk would keep others from writing.
+        let bytes = std::fs::metadata(&self.file).map_err(|e| frames::failed(&e))?.len();
+        Room::of(self.file.parent().unwrap_or(Path::new("."))).check(bytes)?;
         let busy = |_| StoreError::Conflict("another backup is being made: wait for it to end".into());
         self.turn.clone().try_lock_owned().map(|guard| Turn { _guard: guard }).map_err(busy)
     }

@@ -56,7 +56,7 @@ pub async fn restore(locations: &Locations, file: &Path) -> Result<(About, Count
 }
 
 /// The directory of state and events, and the file of the database.
-fn places(locations: &Locations) -> Result<(PathBuf, PathBuf)> {
+pub(crate) fn places(locations: &Locations) -> Result<(PathBuf, PathBuf)> {
     let elsewhere = |setting, value: &str| {
         let reason = "backups are of stores on this machine's disk; Bigtable and PostgreSQL have their own".into();
         StoreError::Setting { setting, value: crate::locations::public(value), reason }

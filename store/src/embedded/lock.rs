@@ -5,6 +5,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
+/// What to do about a directory that refuses.
+const WRITABLE: &str = "it must be a directory with room that this user may write";
+
 /// Held while the directory is in use; the system releases it when the process ends, however it ends.
 pub(crate) struct DirectoryLock {
     file: File,
@@ -29,7 +32,7 @@ impl DirectoryLock {
     pub(crate) fn take(setting: &'static str, dir: &Path) -> Result<Self> {
         let value = format!("file:{}", dir.display());
         let unusable = |reason: String| StoreError::Setting { setting, value: value.clone(), reason };
-        std::fs::create_dir_all(dir).map_err(|e| unusable(format!("the directory cannot be made: {e}")))?;
+        std::fs::create_dir_all(dir).map_err(|e| unusable(format!("the directory cannot be made: {e}; {WRITABLE}")))?;
         let path = dir.join("lock");
         let mut file = OpenOptions::new()
             .read(true)
@@ -37,7 +40,7 @@ impl DirectoryLock {
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|e| unusable(format!("{} cannot be opened: {e}", path.display())))?;
+            .map_err(|e| unusable(format!("{} cannot be opened: {e}; {WRITABLE}", path.display())))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -53,7 +56,7 @@ impl DirectoryLock {
         }
         let written =
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-        written.map_err(|e| unusable(format!("{} cannot be written: {e}", path.display())))?;
+        written.map_err(|e| unusable(format!("{} cannot be written: {e}; {WRITABLE}", path.display())))?;
         Ok(Self { file })
     }
 }

@@ -114,7 +114,7 @@ impl EventLog for Embedded {
             return Ok(());
         }
         let mark = Op::put(&self.meta, ACKNOWLEDGED, receipt.0.to_be_bytes().to_vec());
-        self.writer.with(|pending| pending.add([mark]))?.wait().await?;
+        self.writer.with(|pending| pending.add_mark([mark]))?.wait().await?;
         self.log_state().acknowledged = receipt.0;
         if receipt.0 >= *dropped + DROP_EVERY {
             let (log, meta) = (self.log.clone(), self.meta.clone());
@@ -126,7 +126,7 @@ impl EventLog for Embedded {
     }
 
     async fn check(&self) -> Result<()> {
-        self.writer.with(|pending| pending.failure.clone().map_or(Ok(()), |why| Err(StoreError::Embedded(why))))
+        self.writer.check()
     }
 
     async fn backlog(&self) -> Result<Option<u64>> {

@@ -15,6 +15,7 @@ mod lists;
 mod lock;
 mod log;
 mod posteriors;
+mod room;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -22,12 +23,13 @@ mod writer;
 
 use crate::assignments::Durable;
 use crate::priority::open_behind_requests;
-use crate::{Durability, Result, StoreError};
+use crate::{Durability, Result, StoreError, check};
 use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use jiff::civil::Date;
 pub(crate) use lock::DirectoryLock;
+pub(crate) use room::Room;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -38,6 +40,8 @@ use writer::Writer;
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// Cache of blocks read from disk.
 const CACHE_BYTES: u64 = 64 << 20;
+/// The directory within the store's that the database has for itself.
+pub(crate) const STATE: &str = "state";
 /// A directory within the store's where a backup is being restored.
 pub(crate) const RESTORING: &str = "restoring";
 /// A memory table is written out at this size.
@@ -45,6 +49,7 @@ const MEMTABLE_BYTES: u64 = 8 << 20;
 
 /// The embedded store of one data directory.
 pub(crate) struct Embedded {
+    room: Room,
     writer: Writer,
     db: Database,
     days: Mutex<HashMap<Option<Date>, Keyspace>>,
@@ -74,9 +79,11 @@ impl Embedded {
             let reason = "a restore into it was cut off: remove the directory and restore again".into();
             return Err(StoreError::Setting { setting, value: format!("file:{}", dir.display()), reason });
         }
+        let state = dir.join(STATE);
+        check::before_opening(&state)?;
         let old_views = views::OldViews::none_yet();
         let filters = old_views.factories();
-        let builder = Database::builder(dir.join("state"))
+        let builder = Database::builder(&state)
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
@@ -95,8 +102,10 @@ impl Embedded {
             Durability::Sync => PersistMode::SyncData,
             Durability::Os => PersistMode::Buffer,
         };
+        let room = Room::of(dir);
         Ok(Arc::new(Self {
-            writer: Writer::start(db.clone(), mode, noted)?,
+            writer: Writer::start(db.clone(), mode, room.clone(), noted)?,
+            room,
             days: Mutex::new(HashMap::new()),
             log_state: Mutex::new(log_state),
             dropped: tokio::sync::Mutex::new(0),
@@ -120,7 +129,12 @@ impl Embedded {
         if let Some(keyspace) = days.get(&day) {
             return Ok(keyspace.clone());
         }
-        let keyspace = self.db.keyspace(&assignments::keyspace_name(day), options)?;
+        let name = assignments::keyspace_name(day);
+        if !self.db.keyspace_exists(&name) {
+            // On a full disk each attempt would leave a part of it.
+            self.room.check(0)?;
+        }
+        let keyspace = self.db.keyspace(&name, options)?;
         days.insert(day, keyspace.clone());
         Ok(keyspace)
     }

@@ -1,6 +1,8 @@
 //! Group commit: one thread writes; what arrives while it waits for the disk goes with the next group.
 
+use super::Room;
 use crate::assignments::{Durable, Group, Put};
+use crate::error::Unwritten;
 use crate::{Result, StoreError};
 use bandit::{Assignment, AssignmentKey};
 use fjall::{Database, Keyspace, PersistMode};
@@ -43,11 +45,14 @@ impl Op {
 /// The group that is being collected, and the assignments that are not in the database yet.
 #[derive(Default)]
 pub(crate) struct Pending {
+    room: Room,
     ops: Vec<Op>,
     /// Notes of changes to catalogs. They become visible after all else of the group.
     notes: Vec<Op>,
     /// Number of the last change among them.
     noted: u64,
+    /// Whether there is more in the group than marks.
+    grows: bool,
     /// Bytes of values.
     bytes: usize,
     group: Arc<Group>,
@@ -60,13 +65,22 @@ pub(crate) struct Pending {
     /// Grows with every group that came to an end.
     ended: u64,
     /// Why the last group was not written.
-    pub(crate) failure: Option<String>,
+    failure: Option<Unwritten>,
     stop: bool,
 }
 
 impl Pending {
     /// Adds changes to the group; they are written together or not at all.
     pub(crate) fn add(&mut self, ops: impl IntoIterator<Item = Op>) -> Result<Durable> {
+        if let Some(Unwritten::NoRoom(_)) = self.failure {
+            self.room.check(0)?;
+        }
+        self.grows = true;
+        self.add_mark(ops)
+    }
+
+    /// The same of a mark that only moves, and lets go of more than it takes: in what is kept free as well.
+    pub(crate) fn add_mark(&mut self, ops: impl IntoIterator<Item = Op>) -> Result<Durable> {
         if self.stop || self.ops.len() >= MOST_WAITING || self.bytes >= MOST_BYTES {
             return Err(StoreError::Busy);
         }
@@ -131,14 +145,38 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// `noted` learns the number of each change to catalogs that has become safe.
-    pub(crate) fn start(db: Database, mode: PersistMode, noted: watch::Sender<u64>) -> Result<Self> {
-        let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new() });
+    pub(crate) fn start(db: Database, mode: PersistMode, room: Room, noted: watch::Sender<u64>) -> Result<Self> {
+        let disk = room.clone();
+        let shared =
+            Arc::new(Shared { pending: Mutex::new(Pending { room, ..Pending::default() }), wake: Condvar::new() });
         let theirs = shared.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(&theirs, &db, mode, &noted))
+            .spawn(move || run(&theirs, &db, mode, &disk, &noted))
             .map_err(|e| StoreError::Embedded(format!("the writer thread cannot start: {e}")))?;
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// # Errors
+    /// Why nothing can be written: [`StoreError::Unwritable`] as long as the disk takes nothing, [`StoreError::Closed`] once it
+    /// would, but the store has closed itself meanwhile.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (failure, room) = {
+            let pending = lock(&self.shared);
+            (pending.failure.clone(), pending.room.clone())
+        };
+        match failure {
+            None => Ok(()),
+            // Whoever stays away as long as this fails would never see a write succeed.
+            Some(Unwritten::NoRoom(_)) => room.check(0),
+            Some(Unwritten::ClosedForRoom(why)) => room.check(0).and_then(|()| {
+                let why = format!(
+                    "the disk takes writes again, but the store has closed itself ({why}): start the process again"
+                );
+                Err(StoreError::Closed(why))
+            }),
+            Some(Unwritten::Closed(why)) => Err(StoreError::Embedded(why)),
+        }
     }
 
     /// Looks at and adds to what waits, atomically.
@@ -170,8 +208,8 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Pending> {
     shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn run(shared: &Shared, db: &Database, mode: PersistMode, noted: &watch::Sender<u64>) {
-    let mut gather_until = Instant::now();
+fn run(shared: &Shared, db: &Database, mode: PersistMode, room: &Room, noted: &watch::Sender<u64>) {
+    let (mut gather_until, mut well, mut lacked_room) = (Instant::now(), true, false);
     loop {
         std::thread::sleep(gather_until.saturating_duration_since(Instant::now()));
         let mut pending = lock(shared);
@@ -186,26 +224,32 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode, noted: &watch::Sender<
         let group = std::mem::take(&mut pending.group);
         let (notes, last_noted) = (std::mem::take(&mut pending.notes), std::mem::take(&mut pending.noted));
         pending.bytes = 0;
+        let grows = std::mem::take(&mut pending.grows);
         drop(pending);
 
         let began = Instant::now();
         gather_until = if ops.len() > FEW { began + GATHER } else { began };
-        let mut batch = db.batch().durability(Some(mode));
         let ops = if notes.is_empty() { ops } else { last_of_each_key(ops) };
-        for op in ops.into_iter().chain(notes) {
-            match op.value {
-                Some(value) => batch.insert(&op.keyspace, op.key, value),
-                None => batch.remove(&op.keyspace, op.key),
-            }
-        }
-        let result = batch.commit().map_err(|e| e.to_string());
+        let result = match if grows { room.check(0) } else { room.check_for_mark() } {
+            Ok(()) => commit(db, mode, ops.into_iter().chain(notes)).map_err(|e| Unwritten::of(e, lacked_room)),
+            Err(full) => Err(Unwritten::NoRoom(full.to_string())),
+        };
         match &result {
             Ok(()) if last_noted > 0 => {
                 noted.send_replace(last_noted);
             }
             Ok(()) => {}
-            Err(why) => tracing::error!("cannot write to the embedded store: {why}"),
+            // Once: a full disk must not be filled with lines of it.
+            Err(why) if well => tracing::error!("nothing can be kept: {}", StoreError::from(why.clone())),
+            Err(_) => {}
         }
+        // That a mark was moved does not say that there is room.
+        let judged = grows || result.is_err();
+        if judged && result.is_ok() && !well {
+            tracing::info!("what comes is kept again");
+        }
+        well = if judged { result.is_ok() } else { well };
+        lacked_room |= matches!(result, Err(Unwritten::NoRoom(_) | Unwritten::ClosedForRoom(_)));
         let mut pending = lock(shared);
         // What was written is in the database; what was not must not seem to stand.
         let gone = if result.is_ok() { std::mem::replace(&mut pending.written, keys) } else { keys };
@@ -213,10 +257,23 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode, noted: &watch::Sender<
             pending.assignments.remove(&key);
         }
         pending.ended += 1;
-        pending.failure = result.as_ref().err().cloned();
+        if judged {
+            pending.failure = result.as_ref().err().cloned();
+        }
         drop(pending);
         group.finish(result);
     }
+}
+
+fn commit(db: &Database, mode: PersistMode, ops: impl Iterator<Item = Op>) -> fjall::Result<()> {
+    let mut batch = db.batch().durability(Some(mode));
+    for op in ops {
+        match op.value {
+            Some(value) => batch.insert(&op.keyspace, op.key, value),
+            None => batch.remove(&op.keyspace, op.key),
+        }
+    }
+    batch.commit()
 }
 
 /// The last change of each key. A batch is one point in time, at which a key cannot change twice: what is written over

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Version of the file's form.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 /// Longest first line that is believed.
 const LONGEST_LINE: u64 = 4 << 20;
 
@@ -106,14 +106,25 @@ fn write<'a>(
         std::fs::create_dir_all(dir)?;
     }
     let new = file.with_extension("new");
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(&new)?);
-    serde_json::to_writer(&mut out, &contents)?;
-    out.write_all(b"\n")?;
-    for (_, candidates) in catalogs {
+    let written = write_new(&new, &contents, catalogs.into_iter().map(|(_, candidates)| &**candidates));
+    if written.is_err() {
+        // What went wrong is told; on a full disk a part of it would be in the way.
+        let _ = std::fs::remove_file(&new);
+    }
+    written.and_then(|()| std::fs::rename(&new, file))
+}
+
+fn write_new<'a>(file: &Path, contents: &Contents, catalogs: impl Iterator<Item = &'a Candidates>) -> io::Result<()> {
+    let mut line = serde_json::to_vec(contents)?;
+    line.push(b'\n');
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(file)?);
+    out.write_all(&line)?;
+    // What follows has checksums of its own.
+    out.write_all(&crc32fast::hash(&line).to_le_bytes())?;
+    for candidates in catalogs {
         candidates.write_snapshot(&mut out)?;
     }
-    out.into_inner()?.sync_all()?;
-    std::fs::rename(&new, file)
+    out.into_inner()?.sync_all()
 }
 
 fn read(file: &Path, log: &str) -> io::Result<(u64, HashMap<String, Arc<Candidates>>)> {
@@ -123,6 +134,11 @@ fn read(file: &Path, log: &str) -> io::Result<(u64, HashMap<String, Arc<Candidat
     let Form { form } = serde_json::from_slice(&line)?;
     if form != FORM {
         return Err(io::Error::other(format!("it has form {form}, this release reads {FORM}")));
+    }
+    let mut sum = [0; 4];
+    input.read_exact(&mut sum)?;
+    if crc32fast::hash(&line) != u32::from_le_bytes(sum) {
+        return Err(io::Error::other("its first line was changed"));
     }
     let contents: Contents = serde_json::from_slice(&line)?;
     if contents.log != log {

@@ -304,6 +304,12 @@ impl Experiments for Database {
         Ok(())
     }
 
+    async fn close(&self) {
+        if let Either::Sqlite(file) = &self.0 {
+            file.close().await;
+        }
+    }
+
     async fn changes(&self) -> Result<u64> {
         // What else is in the log concerns no replica, and could be new every second.
         let sql = "SELECT max(id) FROM audit WHERE experiment <> ''";

@@ -21,9 +21,9 @@ impl Leases for Database {
         let sql = format!(
             "INSERT INTO leases (name, holder, until) VALUES ($1, $2, {now} + $3)
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-             WHERE leases.holder = excluded.holder OR leases.until <= {now}"
+             WHERE leases.holder = excluded.holder OR leases.until <= {now} OR leases.until > {now} + 2 * $3"
         );
-        let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 2).min(i64::MAX / 2);
+        let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4);
         let rows = on!(self.pool(), db => {
             sqlx::query(AssertSqlSafe(sql)).bind(lease).bind(holder).bind(length).execute(db).await?.rows_affected()
         });

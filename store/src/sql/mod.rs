@@ -120,6 +120,14 @@ impl Database {
         }
     }
 
+    /// What is wrong with pages, indexes or definitions of the file.
+    pub(crate) async fn broken_pages(&self) -> Result<Vec<String>> {
+        match &self.0 {
+            Either::Sqlite(file) => file.broken_pages(true).await,
+            Either::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Tidies up after much was written.
     async fn tidy(&self) {
         if let Either::Sqlite(file) = &self.0 {

@@ -2,18 +2,21 @@
 
 mod bulk;
 mod forget;
+mod sound;
+mod sum;
 #[cfg(test)]
 mod tests;
 
 pub(super) use bulk::CLAIMED;
 
 use super::BUSY;
+use crate::error::one_line;
 use crate::priority::open_behind_requests;
 use crate::{Durability, Result, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool, Transaction};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -23,8 +26,12 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 /// A transaction that may write takes the write lock at once, so that two cannot wait for each other.
 const WRITE: &str = "BEGIN IMMEDIATE";
 
+/// Most bytes of a file that is looked through at each start: some 100 ms.
+const LOOKED_AT: u64 = 64 << 20;
+
 /// The file and its connections.
 pub(super) struct File {
+    path: PathBuf,
     pub(super) pool: SqlitePool,
     /// One connection for transactions that write: those that wait for it leave the others to readers.
     writer: SqlitePool,
@@ -42,6 +49,8 @@ impl File {
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(|e| unusable(format!("its directory cannot be made: {e}")))?;
         }
+        crate::check::before_opening_database(path)?;
+        sum::compare(path)?;
         // The log forgets what the database acknowledged, so the database must be as durable as the log.
         let synchronous = match durability {
             Durability::Sync => SqliteSynchronous::Full,
@@ -53,7 +62,9 @@ impl File {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .busy_timeout(BUSY)
-            .pragma("cache_size", "-65536");
+            .pragma("cache_size", "-65536")
+            // Reading a damaged page fails sooner.
+            .pragma("cell_size_check", "on");
         let impatient =
             SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options.clone().busy_timeout(Duration::ZERO));
         // A transaction that could not even be rolled back, on a full disk say, must not be met by the next one.
@@ -73,16 +84,34 @@ impl File {
             .connect_with(options)
             .await
             .map_err(|e| unusable(format!("it cannot be opened: {e}")))?;
-        MIGRATIONS.run(&pool).await?;
-        let (runtime, connection) = (Handle::current(), writer.clone());
-        let opened = move || open_behind_requests(|| runtime.block_on(async { connection.acquire().await.map(drop) }));
-        spawn_blocking(opened).await.map_err(|e| unusable(e.to_string()))???;
-        Ok(Self { pool, writer, impatient })
+        let opened = Self { path: path.to_owned(), pool, writer, impatient };
+        if std::fs::metadata(path).is_ok_and(|file| file.len() <= LOOKED_AT)
+            && let Some(what) = opened.broken_pages(false).await?.first()
+        {
+            let what = one_line(what);
+            return Err(StoreError::Damaged(format!("{}: {what}; restore a backup", path.display())));
+        }
+        MIGRATIONS.run(&opened.pool).await?;
+        opened.refuse_damage().await?;
+        let (runtime, connection) = (Handle::current(), opened.writer.clone());
+        let start = move || open_behind_requests(|| runtime.block_on(async { connection.acquire().await.map(drop) }));
+        spawn_blocking(start).await.map_err(|e| unusable(e.to_string()))???;
+        Ok(opened)
     }
 
     /// A transaction that may write.
     pub(super) async fn write(&self) -> Result<Transaction<'static, sqlx::Sqlite>> {
         Ok(self.writer.begin_with(WRITE).await?)
+    }
+
+    /// Closes it, and leaves a checksum of it.
+    pub(super) async fn close(&self) {
+        for pool in [&self.pool, &self.impatient, &self.writer] {
+            pool.close().await;
+        }
+        if let Err(e) = sum::leave(&self.path) {
+            tracing::warn!("the database has no checksum for the time that it rests: {e}");
+        }
     }
 
     /// Copies it as it is now, beside whoever reads and writes.
