@@ -4,6 +4,7 @@
 mod backup;
 mod contract;
 mod metrics;
+mod secrets;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;
