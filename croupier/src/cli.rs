@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use store::{RunKind, StoreError};
 
 /// Deals each visitor the variant that is most likely to serve them, and learns from what happens.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     version,
     after_help = "Settings come from flags, then CROUPIER_* variables, then croupier.toml.\nExit codes: 0 done, 1 failed, 2 unusable arguments or settings."
@@ -23,7 +23,7 @@ pub struct Cli {
     settings: SettingArgs,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Everything on a temporary store, with experiments and simulated visitors on a fast clock
     Demo(demo::DemoArgs),

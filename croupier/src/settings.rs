@@ -23,7 +23,7 @@ const FILE: &str = "croupier.toml";
 const DERIVED: [&str; 6] = ["state", "events", "database", "spool", "catalogs_file", "models"];
 
 /// Settings as given on the command line or in variables.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct SettingArgs {
     /// File of settings [default: croupier.toml, if it is there]
@@ -88,7 +88,7 @@ pub(crate) struct SettingArgs {
     #[arg(long, global = true, env = "CROUPIER_MODELS", value_name = "DIR")]
     models: Option<String>,
     /// Address of an OpenAI-compatible service that makes vectors of texts, as https://api.openai.com/v1 [default: none]
-    #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_URL", value_name = "URL")]
+    #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_URL", value_name = "URL", hide_env_values = true)]
     embeddings_url: Option<String>,
     /// Its key [default: none]
     #[arg(long, global = true, env = "CROUPIER_EMBEDDINGS_KEY", value_name = "KEY", hide_env_values = true)]
@@ -109,7 +109,7 @@ pub(crate) struct SettingArgs {
     #[arg(long, global = true, env = "CROUPIER_DRAIN_SECONDS", value_name = "SECONDS")]
     drain_seconds: Option<String>,
     /// Where spans of requests are sent by OTLP over HTTP, as http://127.0.0.1:4318 [default: nowhere]
-    #[arg(long, global = true, env = "CROUPIER_OTLP_ENDPOINT", value_name = "URL")]
+    #[arg(long, global = true, env = "CROUPIER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     otlp_endpoint: Option<String>,
     /// Share of requests whose spans are sent, if their caller does not say [default: 0.01]
     #[arg(long, global = true, env = "CROUPIER_TRACE_SAMPLE", value_name = "SHARE")]
@@ -210,11 +210,9 @@ impl Settings {
             Ok(text) => {
                 for (name, value) in table(&text, path)? {
                     if !known.contains(&name) {
-                        return Err(Failure::unusable(
-                            &name,
-                            &value,
-                            &format!("in {path}: no such setting; there are {}", known.join(", ")),
-                        ));
+                        // Its value may be a secret under a name that is misspelt.
+                        let why = format!("in {path}: no such setting; there are {}", known.join(", "));
+                        return Err(Failure::unusable(&name, "…", &why));
                     }
                     values.insert(name, value);
                 }
@@ -315,13 +313,7 @@ impl Settings {
             drain: Duration::from_secs(parse("drain_seconds", &text("drain_seconds"), "must be 0 to 600", |n| {
                 *n <= 600
             })?),
-            otlp_endpoint: Some(parse(
-                "otlp_endpoint",
-                &text("otlp_endpoint"),
-                "must be http://HOST:PORT",
-                |url: &String| url.is_empty() || url.starts_with("http://") || url.starts_with("https://"),
-            )?)
-            .filter(|url| !url.is_empty()),
+            otlp_endpoint: otlp(text("otlp_endpoint"))?,
             trace_sample: parse("trace_sample", &text("trace_sample"), "must be 0 to 1", |n| (0.0..=1.0).contains(n))?,
         })
     }
@@ -341,10 +333,21 @@ fn embeddings(text: impl Fn(&str) -> String) -> Result<Option<EndpointSettings>,
         return Ok(None);
     }
     if !(url.starts_with("http://") || url.starts_with("https://")) {
-        return Err(Failure::unusable("embeddings_url", &url, "must be http://… or https://…"));
+        return Err(Failure::unusable("embeddings_url", &store::public(&url), "must be http://… or https://…"));
     }
     let key = Some(key).filter(|key| !key.is_empty());
     Ok(Some(EndpointSettings { key, calls_per_minute, ..EndpointSettings::new(url) }))
+}
+
+/// Where spans are sent. A key in the address would be in each line about it.
+fn otlp(url: String) -> Result<Option<String>, Failure> {
+    let scheme = url.starts_with("http://") || url.starts_with("https://");
+    if !url.is_empty() && (!scheme || url.contains(['@', '?', '#'])) {
+        let why =
+            "must be http://HOST:PORT, without a name or a password: those belong into OTEL_EXPORTER_OTLP_HEADERS";
+        return Err(Failure::unusable("otlp_endpoint", &store::public(&url), why));
+    }
+    Ok(Some(url).filter(|url| !url.is_empty()))
 }
 
 /// The variables that Google's own tools know.

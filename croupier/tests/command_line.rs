@@ -46,7 +46,7 @@ fn unusable_settings_are_one_line_and_exit_2() {
             vec!["database = 'postgres://…'", "cannot be reached"],
         ),
         (vec!["serve", "--durability", "maybe"], vec!["durability = 'maybe'", "'sync' or 'os'"]),
-        (vec!["serve", "--config", file.to_str().unwrap()], vec!["lissten = '1'", "no such setting", "listen"]),
+        (vec!["serve", "--config", file.to_str().unwrap()], vec!["lissten = '…'", "no such setting", "listen"]),
         (vec!["serve", "--config", broken.to_str().unwrap()], vec!["line 2"]),
         (vec!["serve", "--config", "/nowhere.toml"], vec!["config = '/nowhere.toml'", "cannot be read"]),
         (vec!["serve", "--log", "a=b=c", "--data", &data], vec!["log = 'a=b=c'"]),

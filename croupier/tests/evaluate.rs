@@ -395,3 +395,19 @@ fn the_dashboard_says_the_same() {
         assert_eq!(row["logged_rate"], told["log"]["mean_reward"]);
     }
 }
+
+#[test]
+fn one_log_gives_the_same_bytes_whatever_the_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = file(dir.path(), "log.csv", &trials(2_000, better));
+    let on = |threads: &str| {
+        let policies = ["--policy", "uniform", "--policy", "thompson", "--resamples", "50"];
+        let mut command = croupier(&[&["evaluate", &log, "--format", "json"], &policies[..]].concat());
+        command.env("TOKIO_WORKER_THREADS", threads);
+        finish(command)
+    };
+    let one = on("1");
+    assert_eq!(one.0, 0, "{}", one.2);
+    assert_eq!(one, on("8"));
+    assert_eq!(one, on("8"));
+}

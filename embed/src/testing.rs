@@ -7,6 +7,17 @@ use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// Reads what an embeddings endpoint may have answered to two texts, of a model with vectors of three numbers.
+///
+/// # Panics
+/// If what it takes are not two such vectors.
+#[doc(hidden)]
+pub fn answer(bytes: &[u8]) {
+    if let Ok(vectors) = crate::endpoint::vectors(bytes, 2, 3) {
+        assert!(vectors.len() == 2 && vectors.iter().all(|v| v.len() == 3 && v.iter().all(|x| x.is_finite())));
+    }
+}
+
 /// Vectors of length 1 from a hash of version and text.
 #[derive(Debug)]
 pub struct Hashed {

@@ -11,6 +11,8 @@ mod check;
 mod command;
 mod drivers;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod map;
 mod plan;
 mod read;

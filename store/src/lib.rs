@@ -68,7 +68,7 @@ pub use keys::{Key, Keys, NewKey, Scope};
 pub use leases::Leases;
 pub use list_hours::{CatalogMap, ListHour, ListHours};
 pub use lists::{Lists, NewList, StoredList, Visit, Visitor, Visitors, stamp};
-pub use locations::{Durability, Locations};
+pub use locations::{Durability, Locations, public};
 pub use memory::Memory;
 pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};

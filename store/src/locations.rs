@@ -1,10 +1,11 @@
 //! Where things are kept: the URLs of the settings, read.
 
 use crate::{Result, StoreError};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Where things are kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Locations {
     /// Assignments and posteriors: `file:DIR` or `bigtable://PROJECT/INSTANCE`.
     pub state: String,
@@ -22,6 +23,13 @@ pub struct Locations {
     pub bigtable_emulator: Option<String>,
     /// `HOST:PORT` of an emulator in Pub/Sub's place.
     pub pubsub_emulator: Option<String>,
+}
+
+impl fmt::Debug for Locations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let urls = [&self.state, &self.events, &self.database].map(|url| public(url));
+        f.debug_tuple("Locations").field(&urls).finish_non_exhaustive()
+    }
 }
 
 impl Locations {
@@ -132,11 +140,17 @@ pub(crate) fn unusable(setting: &'static str, url: &str, may_be: &str) -> StoreE
     StoreError::Setting { setting, value: public(url), reason: format!("it may be {may_be}") }
 }
 
-/// A URL without what may be a password: before the host, or among its parameters.
-pub(crate) fn public(url: &str) -> String {
-    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+/// A URL, or what was meant to be one, without what may be a password: before the host, or among its parameters.
+#[must_use]
+pub fn public(url: &str) -> String {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
     let rest = rest.strip_prefix("//").unwrap_or(rest);
-    if rest.contains(['@', ':', '?']) { format!("{scheme}://…") } else { url.escape_debug().to_string() }
+    let secretive = |part: &str| part.contains(['@', ':', '?']);
+    match (secretive(scheme), secretive(rest)) {
+        (false, false) => url.escape_debug().to_string(),
+        (false, true) if !scheme.is_empty() => format!("{}://…", scheme.escape_debug()),
+        _ => "…".into(),
+    }
 }
 
 /// Whether two paths are one directory; the first exists.

@@ -8,6 +8,9 @@ use store::{Change, Durability, Locations, Run, RunStatus, Stores, Trigger};
 use tokio::sync::watch;
 use updater::{Config, Updater};
 
+#[path = "updating/same_bytes.rs"]
+mod same_bytes;
+
 struct SetClock(Mutex<Timestamp>);
 
 impl Clock for SetClock {

@@ -5,6 +5,7 @@ mod backup;
 mod contract;
 mod metrics;
 mod overload;
+mod secrets;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;

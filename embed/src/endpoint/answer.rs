@@ -15,7 +15,7 @@ struct Row {
 }
 
 /// One vector for each of `texts` texts, in their order; nothing but finite numbers, `dimension` each, not all of them zero.
-pub(super) fn vectors(answer: &[u8], texts: usize, dimension: usize) -> Result<Vec<Vec<f32>>, EmbedError> {
+pub(crate) fn vectors(answer: &[u8], texts: usize, dimension: usize) -> Result<Vec<Vec<f32>>, EmbedError> {
     let refuse = |why: String| EmbedError::Refused { why: format!("the embeddings endpoint answered {why}") };
     // What was there is not shown: it is as long as it likes.
     let answer: Answer = serde_json::from_slice(answer)

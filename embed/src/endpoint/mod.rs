@@ -6,6 +6,7 @@ mod call;
 mod rate;
 mod settings;
 
+pub(crate) use answer::vectors;
 pub use settings::EndpointSettings;
 
 use crate::{EmbedError, Embedder, MAX_DIMENSION, ModelError};

@@ -26,6 +26,7 @@ pub mod lists;
 pub mod outcomes;
 pub mod outcomes_days;
 pub mod outcomes_model;
+pub mod parsers;
 pub mod people;
 pub mod posterior_sets;
 pub mod proxy;

@@ -186,17 +186,19 @@ impl Findings for Database {
 
     async fn weighed(&self, experiment: &str, hours: Range<i64>) -> Result<Vec<WeighedRow>> {
         let (from, to) = edges(&hours);
-        // Squares of the smallest propensities that are taken stay finite.
+        // Squares of the smallest propensities that are taken stay finite. Equal ones are counted and the others added in
+        // order, so that the sums do not depend on the order in which decisions came.
         let sql = format!(
-            "SELECT d.at / 3600000 AS hour, CAST(d.arm AS BIGINT) AS arm, CAST({} AS BIGINT) AS bin, count(*) AS trials,
-                 count(CASE WHEN d.counted_reward THEN 1 END) AS rewards,
-                 sum(1.0 / d.propensity) AS inverse,
-                 sum(CASE WHEN d.counted_reward THEN 1.0 ELSE 0.0 END / d.propensity) AS rewarded_inverse,
-                 sum(1.0 / d.propensity / d.propensity) AS inverse_square,
-                 sum(CASE WHEN d.counted_reward THEN 1.0 ELSE 0.0 END / d.propensity / d.propensity)
-                     AS rewarded_inverse_square
-             FROM experiments e JOIN decisions d ON d.experiment = e.num
-             WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.counted_trial AND d.propensity > 1e-100
+            "SELECT hour, arm, bin, CAST(sum(trials) AS BIGINT) AS trials, CAST(sum(rewards) AS BIGINT) AS rewards,
+                 sum(1.0 * trials / propensity ORDER BY propensity) AS inverse,
+                 sum(1.0 * rewards / propensity ORDER BY propensity) AS rewarded_inverse,
+                 sum(1.0 * trials / propensity / propensity ORDER BY propensity) AS inverse_square,
+                 sum(1.0 * rewards / propensity / propensity ORDER BY propensity) AS rewarded_inverse_square
+             FROM (SELECT d.at / 3600000 AS hour, CAST(d.arm AS BIGINT) AS arm, CAST({} AS BIGINT) AS bin, d.propensity,
+                       count(*) AS trials, count(CASE WHEN d.counted_reward THEN 1 END) AS rewards
+                   FROM experiments e JOIN decisions d ON d.experiment = e.num
+                   WHERE e.id = $1 AND d.at >= $2 AND d.at < $3 AND d.counted_trial AND d.propensity > 1e-100
+                   GROUP BY 1, 2, 3, 4) AS equal
              GROUP BY 1, 2, 3",
             bin()
         );

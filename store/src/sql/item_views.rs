@@ -71,8 +71,9 @@ impl ItemViews for Database {
                  FROM json_array_elements($1::json) AS value"
             }
         };
+        // In the order of hours: a sum depends on its order.
         let sql = format!(
-            "SELECT v.item, CAST(sum(v.views * w.weight) AS DOUBLE PRECISION) AS score
+            "SELECT v.item, CAST(sum(v.views * w.weight ORDER BY v.hour) AS DOUBLE PRECISION) AS score
              FROM item_views v JOIN ({list}) w ON w.hour = v.hour
              WHERE v.hour BETWEEN $2 AND $3 GROUP BY v.item ORDER BY score DESC, v.item LIMIT $4"
         );
