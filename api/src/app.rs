@@ -214,9 +214,12 @@ impl App {
         }
     }
 
-    /// A place for the body of this request, until it is answered.
-    pub(crate) fn work_place(&self, body: usize) -> std::result::Result<Place<'_>, Problem> {
-        self.working.enter(request::key(), body / WEIGHT).ok_or_else(|| self.shed())
+    /// A place for the body of this request, until it is answered; a short one needs none.
+    pub(crate) fn work_place(&self, body: usize) -> std::result::Result<Option<Place<'_>>, Problem> {
+        if body < WEIGHT {
+            return Ok(None);
+        }
+        self.working.enter(request::key(), body / WEIGHT).map(Some).ok_or_else(|| self.shed())
     }
 
     /// A place for what has to wait for stores: a decision of an experiment, or events, which are of none.

@@ -319,7 +319,7 @@ async fn of_two_updaters_one_works_and_the_other_takes_over() {
         world.run_that(done(number)).await;
     }
     assert!(
-        !world.stores.leases.hold("updater", "second", std::time::Duration::ZERO).await.unwrap(),
+        !world.stores.leases.hold("updater", "second", std::time::Duration::from_secs(15)).await.unwrap(),
         "the first has it"
     );
     stop_first.send(true).unwrap();
@@ -327,7 +327,7 @@ async fn of_two_updaters_one_works_and_the_other_takes_over() {
     let number = world.stores.runs.request_run(world.clock.now()).await.unwrap();
     world.run_that(done(number)).await;
     assert!(
-        !world.stores.leases.hold("updater", "first", std::time::Duration::ZERO).await.unwrap(),
+        !world.stores.leases.hold("updater", "first", std::time::Duration::from_secs(15)).await.unwrap(),
         "the second has it"
     );
     stop_second.send(true).unwrap();

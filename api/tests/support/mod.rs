@@ -43,9 +43,9 @@ pub async fn start_with(access: Access) -> Api {
     open(access, Duration::from_secs(10), |_| {}).await
 }
 
-/// On stores that the test has changed, with little patience.
-pub async fn start_on(change: impl FnOnce(&mut Stores)) -> Api {
-    open(Access::Loopback, Duration::from_millis(50), change).await
+/// On stores that the test has changed, waiting for them so long.
+pub async fn start_on(patience: Duration, change: impl FnOnce(&mut Stores)) -> Api {
+    open(Access::Loopback, patience, change).await
 }
 
 async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut Stores)) -> Api {

@@ -182,7 +182,7 @@ async fn use_the_endpoint(house: &mut House, mut asked: watch::Receiver<u64>) {
 /// Somebody who signs in, wrongly first.
 async fn use_the_dashboard(house: &mut House) {
     assert_eq!(house.sign_in(&format!("{MARK}-wrong-password")).await, None);
-    let session = house.sign_in(&format!("{MARK}-password")).await.expect("a session");
+    let session = house.sign_in(&format!("{MARK}-password")).await.unwrap();
     house.secrets.push(session.split_once('=').unwrap().1.to_owned());
     for path in ["/dashboard", "/dashboard/experiments/page", "/dashboard/pipeline", "/dashboard/none"] {
         let (status, ..) = house.ask(house.request(Method::GET, path).header(COOKIE, &session)).await;
