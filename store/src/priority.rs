@@ -2,8 +2,9 @@
 
 use crate::{Result, StoreError};
 
-/// Steps of priority below requests.
-const BACKGROUND: i32 = 10;
+/// Steps of priority below requests: where the processor is short, a third of what a request's thread gets, so that the log is
+/// still consumed.
+const BACKGROUND: i32 = 5;
 
 /// Puts this thread, and those that it starts from now on, behind those that answer requests. It stays there.
 pub fn yield_to_requests() {

@@ -28,7 +28,8 @@ async fn no_key_gets_two_arms() {
     let visits = (0..batches).map(|n| visit(if n % 2 == 0 { &a } else { &b }, n / 2 % USERS, &seen));
     let firsts: u64 = stream::iter(visits).buffer_unordered(32).fold(0, async |sum, n| sum + n).await;
     let keys = seen.lock().unwrap().len() as u64;
-    assert_eq!(keys, USERS * ITEMS);
+    // Twice as many at most, where midnight passes meanwhile.
+    assert!((USERS * ITEMS..=2 * USERS * ITEMS).contains(&keys), "{keys}");
     assert_eq!(firsts, keys, "each key was first once");
     let count = "SELECT count(*) FROM decisions";
     house.until(count, i64::try_from(keys).unwrap()).await;

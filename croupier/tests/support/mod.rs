@@ -88,9 +88,16 @@ impl Server {
 
     /// Updates posteriors; all that was acknowledged before is in them.
     pub async fn update(&self, experiment: &str) -> Value {
-        let run = self.post(&format!("/v1/experiments/{experiment}/update"), &Value::Null).await;
-        assert_eq!(run["status"], "done", "{run}");
-        run
+        let path = format!("/v1/experiments/{experiment}/update");
+        loop {
+            let answer = self.send(Method::POST, &path, Some(&Value::Null)).await.unwrap();
+            let (status, run) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+            // On a busy machine it is answered before the end; asking again waits for the next run.
+            if status != 202 {
+                assert_eq!((status, &run["status"]), (200, &"done".into()), "{run}");
+                return run;
+            }
+        }
     }
 
     /// Pulls the plug.
@@ -130,11 +137,11 @@ impl Drop for Server {
 
 /// Runs a command to its end: exit code, output, errors.
 pub fn finish(mut command: Command) -> (i32, String, String) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut out, mut err) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-    (child.wait().unwrap().code().unwrap(), out, err)
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Both are read at once: whoever writes much to one must not wait for the other.
+    let ended = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (ended.status.code().unwrap(), text(ended.stdout), text(ended.stderr))
 }
 
 /// An experiment of five arms.

@@ -43,7 +43,8 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn open(url: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url).map_err(|e| refused(url, &e))?;
+        // Its warning of a slow statement holds all of it, which may be 100 kB of placeholders.
+        let options = PgConnectOptions::from_str(url).map_err(|e| refused(url, &e))?.disable_statement_logging();
         // The pool would try until its patience ends, and then not say why.
         let first = tokio::time::timeout(PATIENCE, options.connect()).await;
         let mut first = first

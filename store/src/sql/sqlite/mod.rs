@@ -15,7 +15,7 @@ use crate::priority::open_behind_requests;
 use crate::{Durability, Result, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Connection, SqlitePool, Transaction};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -64,7 +64,9 @@ impl File {
             .busy_timeout(BUSY)
             .pragma("cache_size", "-65536")
             // Reading a damaged page fails sooner.
-            .pragma("cell_size_check", "on");
+            .pragma("cell_size_check", "on")
+            // Its warning of a slow one holds the statement, which may be 100 kB of placeholders.
+            .disable_statement_logging();
         let impatient =
             SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options.clone().busy_timeout(Duration::ZERO));
         // A transaction that could not even be rolled back, on a full disk say, must not be met by the next one.
