@@ -45,8 +45,10 @@ pub(crate) fn table(curves: &[Curve]) -> String {
     for curve in curves {
         for (size, value) in &curve.points {
             let ratio = value / curve.points[0].1;
+            // Nothing was refused at the smallest, say.
+            let ratio = if ratio.is_finite() { format!("{ratio:.2}") } else { String::new() };
             let (of, value, unit) = (curve.of, figure(*value), curve.unit);
-            let _ = writeln!(text, "| {} | {} {of} | {value} {unit} | {ratio:.2} |", curve.what, short(*size));
+            let _ = writeln!(text, "| {} | {} {of} | {value} {unit} | {ratio} |", curve.what, short(*size));
         }
     }
     text
