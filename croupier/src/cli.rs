@@ -4,7 +4,7 @@ use crate::evaluate::{EvaluateArgs, EvaluateError};
 use crate::import::{ImportArgs, ImportError};
 use crate::settings::{SettingArgs, Settings};
 use crate::simulate::{SimulateArgs, SimulateError};
-use crate::{admin, backup, check, demo, evaluate, import, keys, people, serve, simulate, telemetry};
+use crate::{admin, backup, check, demo, evaluate, import, keys, people, serve, simulate, telemetry, update};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -152,7 +152,7 @@ async fn work(command: Command, given: &SettingArgs, settings: &Settings) -> Res
         Command::Serve => serve::run(settings, serve::Roles::ALL).await,
         Command::Api => serve::run(settings, serve::Roles::API).await,
         Command::Updater { once: false, .. } => serve::run(settings, serve::Roles::UPDATER).await,
-        Command::Updater { once: true, only } => serve::update_once(settings, &only).await,
+        Command::Updater { once: true, only } => update::once(settings, &only).await,
         Command::Dashboard => serve::run(settings, serve::Roles::DASHBOARD).await,
         Command::Keys(command) => keys::run(command, settings).await,
         Command::People(command) => people::run(command, settings).await,

@@ -9,15 +9,18 @@ mod clock;
 mod demo;
 pub mod evaluate;
 pub mod import;
+mod interruption;
 mod keys;
 mod listen;
 mod patient;
 mod people;
+mod recorder;
 mod rule;
 mod serve;
 mod settings;
 pub mod simulate;
 mod telemetry;
 mod trusted;
+mod update;
 
 pub use cli::{Failure, run};

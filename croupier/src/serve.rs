@@ -3,8 +3,10 @@
 use crate::beat::Beat;
 use crate::cli::Failure;
 use crate::clock::SystemClock;
+use crate::interruption::{Interruption, notify};
 use crate::listen::{self, Bounds};
 use crate::settings::Settings;
+use crate::{recorder, update};
 use api::{Access, App, CatalogsFile, Config};
 use axum::Router;
 use axum::http::StatusCode;
@@ -12,28 +14,23 @@ use axum::response::Redirect;
 use axum::routing::get;
 use bandit::Clock;
 use dashboard::{Door, Identity};
-use embed::{Find, Models};
-use jiff::SignedDuration;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use rand::TryRng;
-use rand::rngs::SysRng;
+use embed::Find;
+use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{RunKind, Scope, Shelf, StoreError, Stores};
+use store::{Scope, Shelf, StoreError, Stores};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use updater::{Pace, Updater};
 
 /// How long requests may take to end after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often measurements are folded together for the next reading.
-const UPKEEP: Duration = Duration::from_secs(5);
-/// Bounds in seconds of the histogram of times.
-const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// How often it is asked whether a store has closed itself.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What one process does.
 #[derive(Debug, Clone, Copy)]
@@ -85,11 +82,11 @@ impl Server {
         notice: Option<String>,
     ) -> Result<Self, Failure> {
         // First, since stores say what they find when they are opened.
-        let recorder = recorder()?;
+        let recorder = recorder::install()?;
         let stores = store::open(&settings.locations).await?;
         let listens = roles.api || roles.dashboard;
         let access = access(settings, listens, &stores).await?;
-        let models = models(settings);
+        let models = update::models(settings);
         // On one address, that one has all.
         let apart = settings.admin_listen.is_some();
         let (mut public, mut admin) = (Router::new(), Router::new());
@@ -135,7 +132,7 @@ impl Server {
                 ports.push((bind("listen", settings.listen).await?, admin));
             }
         }
-        let updater = updater_config(settings)?;
+        let updater = update::config(settings)?;
         Ok(Self {
             stores,
             clock,
@@ -179,7 +176,7 @@ impl Server {
             let (catalogs, clock) = (self.stores.catalogs.clone(), self.clock.clone());
             tokio::spawn(async move { shelf.follow(&*catalogs, &*clock).await })
         });
-        let upkeep = tokio::spawn(keep_up(self.recorder));
+        let upkeep = tokio::spawn(recorder::keep_up(self.recorder));
         let (stop_updater, updater_stop) = watch::channel(false);
         // On a thread of its own, behind those that answer requests.
         let making = self.app.clone().map(|app| {
@@ -190,7 +187,7 @@ impl Server {
             };
             (stop, tokio::task::spawn_blocking(work))
         });
-        let lists_shelf = shelf.clone().unwrap_or_else(|| items(&self.catalogs_file));
+        let lists_shelf = shelf.clone().unwrap_or_else(|| update::items(&self.catalogs_file));
         let saves = matches!(self.catalogs_file, CatalogsFile::Shared(_));
         let stores = self.stores.clone();
         let updater = Updater::with(stores, self.clock, self.updater, lists_shelf, self.lists_pace, saves)
@@ -292,93 +289,6 @@ pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure
     server.run(stopped).await
 }
 
-/// Tells systemd, where it has started this process and waits for word.
-fn notify(state: NotifyState<'_>) {
-    if let Err(e) = sd_notify::notify(&[state]) {
-        tracing::warn!("systemd cannot be told how this process is: {e}");
-    }
-}
-
-/// The items that an updater without an API makes lists of.
-fn items(file: &CatalogsFile) -> Arc<Shelf> {
-    Arc::new(match file {
-        // An API beside it may have saved it.
-        CatalogsFile::Own(file) | CatalogsFile::Shared(file) => Shelf::read_from(file.clone()),
-    })
-}
-
-/// One pass of work of these kinds, or of everything.
-pub(crate) async fn update_once(settings: &Settings, only: &[RunKind]) -> Result<(), Failure> {
-    let stores = store::open(&settings.locations).await?;
-    let (config, shelf) = (updater_config(settings)?, items(&settings.catalogs_file));
-    let updater = Updater::with(stores.clone(), Arc::new(SystemClock), config, shelf, settings.lists_pace, false);
-    let kinds = if only.is_empty() { &RunKind::ALL[..] } else { only };
-    let done = updater.with_models(models(settings)).once_of(kinds).await;
-    close(&stores).await;
-    let mut failed = None;
-    for updater::Done { kind, catalog, report } in done? {
-        let of = catalog.map_or_else(String::new, |catalog| format!(" of {catalog}"));
-        let steps = report.steps.iter().filter(|step| !step.detail.is_empty());
-        let steps: Vec<String> = steps.map(|step| format!("{} {}", step.name, step.detail)).collect();
-        let sum = match kind {
-            RunKind::Posteriors => format!(
-                "{} events read ({} new decisions, {} new events, {} set aside); {} experiments recomputed, {} published",
-                report.events_read,
-                report.decisions,
-                report.events,
-                report.set_aside,
-                report.recomputed,
-                report.published
-            ),
-            _ if steps.is_empty() => "done".into(),
-            _ => steps.join("; "),
-        };
-        println!("{}{of}: {}; {} ms", kind.name(), report.error.as_deref().unwrap_or(&sum), report.duration_ms);
-        failed = failed.or(report.error.map(|error| format!("{}{of}: {error}", kind.name())));
-    }
-    failed.map_or(Ok(()), |why| Err(Failure::Failed(why)))
-}
-
-/// The models that make vectors of texts.
-fn models(settings: &Settings) -> Arc<dyn Find> {
-    Arc::new(Arc::new(Models::open(Some(settings.models.clone()), settings.embeddings.clone())))
-}
-
-fn updater_config(settings: &Settings) -> Result<updater::Config, Failure> {
-    let mut number = [0; 8];
-    SysRng.try_fill_bytes(&mut number).map_err(|e| Failure::Failed(format!("no random numbers: {e}")))?;
-    Ok(updater::Config {
-        interval: SignedDuration::from_mins(i64::from(settings.interval_minutes)),
-        retention_days: settings.retention_days,
-        // Process numbers repeat across machines and containers.
-        name: format!("{}-{:016x}", std::process::id(), u64::from_le_bytes(number)),
-    })
-}
-
-/// Being told to stop. Made before the process says that it listens, so that from then on it ends in order.
-pub(crate) struct Interruption {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Interruption {
-    pub(crate) fn listen() -> Result<Self, Failure> {
-        let failed = |e| Failure::Failed(format!("signals cannot be received: {e}"));
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-        })
-    }
-
-    /// Resolves when it comes.
-    pub(crate) async fn wait(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
 /// Who is let in: keys are asked for on every address as soon as other machines reach one.
 async fn access(settings: &Settings, listens: bool, stores: &Stores) -> Result<Access, Failure> {
     let addresses = [("listen", Some(settings.listen)), ("admin_listen", settings.admin_listen)];
@@ -413,17 +323,6 @@ async fn bind(setting: &str, listen: SocketAddr) -> Result<TcpListener, Failure>
     })
 }
 
-fn recorder() -> Result<PrometheusHandle, Failure> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets(&BUCKETS)
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(|e| Failure::Failed(format!("metrics cannot be recorded: {e}")))?;
-    api::describe_metrics();
-    store::describe_metrics();
-    updater::describe_metrics();
-    Ok(handle)
-}
-
 fn ended_early(ended: Result<Result<(), JoinError>, JoinError>) -> Failure {
     let why = ended.flatten().err().map_or_else(String::new, |e| format!(": {e}"));
     Failure::Failed(format!("the updater ended by itself{why}"))
@@ -441,19 +340,11 @@ pub(crate) async fn close(stores: &Stores) {
 /// again. Until then it answers from what it knows.
 async fn closed(stores: Stores) -> Failure {
     loop {
-        tokio::time::sleep(UPKEEP).await;
+        tokio::time::sleep(LOOK).await;
         for checked in [stores.assignments.check().await, stores.events.check().await] {
             if let Err(e @ StoreError::Closed(_)) = checked {
                 return e.into();
             }
         }
-    }
-}
-
-async fn keep_up(recorder: PrometheusHandle) {
-    let mut ticks = tokio::time::interval(UPKEEP);
-    loop {
-        ticks.tick().await;
-        recorder.run_upkeep();
     }
 }

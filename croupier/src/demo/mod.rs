@@ -4,7 +4,8 @@ mod shop;
 
 use crate::cli::Failure;
 use crate::clock::{AcceleratedClock, SystemClock};
-use crate::serve::{Interruption, Roles, Server};
+use crate::interruption::Interruption;
+use crate::serve::{Roles, Server};
 use crate::settings::{SettingArgs, Settings};
 use bandit::{Clock, Experiment, Status};
 use clap::Args;
