@@ -21,6 +21,13 @@ pub trait EventLog: Send + Sync {
     /// none, as far as the log can tell in a moment.
     async fn pull(&self, max: usize) -> Result<Delivery>;
 
+    /// Events behind those of `receipt`, at most `max`, to be read while these are worked on. Empty as well if the log keeps them
+    /// for the next [`pull`](Self::pull).
+    async fn pull_behind(&self, receipt: Receipt, max: usize) -> Result<Delivery> {
+        let _ = (receipt, max);
+        Ok(Delivery::default())
+    }
+
     /// Never delivers again what `receipt` stands for: call it once its effects are durable elsewhere.
     async fn acknowledge(&self, receipt: Receipt) -> Result<()>;
 

@@ -7,10 +7,13 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use store::{Ingest, Poison, Result, Stores};
+use store::{Delivery, Ingest, Poison, Receipt, Result, Stores};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 /// Events of one transaction: ids are in random order, so that larger batches share more pages of the database.
-const BATCH: usize = 20_000;
+/// As many are read ahead meanwhile: some 100 MB together.
+const BATCH: usize = 100_000;
 /// Longest that a log is consumed that cannot count what is in it and never comes to an end: runs are due as well.
 const LONGEST: Duration = Duration::from_secs(10);
 /// Experiments read at a time.
@@ -93,6 +96,17 @@ impl Directory {
     }
 }
 
+/// Reads the next batch while one is worked on: on a thread of its own, which stands behind requests as this one does.
+fn read_behind(stores: &Stores, receipt: Receipt) -> oneshot::Receiver<Result<Delivery>> {
+    let (events, runtime) = (stores.events.clone(), Handle::current());
+    let (told, reading) = oneshot::channel();
+    let read = move || told.send(runtime.block_on(events.pull_behind(receipt, BATCH)));
+    if let Err(e) = std::thread::Builder::new().name("log-reader".into()).spawn(read) {
+        tracing::warn!("the log is not read ahead: a thread cannot start: {e}");
+    }
+    reading
+}
+
 /// When an event happened.
 fn at(event: &Event) -> Timestamp {
     match event {
@@ -107,10 +121,15 @@ impl Updater {
         let mut directory: Option<Directory> = None;
         let mut left = self.work.stores.events.backlog().await?;
         let begun = Instant::now();
+        let mut ahead = Delivery::default();
         while left.map_or_else(|| begun.elapsed() < LONGEST, |left| left > 0) {
-            let delivery = self.work.stores.events.pull(BATCH).await?;
+            let delivery = match ahead.receipt {
+                Some(_) => std::mem::take(&mut ahead),
+                None => self.work.stores.events.pull(BATCH).await?,
+            };
             let Some(receipt) = delivery.receipt else { break };
             left = left.map(|left| left.saturating_sub(delivery.events.len() as u64));
+            let reading = left.is_some_and(|left| left > 0).then(|| read_behind(&self.work.stores, receipt));
             // An experiment is in the database before its first decision is in the log: read after pulling, the
             // directory has every experiment that the batch may speak of.
             let changes = self.work.stores.experiments.changes().await?;
@@ -139,6 +158,10 @@ impl Updater {
             // changes nothing.
             self.work.stores.events.acknowledge(receipt).await?;
             drop(spans);
+            if let Some(reading) = reading {
+                // Whoever reads answers, or has broken off.
+                ahead = reading.await.unwrap_or_else(|_| Ok(Delivery::default()))?;
+            }
             let lag = oldest.map_or(0.0, |at| self.work.clock.now().duration_since(at).as_secs_f64().max(0.0));
             gauge!("croupier_updater_lag_seconds").set(lag);
             counter!("croupier_updater_events_total").increment(read);

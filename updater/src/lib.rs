@@ -33,8 +33,11 @@ use tokio::sync::{Mutex, watch};
 
 /// How often the updater looks whether an update is due or asked for.
 const TICK: Duration = Duration::from_millis(100);
-/// How often it consumes the log. More often would make many small transactions, on the disk that decisions wait for.
+/// How often it consumes the log: so much later, and so many times as long as the last time took, up to the slowest. Ids are in
+/// random order, so that rows of a small transaction change a page each, on the disk that decisions wait for.
 const PACE: Duration = Duration::from_millis(500);
+const REST: u32 = 9;
+const SLOWEST_PACE: Duration = Duration::from_secs(5);
 /// How long it leaves a store alone that failed, or a lease that another holds.
 const RECOVERY: Duration = Duration::from_secs(1);
 
@@ -74,8 +77,8 @@ pub struct Updater {
     config: Config,
     /// What was consumed since the last run.
     since: RunReport,
-    /// When the log was last consumed.
-    consumed: Option<Instant>,
+    /// When the log is due to be consumed again, if it was before.
+    due: Option<Instant>,
 }
 
 impl Updater {
@@ -98,7 +101,7 @@ impl Updater {
     ) -> Self {
         let (taken_in, told) = (AtomicU64::new(0), popular::Told::default());
         let work = Arc::new(Work { stores, clock, shelf, saves, pace, taken_in, told, vectors: None });
-        Self { work, config, since: RunReport::default(), consumed: None }
+        Self { work, config, since: RunReport::default(), due: None }
     }
 
     /// Has it make vectors of texts, too, by these models.
@@ -186,9 +189,10 @@ impl Updater {
             }
         };
         working.send_replace(true);
-        if self.consumed.is_none_or(|t| t.elapsed() >= PACE) {
+        let begun = Instant::now();
+        if self.due.is_none_or(|due| due <= begun) {
             self.consume().await?;
-            self.consumed = Some(Instant::now());
+            self.due = Some(Instant::now() + (begun.elapsed() * REST).clamp(PACE, SLOWEST_PACE));
         }
         if let Some(run) = runs.take_requested(self.work.clock.now()).await? {
             self.run_as(run).await?;

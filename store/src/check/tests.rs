@@ -59,6 +59,14 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Whether it is a manifest in whose place there is another: it waits to be removed, and nobody reads it.
+fn is_of_the_past(file: &Path) -> bool {
+    let number = file.file_name().and_then(|name| name.to_str()?.strip_prefix('v')?.parse::<u64>().ok());
+    number.is_some_and(|number| {
+        !std::fs::read(file.with_file_name("current")).unwrap().starts_with(&number.to_le_bytes())
+    })
+}
+
 /// The same files elsewhere.
 fn copy(from: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
@@ -164,7 +172,7 @@ async fn damage_of_tables_and_manifests_is_never_read() {
     assert_eq!(before.len(), EVENTS);
     let state = dir.path().join(STATE);
     let (mut refused, mut looked_at) = (0, 0);
-    for file in files(&state.join("keyspaces")) {
+    for file in files(&state.join("keyspaces")).into_iter().filter(|file| !is_of_the_past(file)) {
         let name = file.strip_prefix(dir.path()).unwrap();
         let bits = std::fs::metadata(&file).unwrap().len() as usize * 8;
         for bit in places(2, bits) {

@@ -104,6 +104,11 @@ pub async fn in_order_at_least_once<P: Place>(place: P) {
     assert_eq!(ids::<P>(&log.pull(4).await.unwrap()), numbers(0..4), "not acknowledged, so again");
     assert_eq!(ids::<P>(&log.pull(2).await.unwrap()), numbers(0..2));
     assert!(log.pull(0).await.unwrap().receipt.is_none());
+    // Read ahead, it is not given: it comes again, after what is before it.
+    let behind = log.pull_behind(first.receipt.unwrap(), 3).await.unwrap();
+    assert!(!P::ONE_ORDER || behind.events.len() == 3);
+    assert_eq!(ids::<P>(&behind), numbers(4..4 + behind.events.len()));
+    assert_eq!(ids::<P>(&log.pull(5).await.unwrap())[..4], numbers(0..4));
     log.acknowledge(first.receipt.unwrap()).await.unwrap();
     waits::<P>(&*log, 296).await;
     assert_eq!(take::<P>(&*log, 252, 252).await, numbers(4..256));

@@ -89,7 +89,12 @@ impl EventLog for Embedded {
     }
 
     async fn pull(&self, max: usize) -> Result<Delivery> {
-        let from = self.log_state().acknowledged + 1;
+        let acknowledged = Receipt(self.log_state().acknowledged);
+        self.pull_behind(acknowledged, max).await
+    }
+
+    async fn pull_behind(&self, receipt: Receipt, max: usize) -> Result<Delivery> {
+        let from = receipt.0 + 1;
         let mut delivery = Delivery::default();
         for guard in self.log.range(from.to_be_bytes()..).take(max) {
             let (key, value) = guard.into_inner()?;

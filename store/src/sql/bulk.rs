@@ -149,8 +149,9 @@ pub(super) trait Bulk {
     /// Lets those of `ids` that were offers be decisions, and returns them. `ids` are in order.
     async fn take_up(&mut self, ids: &[Id]) -> Result<Vec<Id>>;
 
-    /// Inserts the decisions whose ids are new, and returns them. `rows` have an id each, and are in its order.
-    async fn insert_decisions<'a>(&mut self, rows: Vec<DecisionRow<'a>>) -> Result<Vec<DecisionRow<'a>>>;
+    /// Inserts the decisions whose ids are new, and returns them, with the ids of those that an event claims already.
+    /// `rows` have an id each, and are in its order.
+    async fn insert_decisions<'a>(&mut self, rows: Vec<DecisionRow<'a>>) -> Result<(Vec<DecisionRow<'a>>, Vec<Id>)>;
 
     /// The arms that those of `ids` have which are decisions. `ids` are in order.
     async fn arms(&mut self, ids: &[Id]) -> Result<Vec<(Id, i64)>>;
@@ -162,9 +163,6 @@ pub(super) trait Bulk {
     /// Inserts the events whose keys are new with their claims, and returns them. `rows` have a key each, and are in
     /// its order.
     async fn insert_events<'a>(&mut self, rows: Vec<EventRow<'a>>) -> Result<Vec<EventRow<'a>>>;
-
-    /// Those of `ids` that an event claims.
-    async fn claimed(&mut self, ids: &[Id]) -> Result<Vec<Id>>;
 
     /// Those of `ids` that are decisions and may yet count for more, with their events; of decisions that count in full
     /// those with events from before the counted reward, and only these events. Rows of one decision stand together.

@@ -10,7 +10,7 @@ use super::settle::settle;
 use super::{Database, Either, Turn, Tx, damaged, signed, storable, users};
 use crate::{Ingest, Ingested, Result};
 use bandit::{DecisionRecord, Experiment, Exposure};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Longest text of a record that is set aside, in bytes.
 const LONGEST_BODY: usize = 4_096;
@@ -108,20 +108,20 @@ pub(super) async fn ingest(tx: &mut Tx, batch: &Ingest, from: From) -> Result<In
 
     let mut moved = Moves::default();
     let logged: Vec<(Id, i64, &DecisionRecord)> = rows.iter().map(|row| (row.id(), row.arm, row.decision)).collect();
-    let mut told: BTreeSet<Id> = rows.iter().filter(|row| !row.offered).map(DecisionRow::id).collect();
-    let fresh = insert_decisions(tx, rows, &mut moved).await?;
-    for id in &fresh {
-        told.remove(id);
+    let told: Vec<Id> = rows.iter().filter(|row| !row.offered).map(DecisionRow::id).collect();
+    let (fresh, claimed) = insert_decisions(tx, rows, &mut moved).await?;
+    // Events may have arrived before their decisions.
+    let mut affected: BTreeSet<Id> = claimed.into_iter().collect();
+    if fresh.len() < logged.len() {
+        let fresh: HashSet<&Id> = fresh.iter().collect();
+        let again: BTreeSet<Id> = told.into_iter().filter(|id| !fresh.contains(id)).collect();
+        affected.extend(on!(&mut *tx, db => db.take_up(&again.into_iter().collect::<Vec<_>>()).await?));
     }
-    let taken_up = on!(&mut *tx, db => db.take_up(&told.into_iter().collect::<Vec<_>>()).await?);
     if from == From::Platform {
         set_aside.extend(contradictions(tx, logged, &fresh).await?);
     }
     let (events, claimed) = insert_events(tx, batch).await?;
-    let mut affected: BTreeSet<Id> = claimed;
-    // Events may have arrived before their decisions.
-    affected.extend(on!(&mut *tx, db => db.claimed(&fresh).await?));
-    affected.extend(taken_up);
+    affected.extend(claimed);
     settle(tx, &affected, &mut moved).await?;
     on!(&mut *tx, db => db.move_counts(&moved.cells()).await?);
     move_traffic(tx, &moved.cells()).await?;
@@ -174,18 +174,22 @@ async fn segment(tx: &mut Tx, experiment: i64, segment: &str) -> Result<i64> {
     }))
 }
 
-/// Inserts decisions that are new and counts them; returns their ids.
-async fn insert_decisions(tx: &mut Tx, mut rows: Vec<DecisionRow<'_>>, moved: &mut Moves) -> Result<Vec<Id>> {
+/// Inserts decisions that are new and counts them; returns their ids, and those that an event claims already.
+async fn insert_decisions(
+    tx: &mut Tx,
+    mut rows: Vec<DecisionRow<'_>>,
+    moved: &mut Moves,
+) -> Result<(Vec<Id>, Vec<Id>)> {
     // In the order of the table, so that a page is touched once. The sort is stable: of an id that comes twice the
     // first stays, as it does across batches; a decision before an offer of it.
-    rows.sort_by_key(|row| (row.id(), row.offered));
+    rows.sort_by_cached_key(|row| (row.id(), row.offered));
     rows.dedup_by_key(|row| row.id());
-    let fresh = on!(tx, db => db.insert_decisions(rows).await?);
+    let (fresh, claimed) = on!(tx, db => db.insert_decisions(rows).await?);
     for row in fresh.iter().filter(|row| row.trial) {
         let trial = Counts { trial: true, ..Counts::default() };
         moved.add(row.cell(), row.decision.at.as_millisecond(), Counts::default(), trial);
     }
-    Ok(fresh.iter().map(DecisionRow::id).collect())
+    Ok((fresh.iter().map(DecisionRow::id).collect(), claimed))
 }
 
 /// Of the decisions that were `logged`, those that name another arm than the one that is kept: an assignment has one.

@@ -128,10 +128,17 @@ impl Database {
         }
     }
 
-    /// Tidies up after much was written.
+    /// Tidies up after a batch was written.
     async fn tidy(&self) {
         if let Either::Sqlite(file) = &self.0 {
-            file.empty_wal().await;
+            file.empty_wal(sqlite::LONG_WAL).await;
+        }
+    }
+
+    /// Tidies up after something had to go, so that its old pages go as well.
+    async fn tidy_away(&self) {
+        if let Either::Sqlite(file) = &self.0 {
+            file.empty_wal(0).await;
         }
     }
 }

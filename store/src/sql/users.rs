@@ -103,7 +103,7 @@ impl Users for Database {
                 .rows_affected()
         });
         tx.commit().await?;
-        self.tidy().await;
+        self.tidy_away().await;
         Ok(erased)
     }
 
@@ -135,7 +135,10 @@ async fn be_patient(tx: &mut Tx) -> Result<()> {
 /// Some decisions lose their user, and the ids and lists that are hashes of their name.
 async fn erase_decisions(tx: &mut Tx, user: &str, until: i64) -> Result<u64> {
     let random = match tx {
-        Either::Sqlite(_) => "SELECT id, at, randomblob(16) FROM decisions WHERE visitor = $1 AND at <= $2 LIMIT $3",
+        Either::Sqlite(_) => {
+            "SELECT d.id, d.at, randomblob(16) FROM decisions_of_visitors v CROSS JOIN decisions d ON d.num = v.num
+             WHERE v.visitor = $1 AND v.at <= $2 LIMIT $3"
+        }
         Either::Postgres(_) => {
             "SELECT id, at, uuid_send(gen_random_uuid()) FROM decisions WHERE visitor = $1 AND at <= $2 LIMIT $3"
         }
@@ -153,12 +156,16 @@ async fn erase_decisions(tx: &mut Tx, user: &str, until: i64) -> Result<u64> {
                 .await?;
             sqlx::query("UPDATE claims SET decision = $2 WHERE decision = $1").bind(old).bind(new).execute(&mut **db).await?;
         });
-        if let Either::Postgres(db) = &mut *tx {
-            sqlx::query("UPDATE decision_keys SET id = $2 WHERE id = $1")
-                .bind(old)
-                .bind(new)
-                .execute(&mut **db)
-                .await?;
+        match &mut *tx {
+            Either::Sqlite(db) => {
+                let gone = "DELETE FROM decisions_of_visitors
+                     WHERE visitor = $1 AND at = $2 AND num = (SELECT num FROM decisions WHERE id = $3)";
+                sqlx::query(gone).bind(user).bind(at).bind(new).execute(&mut **db).await?;
+            }
+            Either::Postgres(db) => {
+                let moved = "UPDATE decision_keys SET id = $2 WHERE id = $1";
+                sqlx::query(moved).bind(old).bind(new).execute(&mut **db).await?;
+            }
         }
     }
     Ok(rows.len() as u64)

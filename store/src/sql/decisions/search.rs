@@ -31,25 +31,31 @@ pub(in crate::sql) struct Effort {
 pub(super) const EFFORT: Effort = Effort { milliseconds: 2_000, kilo_instructions: 100_000 };
 
 /// Those of a slice that match. The conditions name their values by number, so that all can be bound whichever are named.
-fn slice(wanted: &DecisionFilter, yes: &str) -> String {
-    let mut sql = format!("{ROW} WHERE d.at >= $1 AND d.at <= $2 AND (d.at < $2 OR d.id < $3)");
+fn slice(wanted: &DecisionFilter, sqlite: bool) -> String {
+    // Of a visitor's decisions SQLite keeps a table in their order, which is read no further than a page needs.
+    let (by_visitor, at) = match wanted.user {
+        Some(_) if sqlite => (" JOIN decisions_of_visitors v ON v.num = d.num", "v.at"),
+        _ => ("", "d.at"),
+    };
+    let mut sql = format!("{ROW}{by_visitor} WHERE {at} >= $1 AND {at} <= $2 AND ({at} < $2 OR d.id < $3)");
     let mut and = |named: bool, condition: &str| {
         if named {
             sql.push_str(" AND ");
             sql.push_str(condition);
         }
     };
-    // The plus keeps to the index on visitors, of whom each has few.
+    // The plus keeps to the visitor, of whose decisions there are few.
     let of_experiment = if wanted.user.is_some() { "+d.experiment = $5" } else { "d.experiment = $5" };
     and(wanted.experiment.is_some(), of_experiment);
-    and(wanted.user.is_some(), "d.visitor = $6");
+    and(wanted.user.is_some(), if sqlite { "v.visitor = $6" } else { "d.visitor = $6" });
     and(wanted.item.is_some(), "d.item = $7");
     and(wanted.arm.is_some(), "d.arm = $8");
     and(wanted.segment.is_some(), "s.segment = $9");
     and(wanted.source.is_some(), "d.source % 5 = $10");
+    let yes = if sqlite { "1" } else { "TRUE" };
     and(wanted.rewarded == Some(true), &format!("d.counted_reward = {yes}"));
     and(wanted.rewarded == Some(false), &format!("NOT d.counted_reward = {yes}"));
-    sql + " ORDER BY d.at DESC, d.id DESC LIMIT $4"
+    sql + &format!(" ORDER BY {at} DESC, d.id DESC LIMIT $4")
 }
 
 impl Database {
@@ -75,7 +81,7 @@ impl Database {
         };
         // Dropped before the transaction, which rolls back unhindered.
         let patience = bound(&mut tx, effort).await?;
-        let sql = slice(wanted, if matches!(tx, Either::Sqlite(_)) { "1" } else { "TRUE" });
+        let sql = slice(wanted, matches!(tx, Either::Sqlite(_)));
         let earliest = wanted.from.map_or(i64::MIN, |from| from.as_millisecond());
         let mut cursor = match wanted.to.map(Cursor::at) {
             Some(to) if to.at <= before.at => to,

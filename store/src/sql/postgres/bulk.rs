@@ -20,7 +20,10 @@ fn storable_or_none(text: Option<&String>) -> Option<Cow<'_, str>> {
 }
 
 impl Bulk for PgConnection {
-    async fn insert_decisions<'a>(&mut self, mut rows: Vec<DecisionRow<'a>>) -> Result<Vec<DecisionRow<'a>>> {
+    async fn insert_decisions<'a>(
+        &mut self,
+        mut rows: Vec<DecisionRow<'a>>,
+    ) -> Result<(Vec<DecisionRow<'a>>, Vec<Id>)> {
         let ids: Vec<Id> = rows.iter().map(DecisionRow::id).collect();
         let at: Vec<i64> = rows.iter().map(|r| r.decision.at.as_millisecond()).collect();
         let new = sqlx::query_scalar(
@@ -32,7 +35,7 @@ impl Bulk for PgConnection {
         let new = set(new.fetch_all(&mut *self).await?)?;
         rows.retain(|row| new.contains(&row.id()));
         if rows.is_empty() {
-            return Ok(rows);
+            return Ok((rows, Vec::new()));
         }
         sqlx::query(
             "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, item,
@@ -55,9 +58,12 @@ impl Bulk for PgConnection {
         .bind(column(&rows, DecisionRow::features))
         .bind(column(&rows, DecisionRow::position))
         .bind(column(&rows, |r| r.list().map(|list| list.to_vec())))
-        .execute(self)
+        .execute(&mut *self)
         .await?;
-        Ok(rows)
+        let claimed = sqlx::query_scalar("SELECT DISTINCT decision FROM claims WHERE decision = ANY($1)")
+            .bind(column(&rows, DecisionRow::id));
+        let claimed = set(claimed.fetch_all(self).await?)?;
+        Ok((rows, claimed.into_iter().collect()))
     }
 
     async fn take_up(&mut self, ids: &[Id]) -> Result<Vec<Id>> {
@@ -167,11 +173,6 @@ impl Bulk for PgConnection {
         .execute(self)
         .await?;
         Ok(rows)
-    }
-
-    async fn claimed(&mut self, ids: &[Id]) -> Result<Vec<Id>> {
-        let found = sqlx::query_scalar("SELECT DISTINCT decision FROM claims WHERE decision = ANY($1)").bind(ids);
-        Ok(set(found.fetch_all(self).await?)?.into_iter().collect())
     }
 
     async fn read_claimed(&mut self, ids: &[Id]) -> Result<Vec<ClaimedRow>> {

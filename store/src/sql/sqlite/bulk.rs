@@ -17,10 +17,12 @@ pub(in crate::sql) const CLAIMED: &str =
      FROM decisions d LEFT JOIN claims c ON c.decision = d.id LEFT JOIN events e ON e.key = c.event";
 
 impl Bulk for SqliteConnection {
-    async fn insert_decisions<'a>(&mut self, mut rows: Vec<DecisionRow<'a>>) -> Result<Vec<DecisionRow<'a>>> {
-        let ids: Vec<Id> = rows.iter().map(DecisionRow::id).collect();
-        let old = found(self, "SELECT id FROM decisions WHERE id IN ", &ids).await?;
-        rows.retain(|row| !old.contains(&row.id()));
+    async fn insert_decisions<'a>(
+        &mut self,
+        mut rows: Vec<DecisionRow<'a>>,
+    ) -> Result<(Vec<DecisionRow<'a>>, Vec<Id>)> {
+        let last: i64 = sqlx::query_scalar("SELECT coalesce(max(num), 0) FROM decisions").fetch_one(&mut *self).await?;
+        let mut new = 0;
         for chunk in rows.chunks(ROWS) {
             let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
                 "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, \
@@ -44,9 +46,31 @@ impl Bulk for SqliteConnection {
                     .push_bind(r.position())
                     .push_bind(r.list().map(|list| list.to_vec()));
             });
-            sql.build().execute(&mut *self).await?;
+            sql.push(" ON CONFLICT (id) DO NOTHING");
+            new += sql.build().execute(&mut *self).await?.rows_affected();
         }
-        Ok(rows)
+        if new < rows.len() as u64 {
+            // Numbers only grow.
+            let fresh = "SELECT id FROM decisions WHERE num > $1";
+            let fresh: Vec<Vec<u8>> = sqlx::query_scalar(fresh).bind(last).fetch_all(&mut *self).await?;
+            let fresh: HashSet<Id> = fresh.iter().map(|bytes| id(bytes)).collect::<Result<_>>()?;
+            rows.retain(|row| fresh.contains(&row.id()));
+        }
+        // In the order of their table, each of its pages once: as an index it would be written all over, row by row.
+        sqlx::query(
+            "INSERT INTO decisions_of_visitors (visitor, at, num)
+             SELECT visitor, at, num FROM decisions WHERE num > $1 ORDER BY visitor, at, num",
+        )
+        .bind(last)
+        .execute(&mut *self)
+        .await?;
+        let claimed: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT DISTINCT c.decision FROM decisions d CROSS JOIN claims c ON c.decision = d.id WHERE d.num > $1",
+        )
+        .bind(last)
+        .fetch_all(self)
+        .await?;
+        Ok((rows, claimed.iter().map(|bytes| id(bytes)).collect::<Result<_>>()?))
     }
 
     async fn take_up(&mut self, ids: &[Id]) -> Result<Vec<Id>> {
@@ -131,11 +155,6 @@ impl Bulk for SqliteConnection {
             sql.build().execute(&mut *self).await?;
         }
         Ok(rows)
-    }
-
-    async fn claimed(&mut self, ids: &[Id]) -> Result<Vec<Id>> {
-        let found = found(self, "SELECT DISTINCT decision FROM claims WHERE decision IN ", ids).await?;
-        Ok(found.into_iter().collect())
     }
 
     async fn read_claimed(&mut self, ids: &[Id]) -> Result<Vec<ClaimedRow>> {

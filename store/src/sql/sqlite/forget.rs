@@ -16,6 +16,7 @@ impl File {
             ("DELETE FROM delays WHERE hour < $1 / 3600000", decisions),
             ("DELETE FROM newest_trials WHERE at < $1", decisions),
             ("DELETE FROM decisions WHERE at < $1", decisions),
+            ("DELETE FROM decisions_of_visitors WHERE at < $1", decisions),
             ("DELETE FROM candidate_arms WHERE day < $1 / 86400000", decisions),
             ("DELETE FROM claims WHERE event IN (SELECT key FROM events WHERE at < $1)", events),
             ("DELETE FROM events WHERE at < $1", events),
@@ -23,7 +24,7 @@ impl File {
             sqlx::query(sql).bind(before).execute(&mut *tx).await?;
         }
         tx.commit().await?;
-        self.empty_wal().await;
+        self.empty_wal(0).await;
         Ok(())
     }
 }

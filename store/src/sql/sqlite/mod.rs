@@ -29,6 +29,17 @@ const WRITE: &str = "BEGIN IMMEDIATE";
 /// Most bytes of a file that is looked through at each start: some 100 ms.
 const LOOKED_AT: u64 = 64 << 20;
 
+/// Bytes of the write-ahead log from which on it goes into the file. Batches write the same pages of indexes again and again: the
+/// longer it waits, the fewer are written twice, on the disk that decisions wait for.
+pub(super) const LONG_WAL: u64 = 64 << 20;
+/// Bytes of a page.
+const PAGE: u64 = 4 << 10;
+
+/// KiB of pages that a connection remembers, written as SQLite has it: one that reads, and the one that writes, for which the
+/// pages that a batch changes must not leave and come back.
+const READ: &str = "-65536";
+const WRITTEN: &str = "-262144";
+
 /// The file and its connections.
 pub(super) struct File {
     path: PathBuf,
@@ -62,7 +73,8 @@ impl File {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .busy_timeout(BUSY)
-            .pragma("cache_size", "-65536")
+            .pragma("cache_size", READ)
+            .pragma("wal_autocheckpoint", (LONG_WAL / PAGE).to_string())
             // Reading a damaged page fails sooner.
             .pragma("cell_size_check", "on")
             // Its warning of a slow one holds the statement, which may be 100 kB of placeholders.
@@ -80,7 +92,7 @@ impl File {
             .acquire_timeout(BUSY)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.clone());
+            .connect_lazy_with(options.clone().pragma("cache_size", WRITTEN));
         let pool = sound()
             .max_connections(4)
             .connect_with(options)
@@ -122,10 +134,12 @@ impl File {
         Ok(())
     }
 
-    /// Empties the write-ahead log after much was written: ids are in random order, so a batch rewrites a page for
-    /// nearly every row, and SQLite keeps the file as long as it ever was. If somebody is reading, the next batch
-    /// does it.
-    pub(super) async fn empty_wal(&self) {
+    /// Empties the write-ahead log if it has so many bytes: SQLite writes over what is in the file, and keeps it as long as it ever
+    /// was. If somebody is reading, it stays for the next time.
+    pub(super) async fn empty_wal(&self, least: u64) {
+        if std::fs::metadata(sum::beside(&self.path, "-wal")).is_ok_and(|wal| wal.len() < least) {
+            return;
+        }
         if let Err(e) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.impatient).await {
             tracing::warn!("cannot empty the write-ahead log of the database: {e}");
         }

@@ -43,7 +43,7 @@ impl Sum {
     }
 }
 
-fn beside(file: &Path, more: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, more: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(more);
     name.into()

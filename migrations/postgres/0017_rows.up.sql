@@ -1,0 +1,2 @@
+-- Rows of PostgreSQL stand in the order in which they came anyway.
+SELECT 1;
