@@ -32,6 +32,7 @@ pub use app::{App, CatalogsFile, Config};
 pub use auth::{Access, hash_secret, new_secret};
 pub use keyring::Keyring;
 pub use measure::describe as describe_metrics;
+pub use operations::scraped;
 pub use turns::in_turn;
 
 use axum::Router;

@@ -1,14 +1,24 @@
 //! What operators ask.
 
 use crate::app::App;
-use axum::Json;
+use crate::auth::Access;
+use crate::request;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use bandit::Clock;
+use jiff::{SignedDuration, Timestamp};
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use std::sync::Arc;
-use store::StoreError;
+use std::time::Duration;
+use store::{Keys, Scope, StoreError};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 /// Whether the process lives.
@@ -93,5 +103,57 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let parts: Vec<(&str, bool)> = ready(&app).await.parts.iter().map(|part| (part.name, part.ok)).collect();
     let items = app.shelf.all().values().map(|catalog| catalog.len()).sum();
     app.metrics.observe(&parts, items, app.shelf.bytes());
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.recorder.render())
+    rendered(&app.recorder)
+}
+
+fn rendered(recorder: &PrometheusHandle) -> impl IntoResponse + use<> {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render())
+}
+
+/// What `/metrics` of a process without an API goes by.
+struct Scraped {
+    access: Access,
+    keys: Arc<dyn Keys>,
+    clock: Arc<dyn Clock>,
+    recorder: PrometheusHandle,
+    /// When keys were read last: whoever asks often does not ask the database as often.
+    read: Mutex<Option<Timestamp>>,
+}
+
+/// How old what is known of keys may be there, as everywhere.
+const KEYS_HOLD: SignedDuration = SignedDuration::from_millis(500);
+/// How long measurements wait for them: they are wanted most while a database is away.
+const KEYS_WAIT: Duration = Duration::from_secs(1);
+
+impl Scraped {
+    async fn answer(&self, headers: &HeaderMap, uri: &Uri) -> Response {
+        match timeout(KEYS_WAIT, self.refresh()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!("keys cannot be read, those known stay: {e}"),
+            Err(_) => tracing::warn!("keys cannot be read in time, those known stay"),
+        }
+        match self.access.admit(headers, uri, Scope::Admin) {
+            Ok(_) => rendered(&self.recorder).into_response(),
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn refresh(&self) -> store::Result<()> {
+        let (mut read, now) = (self.read.lock().await, self.clock.now());
+        if read.is_none_or(|at| now.duration_since(at).abs() >= KEYS_HOLD) {
+            *read = Some(now);
+            self.access.refresh(&*self.keys, &self.clock).await?;
+        }
+        Ok(())
+    }
+}
+
+/// `/metrics` of a process without an API, for whom `access` lets administer.
+pub fn scraped(access: Access, keys: Arc<dyn Keys>, clock: Arc<dyn Clock>, recorder: PrometheusHandle) -> Router {
+    let scraped = Arc::new(Scraped { access, keys, clock, recorder, read: Mutex::default() });
+    let answer = move |headers: HeaderMap, uri: Uri| {
+        let scraped = scraped.clone();
+        async move { scraped.answer(&headers, &uri).await }
+    };
+    Router::new().route("/metrics", get(answer)).layer(from_fn(request::name))
 }

@@ -37,17 +37,22 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Runs `work` under the request's id, and puts it on the answer.
 pub(crate) async fn named(headers: &HeaderMap, work: impl Future<Output = Response>) -> Response {
-    let id = id(headers);
+    under(id(headers), work).await
+}
+
+async fn under(id: HeaderValue, work: impl Future<Output = Response>) -> Response {
     let current = Current { id: id.clone(), key: OnceLock::new() };
     let mut response = CURRENT.scope(current, work).await;
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
-/// The same for routes that [`named`] is not called for.
-pub(crate) async fn name(request: Request, next: Next) -> Response {
-    let headers = request.headers().clone();
-    named(&headers, next.run(request)).await
+/// The same for routes that [`named`] is not called for. The request says its name too: pages of the dashboard know
+/// nothing else of this module.
+pub(crate) async fn name(mut request: Request, next: Next) -> Response {
+    let id = id(request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    under(id, next.run(request)).await
 }
 
 /// Id of the request that is being answered; none outside of one.
@@ -73,4 +78,27 @@ fn id(headers: &HeaderMap) -> HeaderValue {
         let id = format!("{:016x}-{:x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed));
         HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("unnamed"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn;
+    use axum::{Router, routing::get};
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_request_says_its_name_to_whoever_answers_it() {
+        let said = async |headers: HeaderMap| headers[REQUEST_ID].to_str().unwrap_or_default().to_owned();
+        let router = Router::new().route("/", get(said)).layer(from_fn(name));
+        for (given, kept) in [(None, false), (Some("mine"), true), (Some("two words"), false)] {
+            let request = given.into_iter().fold(axum::http::Request::get("/"), |r, id| r.header(REQUEST_ID, id));
+            let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let id = answer.headers()[REQUEST_ID].to_str().unwrap().to_owned();
+            let body = to_bytes(answer.into_body(), 1_000).await.unwrap();
+            assert_eq!((body, Some(&*id) == given), (id.clone().into(), kept), "{given:?}");
+            assert!(!id.is_empty());
+        }
+    }
 }

@@ -67,7 +67,8 @@ pub use policy::{ListPolicy, OnChange, PolicyKind, PolicySpec, Pooling, SegmentP
 pub use posterior::{ArmPosterior, DecodeError, PosteriorSet, Shared};
 pub use ratio::ratio_interval;
 pub use results::{
-    ArmResult, Judgement, Uplift, judge, segment_weights, summarise, summarise_judged, trials_by_segment,
+    ArmResult, INTERVAL_LEVEL, Judgement, Uplift, judge, segment_weights, summarise, summarise_judged,
+    trials_by_segment,
 };
 pub use segment::{Context, ContextValue, WHOLE, segment_of};
 pub use stopping::{Remaining, StoppingAdvice, ValueRemaining, Verdict, advise, value_remaining, verdict};

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Mass of the credible intervals shown.
-const MASS: f64 = 0.95;
+/// Level of the intervals that are shown: the mass of credible ones.
+pub const INTERVAL_LEVEL: f64 = 0.95;
 
 /// One arm's row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -72,7 +72,7 @@ pub fn judge(betas: &[Beta], enabled: &[bool], control: usize) -> Vec<Judgement>
     let judgement = |(i, beta): (usize, &Beta)| {
         let place = live.iter().position(|&e| e == i);
         Judgement {
-            interval: beta.interval(MASS),
+            interval: beta.interval(INTERVAL_LEVEL),
             p_best: place.map_or(0.0, |p| compared.p_best[p]),
             expected_loss: place
                 .map_or_else(|| (compared.expected_max - beta.mean()).max(0.0), |p| compared.expected_loss[p]),
@@ -160,6 +160,6 @@ fn rate(rewards: u64, trials: u64) -> Option<f64> {
 /// E[θ_a/θ_c] − 1 = E[θ_a] E[1/θ_c] − 1, where E[1/θ_c] = (α + β − 1) / (α − 1) exists for α > 1.
 fn uplift(arm: Beta, control: Beta) -> Uplift {
     let inverse = (control.alpha > 1.0).then(|| (control.alpha + control.beta - 1.0) / (control.alpha - 1.0));
-    let [low, high] = ratio_interval(arm, control, MASS);
+    let [low, high] = ratio_interval(arm, control, INTERVAL_LEVEL);
     Uplift { mean: inverse.map(|i| arm.mean() * i - 1.0), interval: [low - 1.0, high - 1.0] }
 }

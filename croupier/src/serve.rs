@@ -85,7 +85,10 @@ impl Server {
         let recorder = recorder::install()?;
         let stores = store::open(&settings.locations).await?;
         let listens = roles.api || roles.dashboard;
+        // A process that nobody asks anything else may have its measurements read all the same.
+        let metrics_listen = settings.metrics_listen.filter(|_| !listens);
         let access = access(settings, listens, &stores).await?;
+        let metrics = api::scraped(access.clone(), stores.keys.clone(), clock.clone(), recorder.clone());
         let models = update::models(settings);
         // On one address, that one has all.
         let apart = settings.admin_listen.is_some();
@@ -119,12 +122,14 @@ impl Server {
             let pages = pages.route("/", get(|| async { Redirect::temporary("/dashboard") }));
             admin = admin.merge(api::named(api::in_turn(pages)));
         }
-        if roles.dashboard && !roles.api {
+        if !roles.api {
             let health = Router::new().route("/healthz", get(|| async { "alive" })).merge(readiness(stores.clone()));
-            (public, admin) = (public.merge(health.clone()), admin.merge(health));
+            (public, admin) = (public.merge(health.clone()), admin.merge(health).merge(metrics));
         }
         let mut ports = Vec::new();
-        if listens {
+        if let Some(address) = metrics_listen {
+            ports.push((bind("metrics_listen", address).await?, admin));
+        } else if listens {
             if let Some(address) = settings.admin_listen {
                 ports.push((bind("listen", settings.listen).await?, public));
                 ports.push((bind("admin_listen", address).await?, admin));
@@ -143,7 +148,7 @@ impl Server {
             bounds: settings.bounds,
             recorder,
             updater,
-            drain: settings.drain,
+            drain: if listens { settings.drain } else { Duration::ZERO },
             lists_pace: settings.lists_pace,
             catalogs_file: settings.catalogs_file.clone(),
             models,
@@ -206,7 +211,7 @@ impl Server {
             // The sender lives as long as the process; were it gone, stopping would be right as well.
             async move { drop(stop.wait_for(|s| *s).await) }
         };
-        let drain = if self.ports.is_empty() { Duration::ZERO } else { self.drain };
+        let drain = self.drain;
         let told = || {
             let (stopping, app) = (stopping(), self.app.clone());
             async move {
@@ -291,11 +296,15 @@ pub(crate) async fn run(settings: &Settings, roles: Roles) -> Result<(), Failure
 
 /// Who is let in: keys are asked for on every address as soon as other machines reach one.
 async fn access(settings: &Settings, listens: bool, stores: &Stores) -> Result<Access, Failure> {
-    let addresses = [("listen", Some(settings.listen)), ("admin_listen", settings.admin_listen)];
+    let addresses = if listens {
+        vec![("listen", Some(settings.listen)), ("admin_listen", settings.admin_listen)]
+    } else {
+        vec![("metrics_listen", settings.metrics_listen)]
+    };
     let open = addresses
         .into_iter()
         .find_map(|(setting, address)| Some((setting, address.filter(|a| !a.ip().is_loopback())?)));
-    let Some((setting, address)) = open.filter(|_| listens) else { return Ok(Access::Loopback) };
+    let Some((setting, address)) = open else { return Ok(Access::Loopback) };
     let valid = stores.keys.valid_keys().await?;
     if !valid.iter().any(|k| k.scope == Scope::Admin) {
         let why = "other machines reach this address and there is no admin key: make one with \

@@ -59,6 +59,9 @@ pub(crate) struct SettingArgs {
     /// Address and port of admin routes, dashboard and metrics, which the other then lacks [default: none]
     #[arg(long, global = true, env = "CROUPIER_ADMIN_LISTEN", value_name = "ADDRESS")]
     admin_listen: Option<String>,
+    /// Address and port of the metrics of an updater that is a process of its own [default: none]
+    #[arg(long, global = true, env = "CROUPIER_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
     /// Most connections of an address; further ones wait [default: 10000]
     #[arg(long, global = true, env = "CROUPIER_CONNECTIONS", value_name = "COUNT")]
     connections: Option<String>,
@@ -131,6 +134,7 @@ impl SettingArgs {
             ("durability", &self.durability),
             ("listen", &self.listen),
             ("admin_listen", &self.admin_listen),
+            ("metrics_listen", &self.metrics_listen),
             ("connections", &self.connections),
             ("idle_seconds", &self.idle_seconds),
             ("interval_minutes", &self.interval_minutes),
@@ -176,6 +180,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Where admin routes, dashboard and metrics are, if not there.
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// Where metrics are of a process that answers nothing else.
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) bounds: Bounds,
     pub(crate) interval_minutes: u32,
     /// Days after which decisions and events are let go of; 0 keeps them.
@@ -259,12 +265,8 @@ impl Settings {
                 *n == 0 || (2..=36_500).contains(n)
             })?,
             listen: parse("listen", &text("listen"), "must be ADDRESS:PORT, as 127.0.0.1:8080", |_| true)?,
-            admin_listen: match text("admin_listen") {
-                none if none.is_empty() => None,
-                given => {
-                    Some(parse("admin_listen", &given, "must be ADDRESS:PORT, as 127.0.0.1:9090, or empty", |_| true)?)
-                }
-            },
+            admin_listen: address("admin_listen", &text("admin_listen"))?,
+            metrics_listen: address("metrics_listen", &text("metrics_listen"))?,
             bounds: Bounds {
                 connections: parse("connections", &text("connections"), "must be 1 to 1000000", |n| {
                     (1..=1_000_000).contains(n)
@@ -321,6 +323,12 @@ impl Settings {
 
 pub(crate) fn parse<T: FromStr>(name: &str, value: &str, may_be: &str, ok: impl Fn(&T) -> bool) -> Result<T, Failure> {
     value.parse().ok().filter(ok).ok_or_else(|| Failure::unusable(name, value, may_be))
+}
+
+/// An address that need not be given.
+fn address(name: &str, given: &str) -> Result<Option<SocketAddr>, Failure> {
+    let may_be = "must be ADDRESS:PORT, as 127.0.0.1:9090, or empty";
+    if given.is_empty() { Ok(None) } else { parse(name, given, may_be, |_| true).map(Some) }
 }
 
 /// The service that makes vectors of texts. Its key is in no message.
@@ -395,6 +403,7 @@ mod tests {
         for (name, value) in [
             ("listen", "everywhere"),
             ("admin_listen", "9090"),
+            ("metrics_listen", "everywhere"),
             ("connections", "0"),
             ("idle_seconds", "0"),
             ("interval_minutes", "0"),

@@ -200,6 +200,47 @@ async fn admin_routes_may_have_an_address_of_their_own() {
     assert!(code == 2 && err.contains("admin_listen = '0.0.0.0:0'"), "{err}");
 }
 
+#[tokio::test]
+async fn a_process_without_an_api_has_metrics_too() {
+    store::choose_cryptography();
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let client = Client::new();
+    let start = |args: &[&str]| {
+        let mut command = croupier(&[args, &["--log", "warn", "--data", &data]].concat());
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+        (child, format!("http://127.0.0.1:{}/metrics", line.rsplit(':').next().unwrap()))
+    };
+    let stop = |mut child: std::process::Child| {
+        let ended = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        assert!(ended.success() && child.wait().unwrap().success());
+    };
+    let (updater, dashboard) = (["updater", "--metrics-listen"], ["dashboard", "--listen"]);
+    for role in [updater, dashboard] {
+        let (child, metrics) = start(&[&role[..], &["127.0.0.1:0"]].concat());
+        let said = client.get(&metrics).send().await.unwrap();
+        assert!(said.status() == 200 && said.headers()["content-type"].as_bytes().starts_with(b"text/plain; version="));
+        let elsewhere = client.get(&metrics).header("host", "evil.example").send().await.unwrap();
+        assert_eq!(elsewhere.status(), 403, "{role:?}");
+        assert_eq!(client.get(metrics.replace("metrics", "readyz")).send().await.unwrap().status(), 200, "{role:?}");
+        stop(child);
+    }
+    // Whoever is on another machine brings a key.
+    let open = [&updater[..], &["0.0.0.0:0"]].concat();
+    let (code, _, err) = finish(croupier(&[&open[..], &["--data", &data]].concat()));
+    assert!(code == 2 && err.contains("metrics_listen = '0.0.0.0:0'"), "{err}");
+    let keys = |args: &[&str]| finish(croupier(&[&["keys", "--data", &data], args].concat()));
+    let (_, admin, _) = keys(&["create", "--scope", "admin", "--name", "prometheus"]);
+    let (_, page, _) = keys(&["create", "--scope", "decide", "--name", "page"]);
+    let (child, metrics) = start(&open);
+    for (key, expected) in [("", 401), ("nonsense", 401), (page.trim(), 403), (admin.trim(), 200)] {
+        let said = client.get(&metrics).header("x-api-key", key).send().await.unwrap();
+        assert_eq!((said.status().as_u16(), said.headers().contains_key("x-request-id")), (expected, true), "{key}");
+    }
+    stop(child);
+}
+
 /// `croupier people` with this on its standard input.
 fn people(data: &Path, args: &[&str], input: &str) -> (i32, String, String) {
     let file = data.join("input");

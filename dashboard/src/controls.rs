@@ -3,12 +3,12 @@
 use crate::app::{App, Found};
 use crate::failure::Failure;
 use crate::frame::Frame;
-use crate::person::{Person, Posted};
+use crate::person::Posted;
 use axum::extract::State;
 use axum::response::Redirect;
 use bandit::Status;
 use serde::Deserialize;
-use store::{Change, manage};
+use store::manage;
 
 /// The reason that goes to the audit log.
 #[derive(Deserialize)]
@@ -28,10 +28,6 @@ pub(crate) struct Stop {
 
 type Done = Result<Redirect, Failure>;
 
-fn change(app: &App, person: &Person, reason: &str) -> Change {
-    Change { who: person.name.to_string(), why: reason.trim().into(), at: app.now(), request: String::new() }
-}
-
 /// Back to the experiment, which says what was done.
 fn back(id: &str, done: &str) -> Done {
     // Ids are letters, digits, - and _.
@@ -40,21 +36,21 @@ fn back(id: &str, done: &str) -> Done {
 
 /// `POST /dashboard/experiments/{id}/start`
 pub(crate) async fn start(State(app): State<App>, Found(record): Found, Posted(person, form): Posted<Reason>) -> Done {
-    let (id, change) = (&record.definition.id, change(&app, &person, &form.reason));
+    let (id, change) = (&record.definition.id, person.change(&app, &form.reason));
     manage::transition(&*app.stores.experiments, id, Status::Running, None, &change).await?;
     back(id, if record.status == Status::Paused { "resumed" } else { "started" })
 }
 
 /// `POST /dashboard/experiments/{id}/pause`
 pub(crate) async fn pause(State(app): State<App>, Found(record): Found, Posted(person, form): Posted<Reason>) -> Done {
-    let (id, change) = (&record.definition.id, change(&app, &person, &form.reason));
+    let (id, change) = (&record.definition.id, person.change(&app, &form.reason));
     manage::transition(&*app.stores.experiments, id, Status::Paused, None, &change).await?;
     back(id, "paused")
 }
 
 /// `POST /dashboard/experiments/{id}/stop`
 pub(crate) async fn stop(State(app): State<App>, Found(record): Found, Posted(person, form): Posted<Stop>) -> Done {
-    let (id, change) = (&record.definition.id, change(&app, &person, &form.reason));
+    let (id, change) = (&record.definition.id, person.change(&app, &form.reason));
     let winner = (!form.winner.is_empty()).then_some(form.winner.as_str());
     manage::transition(&*app.stores.experiments, id, Status::Stopped, winner, &change).await?;
     back(id, "stopped")
@@ -62,7 +58,7 @@ pub(crate) async fn stop(State(app): State<App>, Found(record): Found, Posted(pe
 
 /// `POST /dashboard/experiments/{id}/delete`
 pub(crate) async fn delete(State(app): State<App>, Found(record): Found, Posted(person, form): Posted<Reason>) -> Done {
-    let change = change(&app, &person, &form.reason);
+    let change = person.change(&app, &form.reason);
     manage::delete(&*app.stores.experiments, &record.definition.id, &change).await?;
     Ok(Redirect::to("/dashboard?done=deleted"))
 }

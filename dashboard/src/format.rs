@@ -72,6 +72,11 @@ impl Num {
         Self::of(p, text)
     }
 
+    /// A level of confidence, with all the digits that somebody chose: 95%, 99.99%
+    pub(crate) fn level(p: f64) -> Self {
+        Self::of(p, format!("{}%", (p * 1e6).round() / 1e4))
+    }
+
     /// A difference of rates, in percentage points: 0.040 pp
     pub(crate) fn points(difference: f64) -> Self {
         Self::of(difference, percent(difference, digits(difference)) + " pp")

@@ -5,9 +5,9 @@ use crate::failure::Failure;
 use bandit::{Experiment, Replay, Source};
 use store::{AuditEntry, DecisionStory};
 
-/// Entries of the audit log that are read at once, and at most.
-const AT_ONCE: usize = 200;
-const MOST: usize = 2_000;
+/// What the audit log calls a new definition, and a new status.
+const DEFINES: [&str; 2] = ["create", "replace"];
+const TELLS: [&str; 5] = ["create", "running", "paused", "stopped", "freeze"];
 
 /// The past of a decision.
 pub(crate) struct Past {
@@ -53,31 +53,18 @@ impl Past {
 }
 
 async fn history(app: &App, story: &DecisionStory) -> Result<(Option<Experiment>, Option<AuditEntry>), Failure> {
-    let record = &story.decision.record;
-    let mut revision = story.revision;
-    let mut definition = (revision == record.revision).then(|| story.definition.clone());
-    let (mut status, mut before, mut read) = (None, None, 0);
-    while read < MOST && (definition.is_none() || status.is_none()) {
-        let entries = app.stores.experiments.audit(Some(&record.experiment), before, AT_ONCE).await?;
-        let last = entries.len() < AT_ONCE;
-        read += entries.len();
-        before = entries.last().map(|e| e.id);
-        for entry in entries {
-            let action = entry.action.as_str();
-            if matches!(action, "create" | "replace") {
-                if definition.is_none() && revision == record.revision {
-                    definition = serde_json::from_value(entry.document.clone()).ok();
-                }
-                revision = revision.saturating_sub(1);
-            }
-            let tells = matches!(action, "create" | "running" | "paused" | "stopped" | "freeze");
-            if status.is_none() && tells && entry.at <= record.at {
-                status = Some(entry);
-            }
+    let (record, experiments) = (&story.decision.record, &app.stores.experiments);
+    let status = experiments.noted(&record.experiment, &TELLS, Some(record.at), 0).await?;
+    let definition = match story.revision.checked_sub(record.revision) {
+        // What was loaded from elsewhere is of no revision.
+        _ if record.revision == 0 => None,
+        None => None,
+        Some(0) => Some(story.definition.clone()),
+        // Each revision is one entry. One that an earlier release wrote in another form is as good as lost.
+        Some(since) => {
+            let entry = experiments.noted(&record.experiment, &DEFINES, None, since).await?;
+            entry.and_then(|entry| serde_json::from_value(entry.document).ok())
         }
-        if last {
-            break;
-        }
-    }
+    };
     Ok((definition, status))
 }

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use store::Role;
+use store::{Change, Role};
 use subtle::ConstantTimeEq;
 
 /// Somebody who is let in.
@@ -20,11 +20,19 @@ pub(crate) struct Person {
     pub(crate) csrf: Arc<str>,
     /// What is kept of the token of their session, if they signed in here.
     pub(crate) session: Option<[u8; 32]>,
+    /// What their request is called.
+    pub(crate) request: Arc<str>,
 }
 
 impl Person {
     pub(crate) fn may_edit(&self) -> bool {
         self.role == Role::Editor
+    }
+
+    /// What the audit log says of a change that this person makes now, and why.
+    pub(crate) fn change(&self, app: &App, why: &str) -> Change {
+        let (who, request) = (self.name.to_string(), self.request.to_string());
+        Change { who, why: why.trim().into(), at: app.now(), request }
     }
 }
 

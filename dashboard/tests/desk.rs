@@ -5,7 +5,7 @@ mod form;
 mod house;
 
 use axum::http::StatusCode;
-use form::{fields, post, set, shown};
+use form::{REQUEST, fields, post, set, shown};
 use house::House;
 use serde_json::{Value, json};
 use store::{Change, manage};
@@ -89,6 +89,7 @@ async fn the_form_creates_what_the_json_it_shows_would() {
     assert_eq!(made, expected);
     let entry = house.stores.experiments.audit(Some("checkout"), None, 1).await.unwrap().remove(0);
     assert_eq!((&*entry.who, &*entry.why, &*entry.action), ("tester", "we 'must' know", "create"));
+    assert_eq!(entry.request, REQUEST);
 }
 
 #[tokio::test]
@@ -328,6 +329,7 @@ async fn started_paused_and_stopped_with_a_winner() {
     let audit = house.stores.experiments.audit(Some("product-page"), None, 3).await.unwrap();
     let told: Vec<_> = audit.iter().map(|a| (&*a.who, &*a.why, &*a.action)).collect();
     assert_eq!(told, [("tester", "b it is", "stopped"), ("tester", "start", "running"), ("tester", "pause", "paused")]);
+    assert!(audit.iter().all(|a| a.request == REQUEST), "{audit:?}");
     for gone in ["stop", "edit"] {
         assert_eq!(house.get(&format!("{page}/{gone}")).await.status, StatusCode::CONFLICT, "{gone}");
     }
@@ -509,4 +511,44 @@ async fn what_was_kept_of_a_version_is_what_results_say() {
     house.stores.history.keep(&e.id, &[entry]).await.unwrap();
     let rows: Value = serde_json::from_str(&list().await).unwrap();
     assert_eq!(rows[0]["leader"], "bold-price", "what was kept is read: {rows}");
+}
+
+#[tokio::test]
+async fn a_nul_is_a_character_like_others() {
+    let house = House::open().await;
+    house.shop().await;
+    let page = "/dashboard/experiments/product-page";
+    let uris = [
+        "/dashboard?q=%00&status=%00&sort=%00&page=%00&health=%00&done=%00",
+        "/dashboard/new?copy=%00",
+        "/dashboard/new?policy=%00",
+        "/dashboard/decisions?experiment=%00",
+        "/dashboard/decisions?user=%00&item=%00",
+        "/dashboard/decisions?experiment=product-page&segment=%00",
+        "/dashboard/decisions?arm=%00&source=%00&day=%00&from=%00&rewarded=%00&before=%00&id=%00",
+        "/dashboard/decisions/%00",
+        "/dashboard/experiments/%00",
+        "/dashboard/catalogs/%00",
+        "/dashboard/catalogs/%00/item?id=%00",
+        "/dashboard/catalogs/%00/visitors?user=%00",
+        "/dashboard/planner?policy=%00&arms=%00",
+    ]
+    .map(str::to_owned);
+    let own = ["?segment=%00&version=%00&days=%00&before=%00", "/what-if?policy=%00&from=%00", "/plots/%00"];
+    for uri in uris.into_iter().chain(own.map(|rest| format!("{page}{rest}"))) {
+        let status = house.get(&uri).await.status;
+        assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{uri}");
+    }
+    let mut pairs = fields(&house.get(NEW).await.body);
+    for (name, text) in &mut pairs {
+        if name != "csrf" {
+            text.push('\0');
+        }
+    }
+    let status = post(&house, NEW, &pairs, "save").await.status;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let reason = [("csrf".to_owned(), "unguarded".to_owned()), ("reason".to_owned(), "a\0b".to_owned())];
+    assert_eq!(post(&house, &format!("{page}/pause"), &reason, "").await.status, StatusCode::SEE_OTHER);
+    let entry = house.stores.experiments.audit(Some("product-page"), None, 1).await.unwrap().remove(0);
+    assert_eq!(entry.why, "a\u{fffd}b", "as both databases keep it");
 }

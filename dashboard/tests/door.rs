@@ -146,8 +146,9 @@ async fn too_many_attempts_have_to_wait() {
     assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "the right one too: it would tell");
     let wait: i64 = reply.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait) && reply.body.contains(&format!("{wait}</data> seconds")), "{wait}");
-    browser.peer = [192, 0, 2, 7];
-    assert_eq!(browser.sign_in("Ann", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS, "from anywhere");
+    let mut elsewhere = browser.like();
+    elsewhere.peer = [192, 0, 2, 7];
+    assert_eq!(elsewhere.sign_in("Ann", PASSWORD).await.status, StatusCode::SEE_OTHER, "strangers do not lock her out");
     assert_eq!(browser.sign_in("Vi", PASSWORD).await.status, StatusCode::SEE_OTHER, "others are not held up");
     hands.turn_to(hands.now() + SignedDuration::from_secs(wait));
     assert_eq!(browser.sign_in("Ann", PASSWORD).await.status, StatusCode::SEE_OTHER);
@@ -168,6 +169,24 @@ async fn too_many_attempts_have_to_wait() {
         StatusCode::TOO_MANY_REQUESTS,
         "it cannot say it is another"
     );
+}
+
+#[tokio::test]
+async fn a_name_that_many_addresses_guess_at_is_open_where_its_owner_was() {
+    let (_house, hands, mut browser) = house().await;
+    assert_eq!(browser.sign_in("Ann", PASSWORD).await.status, StatusCode::SEE_OTHER);
+    let mut guesser = browser.like();
+    for attempt in 0..99 {
+        guesser.peer = [192, 0, 2, attempt / 10];
+        assert_eq!(guesser.sign_in("Ann", "wrong password").await.status, StatusCode::UNAUTHORIZED, "{attempt}");
+    }
+    guesser.peer = [192, 0, 2, 200];
+    let reply = guesser.sign_in("Ann", "wrong password").await;
+    assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "from anywhere new");
+    assert_eq!(reply.headers[header::RETRY_AFTER], "10");
+    assert_eq!(browser.sign_in("Ann", PASSWORD).await.status, StatusCode::SEE_OTHER, "but not where she was");
+    hands.turn_to(hands.now() + SignedDuration::from_secs(10));
+    assert_eq!(guesser.sign_in("Ann", "wrong password").await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -268,10 +287,10 @@ async fn cookies_are_kept_from_scripts_and_from_other_sites() {
         browser.sign_in(&format!("guess {n}"), "x").await;
     }
     assert_eq!(browser.sign_in("Vi", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
-    browser.headers = vec![("x-forwarded-proto", "https"), ("x-forwarded-for", "198.51.100.1, 198.51.100.2")];
+    browser.headers = vec![("x-forwarded-proto", "https"), ("x-forwarded-for", "198.51.100.1, 198.51.100.2:5678")];
     browser.cookies.clear();
     assert_eq!(browser.sign_in("Vi", PASSWORD).await.status, StatusCode::SEE_OTHER, "counted for whom the proxy names");
-    browser.headers = vec![("x-forwarded-proto", "https"), ("x-forwarded-for", "198.51.100.3, 198.51.100.1")];
+    browser.headers = vec![("x-forwarded-proto", "https"), ("x-forwarded-for", "198.51.100.3, 198.51.100.1:99")];
     browser.cookies.clear();
     assert_eq!(
         browser.sign_in("Vi", PASSWORD).await.status,

@@ -512,3 +512,50 @@ async fn assets_are_kept_by_browsers() {
         assert_eq!((again.status, again.body.len(), &again.headers[header::ETAG]), (StatusCode::NOT_MODIFIED, 0, etag));
     }
 }
+
+#[tokio::test]
+async fn levels_are_those_that_were_used() {
+    let house = House::open().await;
+    let definition = |confidence: f64| {
+        json!({"id": "sure", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "buy", "window_hours": 24},
+            "stopping": {"confidence": confidence}})
+    };
+    let record = house.begin(definition(0.9999)).await;
+    for arm in [0, 1] {
+        house.try_out(&record.definition, "", arm, 200, 20).await;
+    }
+    house.publish(&record, 2).await;
+    // The rule asks for less from now on; what was published before does not become less sure.
+    let (e, change) = (serde_json::from_value(definition(0.9)).unwrap(), house.change("less"));
+    let record = house.stores.experiments.replace(&e, record.revision, record.status, &change).await.unwrap();
+    let page = house.get("/dashboard/experiments/sure").await.body;
+    let level = "<data value=\"0.9999\">99.99%</data> probability";
+    assert_eq!(page.matches(level).count(), 2, "in the answers and beside the plot");
+    house.publish(&record, 1).await;
+    let page = house.get("/dashboard/experiments/sure").await.body;
+    assert_eq!(page.matches("<data value=\"0.9\">90%</data> probability").count(), 2);
+    let plot = house.get("/dashboard/experiments/sure/plots/remaining").await;
+    let plot: Value = serde_json::from_str(&plot.body).unwrap();
+    let names: Vec<_> = plot["data"].as_array().unwrap().iter().map(|line| line["name"].clone()).collect();
+    assert_eq!(names[..2], ["Value remaining, at most (90%)", "Value remaining, at most (99.99%)"]);
+    let file = house.get("/dashboard/experiments/sure?table=arms&as=json").await;
+    assert_eq!(serde_json::from_str::<Value>(&file.body).unwrap()[0]["interval_level"], 0.95);
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_read_hides_no_other() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let mut strange = house.stores.history.version("product-page", 3).await.unwrap().unwrap();
+    (strange.version, strange.format, strange.as_of) = (4, store::HISTORY_FORMAT + 1, house.now);
+    house.stores.history.keep(&record.definition.id, &[strange]).await.unwrap();
+    let page = house.get(PAGE).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("<data value=\"1\">1</data> versions of its past cannot be read"));
+    assert!(page.body.contains("name=\"version\" min=\"1\" max=\"3\" value=\"3\""), "the newest that can be read");
+    let asked = house.get(&format!("{PAGE}?version=4")).await;
+    assert_eq!(asked.status, StatusCode::OK);
+    let plot = house.get(&format!("{PAGE}/plots/best")).await;
+    assert!(plot.body.contains("without versions that cannot be read"), "{}", plot.body);
+    assert_eq!(house.get("/dashboard").await.status, StatusCode::OK);
+}

@@ -119,6 +119,23 @@ async fn a_fair_log_is_trusted() {
     assert!(page.contains("its whole interval lies above the") && page.contains(">Yes</strong>"), "{page}");
 }
 
+/// All trials are of one hour, before which nothing was learnt: what learns deals by the experiment's own beliefs.
+#[tokio::test]
+async fn policies_begin_with_the_experiments_priors() {
+    let house = House::open().await;
+    let prior = |alpha: u32, beta: u32| serde_json::json!({"alpha": alpha, "beta": beta});
+    let arms = serde_json::json!([{"id": "a", "prior": prior(1, 500)}, {"id": "b", "prior": prior(500, 1)}]);
+    let segments = serde_json::json!(["device"]);
+    let document = serde_json::json!({"id": "fair", "arms": arms, "segment_by": segments, "reward": {"event": "x"}});
+    let record = house.begin(document).await;
+    house.try_out(&record.definition, "device=x", 0, 700, 35).await;
+    house.try_out(&record.definition, "device=x", 1, 700, 140).await;
+    let rows = table(&house.router(), "/dashboard/experiments/fair/what-if", "estimates").await;
+    let estimate = |given: &str| rows.iter().find(|r| r["policy"] == given).unwrap()["estimate"].as_f64().unwrap();
+    let (b, recommended) = (estimate("arm:b"), estimate("recommended"));
+    assert!((recommended - b).abs() < (estimate("uniform") - b).abs() / 10.0, "{rows:?}");
+}
+
 #[tokio::test]
 async fn ranges_and_policies_that_cannot_be_are_told() {
     let house = House::open().await;

@@ -74,6 +74,16 @@ pub trait Experiments: Send + Sync {
 
     /// The newest changes, of one experiment or of everything, before entry `before`.
     async fn audit(&self, experiment: Option<&str>, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>>;
+
+    /// Of an experiment's changes that are one of `actions`, made `until` then at the latest, the one that `newer` others
+    /// followed.
+    async fn noted(
+        &self,
+        experiment: &str,
+        actions: &[&str],
+        until: Option<Timestamp>,
+        newer: u64,
+    ) -> Result<Option<AuditEntry>>;
 }
 
 /// An experiment as it is kept.

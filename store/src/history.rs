@@ -20,18 +20,28 @@ pub trait History: Send + Sync {
     /// [`crate::StoreError::Missing`] without such an experiment.
     async fn keep(&self, experiment: &str, entries: &[VersionEntry]) -> Result<()>;
 
-    /// One version.
+    /// One version; none if it is not kept or cannot be read.
     async fn version(&self, experiment: &str, version: u64) -> Result<Option<VersionEntry>>;
 
     /// Entries of versions as of `since` or later, oldest first: all, or at most `most` of them, which are spread evenly
-    /// over time and begin with the first and end with the newest.
-    async fn entries(&self, experiment: &str, since: Timestamp, most: usize) -> Result<Vec<VersionEntry>>;
+    /// over time and begin with the first and end with the newest of those that can be read.
+    async fn entries(&self, experiment: &str, since: Timestamp, most: usize) -> Result<Versions>;
 
-    /// Of each of some experiments those among its newest `each` versions that are kept, oldest first; in one query.
+    /// Of each of some experiments those among its newest `each` versions that are kept and can be read, oldest first; in
+    /// one query.
     async fn newest(&self, experiments: &[String], each: usize) -> Result<Vec<(String, VersionEntry)>>;
 
     /// The highest version up to `latest` that is not kept.
     async fn highest_missing(&self, experiment: &str, latest: u64) -> Result<Option<u64>>;
+}
+
+/// Versions that were asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Versions {
+    /// Those that can be read.
+    pub entries: Vec<VersionEntry>,
+    /// How many were left out, since they cannot: the past is there to look at, and one page of it must not hide the others.
+    pub unreadable: usize,
 }
 
 /// One published version.

@@ -62,7 +62,7 @@ pub use error::{Result, StoreError};
 pub use events::{Delivery, EventLog, Poison, Receipt};
 pub use experiments::{AuditEntry, Change, ExperimentRecord, Experiments, Note};
 pub use findings::{DealtRow, Findings, StruckRow, WeighedRow};
-pub use history::{HISTORY_FORMAT, History, VersionArm, VersionEntry};
+pub use history::{HISTORY_FORMAT, History, VersionArm, VersionEntry, Versions};
 pub use item_views::ItemViews;
 pub use keys::{Key, Keys, NewKey, Scope};
 pub use leases::Leases;

@@ -12,8 +12,8 @@ pub use standing::{Updates, updates};
 use crate::memory::{Memory, fingerprint};
 use crate::{ExperimentRecord, Result, StoreError, Stores};
 use bandit::{
-    ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, PosteriorSet, hour_of,
-    most_context_outcomes, overall, rate_difference, recompute, segment_weights, summarise, summarise_judged,
+    ArmPosterior, ArmResult, Beta, DelayCurve, Evidence, Experiment, HourOutcome, INTERVAL_LEVEL, PosteriorSet,
+    hour_of, most_context_outcomes, overall, rate_difference, recompute, segment_weights, summarise, summarise_judged,
     trials_by_segment,
 };
 use foremost::{ids, left_out, of_shown, with_foremost};
@@ -327,7 +327,12 @@ pub(crate) fn holdout(e: &Experiment, outcomes: &[HourOutcome]) -> Option<Holdou
         let trials: u64 = of_group().map(|o| o.trials).sum();
         let rewards: u64 = of_group().map(|o| o.rewards).sum::<u64>().min(trials);
         let beta = Beta { alpha: 1.0 + ratio(rewards, 1), beta: 1.0 + ratio(trials - rewards, 1) };
-        Group { trials, rewards, rate: (trials > 0).then(|| ratio(rewards, trials)), interval: beta.interval(0.95) }
+        Group {
+            trials,
+            rewards,
+            rate: (trials > 0).then(|| ratio(rewards, trials)),
+            interval: beta.interval(INTERVAL_LEVEL),
+        }
     };
     let any = e.holdout > 0.0 || outcomes.iter().any(|o| o.holdout);
     any.then(|| {

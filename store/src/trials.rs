@@ -48,6 +48,7 @@ pub async fn logged_trials(
     let mut segments = Names::default();
     let mut trials = Trials {
         arms: e.arms.iter().map(|a| a.id.clone()).collect(),
+        defined: e.arms.iter().map(Into::into).collect(),
         attributes: e.segment_by.clone(),
         ..Trials::default()
     };

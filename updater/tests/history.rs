@@ -114,7 +114,7 @@ async fn history_is_what_results_said_when_it_was_published() {
             world.update().await;
             published.push(world.results().await);
         }
-        let entries = world.stores.history.entries("e", Timestamp::MIN, 100).await.unwrap();
+        let entries = world.stores.history.entries("e", Timestamp::MIN, 100).await.unwrap().entries;
         assert_eq!(entries.len(), 6, "{extra}");
         for (entry, then) in entries.iter().zip(&published) {
             assert_eq!((entry.version, entry.made_up), (then.posterior_version, false));
@@ -146,7 +146,7 @@ async fn what_was_missed_is_made_up_for() {
         world.hour(hour).await;
         world.update().await;
     }
-    let kept = world.stores.history.entries("e", Timestamp::MIN, 100).await.unwrap();
+    let kept = world.stores.history.entries("e", Timestamp::MIN, 100).await.unwrap().entries;
     // Cut off between publishing and keeping, and older than the history: published beside the updater.
     world.hour(3).await;
     let evidence = world.stores.outcomes.evidence("e").await.unwrap();
@@ -154,7 +154,7 @@ async fn what_was_missed_is_made_up_for() {
     let set = bandit::recompute(&world.experiment, record.revision, 4, &evidence, world.clock.now());
     world.stores.posteriors.publish(&set).await.unwrap();
     world.update().await;
-    let entries = world.stores.history.entries("e", Timestamp::MIN, 100).await.unwrap();
+    let entries = world.stores.history.entries("e", Timestamp::MIN, 100).await.unwrap().entries;
     assert_eq!(
         entries.iter().map(|e| (e.version, e.made_up)).collect::<Vec<_>>(),
         [(1, false), (2, false), (3, false), (4, true), (5, false)]
@@ -164,5 +164,5 @@ async fn what_was_missed_is_made_up_for() {
     assert_eq!((arm.alpha, arm.beta), (set.segments["all"][0].alpha, set.segments["all"][0].beta));
     assert_eq!(entries[3].arms.iter().map(|a| a.trials).sum::<u64>(), 160, "decisions from before it");
     world.update().await;
-    assert_eq!(world.stores.history.entries("e", Timestamp::MIN, 100).await.unwrap(), entries);
+    assert_eq!(world.stores.history.entries("e", Timestamp::MIN, 100).await.unwrap().entries, entries);
 }

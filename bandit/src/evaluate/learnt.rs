@@ -5,8 +5,8 @@
 //! in the end. What it learns from is what the log's policy dealt: had it dealt itself, it would know more of the arms it
 //! likes.
 
-use super::{Choices, TargetError, Trials};
-use crate::experiment::{Arm, Experiment, Exposure, Prior, RewardKind, RewardSpec, Sticky};
+use super::{Choices, Defined, TargetError, Trials};
+use crate::experiment::{Arm, Experiment, Exposure, RewardKind, RewardSpec, Sticky};
 use crate::learn::{Evidence, HourOutcome, hour_of, recompute};
 use crate::policy::{PolicySpec, SegmentPolicy};
 use crate::{Beta, validate};
@@ -68,19 +68,16 @@ pub(super) fn choices(spec: &PolicySpec, trials: &Trials) -> Result<Choices, Tar
 
 /// What a segment is dealt of which nothing was seen yet.
 fn untaught(experiment: &Experiment) -> Vec<f64> {
-    let priors: Vec<_> = experiment.arms.iter().filter_map(|_| Beta::new(1.0, 1.0)).collect();
+    let priors: Vec<_> = experiment.arms.iter().filter_map(|a| Beta::new(a.prior.alpha, a.prior.beta)).collect();
     SegmentPolicy::new(experiment, &priors, None).propensities().to_vec()
 }
 
 /// An experiment with the log's arms and segments. Arms get ids of their own, since a log may call them anything.
 fn experiment(spec: &PolicySpec, trials: &Trials) -> Experiment {
-    let arm = |i: usize| Arm {
-        id: format!("arm-{i}"),
-        control: false,
-        payload: serde_json::Value::Null,
-        prior: Prior::default(),
-        enabled: true,
-        weight: 1.0,
+    let arm = |i: usize| {
+        let Defined { prior, weight } = trials.defined.get(i).copied().unwrap_or_default();
+        let (id, payload) = (format!("arm-{i}"), serde_json::Value::Null);
+        Arm { id, control: false, payload, prior, enabled: true, weight }
     };
     Experiment {
         id: "evaluated".into(),

@@ -24,7 +24,7 @@ pub use model::{ArmRates, ModelSettings};
 pub use sequence::{ConfidenceSequence, SequenceError};
 pub use support::{ENOUGH_ROWS, Support, Warning};
 pub use target::{Target, TargetError, some};
-pub use trials::{Names, Trials};
+pub use trials::{Defined, Names, Trials};
 
 use estimators::Terms;
 

@@ -1,6 +1,7 @@
 //! A log in columns: what is known of each trial.
 
 use super::{ArmRates, Bootstrap, Choices, EvaluateError, Evaluation, Log, Predictions, Tuning, count, evaluate};
+use crate::experiment::{Arm, Prior};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,12 +22,36 @@ pub struct Trials {
     pub segment: Vec<usize>,
     /// When each was dealt; empty if the log does not say.
     pub at: Vec<Timestamp>,
+    /// What an experiment says of its arms; empty if the log is of none.
+    pub defined: Vec<Defined>,
     /// Attributes that make segments, in the order of their names there.
     pub attributes: Vec<String>,
     /// Further columns that policies asked for.
     pub columns: BTreeMap<String, Vec<f64>>,
     /// Trials that were left out because their rewards may still come.
     pub open: u64,
+}
+
+/// What a definition says of an arm that policies go by.
+#[derive(Debug, Clone, Copy)]
+pub struct Defined {
+    /// Belief before any outcome.
+    pub prior: Prior,
+    /// Share under the `fixed` policy.
+    pub weight: f64,
+}
+
+impl Default for Defined {
+    /// As of an arm of which nothing else is said.
+    fn default() -> Self {
+        Self { prior: Prior::default(), weight: 1.0 }
+    }
+}
+
+impl From<&Arm> for Defined {
+    fn from(arm: &Arm) -> Self {
+        Self { prior: arm.prior, weight: arm.weight }
+    }
 }
 
 impl Trials {
@@ -85,6 +110,7 @@ impl Trials {
             place[old] = new;
         }
         self.arms = order.iter().map(|&old| self.arms[old].clone()).collect();
+        self.defined = order.iter().filter_map(|&old| self.defined.get(old).copied()).collect();
         self.arm.iter_mut().for_each(|arm| *arm = place[*arm]);
     }
 

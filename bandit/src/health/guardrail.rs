@@ -45,7 +45,7 @@ impl GuardrailFinding {
     #[must_use]
     pub fn interval(&self) -> Interval {
         let (n, x) = (real(self.trials), real(self.events.min(self.trials)));
-        Beta { alpha: 1.0 + x, beta: 1.0 + n - x }.interval(0.95)
+        Beta { alpha: 1.0 + x, beta: 1.0 + n - x }.interval(crate::INTERVAL_LEVEL)
     }
 }
 

@@ -30,7 +30,8 @@ impl Outlook {
     pub fn right(&self) -> (f64, [f64; 2]) {
         let n = count(self.runs.len());
         let right = count(self.runs.iter().filter(|run| run.right()).count());
-        let interval = Beta::new(right + 1.0, n - right + 1.0).map_or([0.0, 1.0], |beta| beta.interval(0.95));
+        let interval =
+            Beta::new(right + 1.0, n - right + 1.0).map_or([0.0, 1.0], |beta| beta.interval(crate::INTERVAL_LEVEL));
         (right / n.max(1.0), interval)
     }
 

@@ -50,6 +50,18 @@ pub struct Remaining {
     pub p_remaining: f64,
     /// The value that remains at most with the rule's confidence, relative to the champion's rate.
     pub remaining: f64,
+    /// That confidence; earlier releases did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+}
+
+impl Remaining {
+    /// The probability with which no more remains. Where nobody wrote it down the rule of `experiment` stands in, which may
+    /// have changed since.
+    #[must_use]
+    pub fn confidence(&self, experiment: &Experiment) -> f64 {
+        self.confidence.unwrap_or_else(|| experiment.stopping.clone().unwrap_or_default().confidence)
+    }
 }
 
 /// What the rule looks at, without its advice: see [`advise`].
@@ -62,7 +74,13 @@ pub fn value_remaining(experiment: &Experiment, posteriors: &[Beta]) -> Option<R
         champion: live[value.champion],
         p_remaining: value.exceeds(rule.value_remaining),
         remaining: value.quantile(rule.confidence),
+        confidence: Some(rule.confidence),
     })
+}
+
+/// A share in percent, without the digits that only its binary form has.
+fn percent(share: f64) -> f64 {
+    (share * 1e6).round() / 1e4
 }
 
 /// Advises on an experiment that has run for `hours`. `posteriors` are those of all arms in the definition's order;
@@ -73,15 +91,15 @@ pub fn advise(experiment: &Experiment, posteriors: &[Beta], hours: u32, breached
     let Judged { verdict, champion, value, p_remaining } = judge(experiment, &rule, posteriors, hours, breached)?;
     let remaining = value.quantile(rule.confidence);
     let name = &experiment.arms[champion].id;
-    let (sure, little) = (rule.confidence * 100.0, rule.value_remaining * 100.0);
+    let (sure, little) = (percent(rule.confidence), percent(rule.value_remaining));
     let advice = match verdict {
         Verdict::Guardrail => "A guardrail is breached: pause, or disable the arms that break it.".to_owned(),
         Verdict::TooEarly => format!("Wait until {} hours have passed: {hours} have.", rule.min_hours),
         Verdict::Winner => {
-            format!("Stop with '{name}': with {sure:.0} % probability no arm beats it by more than {little} %.")
+            format!("Stop with '{name}': with {sure} % probability no arm beats it by more than {little} %.")
         }
         Verdict::Futile => {
-            format!("Stop and keep the control: with {sure:.0} % probability no arm beats it by more than {little} %.")
+            format!("Stop and keep the control: with {sure} % probability no arm beats it by more than {little} %.")
         }
         Verdict::Continue => {
             format!("Go on: another arm may still beat '{name}' by up to {:.1} % of its rate.", remaining * 100.0)

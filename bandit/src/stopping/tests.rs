@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::{Beta, Experiment};
+use crate::{Beta, Experiment, Stopping};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution};
@@ -129,6 +129,10 @@ fn each_rule_gives_its_advice() {
     let winner = advised(&e, clear, 200, false);
     assert_eq!((winner.verdict, winner.champion), (Verdict::Winner, 1));
     assert_eq!(winner.advice, "Stop with 'b': with 95 % probability no arm beats it by more than 1 %.");
+    e.stopping = Some(Stopping { confidence: 0.9999, value_remaining: 0.07, ..Stopping::default() });
+    let surer = advised(&e, clear, 200, false);
+    assert_eq!(surer.advice, "Stop with 'b': with 99.99 % probability no arm beats it by more than 7 %.");
+    e.stopping = None;
     assert_eq!(advised(&e, [(1000, 30), (1000, 31)], 200, false).verdict, Verdict::Continue);
     assert_eq!(advised(&e, [(10_000, 500), (10_000, 300)], 200, false).verdict, Verdict::Futile);
     let none = advised(&e, [(0, 0), (0, 0)], 200, false);

@@ -1,5 +1,6 @@
-//! How often a password may be tried, for a name and from an address. What is remembered is bounded: the names and
-//! addresses that were longest not heard of are forgotten first.
+//! How often a password may be tried: from an address, for a name from an address, and for a name from wherever. Whoever
+//! knows a name may use up what strangers have; who signed in from an address of late is none there. What is remembered is
+//! bounded: what was longest not heard of is forgotten first.
 
 use super::digest;
 use bandit::Clock;
@@ -14,11 +15,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Names, and addresses, that are remembered.
+/// Names, addresses, and both together, that are remembered of each.
 const REMEMBERED: usize = 10_000;
 /// Attempts at once, and the time after which there is one more. An office shares an address.
-const FOR_A_NAME: (u32, Duration) = (10, Duration::from_secs(60));
 const FROM_AN_ADDRESS: (u32, Duration) = (30, Duration::from_secs(10));
+const FOR_A_NAME_FROM_AN_ADDRESS: (u32, Duration) = (10, Duration::from_secs(60));
+/// For a name from everywhere: guessers with ten addresses use it up, while a year of it is some three million attempts, of
+/// which no password of twelve characters is afraid.
+const FOR_A_NAME: (u32, Duration) = (100, Duration::from_secs(10));
 
 /// The injected clock, as the limiter reads it.
 #[derive(Clone)]
@@ -34,30 +38,47 @@ impl clock::Clock for Ticks {
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>;
 
+/// Somebody's name at an address.
+type Place = ([u8; 32], IpAddr);
+
 /// Attempts of late.
 pub(crate) struct Limits {
-    names: Cache<[u8; 32], Arc<Limiter>>,
     addresses: Cache<IpAddr, Arc<Limiter>>,
+    places: Cache<Place, Arc<Limiter>>,
+    names: Cache<[u8; 32], Arc<Limiter>>,
+    /// Where people have signed in.
+    familiar: Cache<Place, ()>,
     clock: Ticks,
 }
 
 impl Limits {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { names: Cache::new(REMEMBERED), addresses: Cache::new(REMEMBERED), clock: Ticks(clock) }
+        Self {
+            addresses: Cache::new(REMEMBERED),
+            places: Cache::new(REMEMBERED),
+            names: Cache::new(REMEMBERED),
+            familiar: Cache::new(REMEMBERED),
+            clock: Ticks(clock),
+        }
     }
 
-    /// Counts an attempt before its password is looked at.
+    /// Counts an attempt before its password is looked at. What one limit refuses is not counted by the next: one address
+    /// alone never uses up a name.
     ///
     /// # Errors
     /// With the seconds to wait, if there were too many.
     pub(crate) fn attempt(&self, name: &str, address: Option<IpAddr>) -> Result<(), u64> {
-        self.count(&self.addresses, network(address), FROM_AN_ADDRESS)?;
-        self.count(&self.names, digest(name), FOR_A_NAME)
+        let place = place(name, address);
+        self.count(&self.addresses, place.1, FROM_AN_ADDRESS)?;
+        self.count(&self.places, place, FOR_A_NAME_FROM_AN_ADDRESS)?;
+        if self.familiar.get(&place).is_some() { Ok(()) } else { self.count(&self.names, place.0, FOR_A_NAME) }
     }
 
-    /// Whoever knows the password was no guesser.
-    pub(crate) fn forget(&self, name: &str) {
-        self.names.remove(&digest(name));
+    /// Whoever knows the password was no guesser, and is let try from there whoever else guesses.
+    pub(crate) fn forgive(&self, name: &str, address: Option<IpAddr>) {
+        let place = place(name, address);
+        self.places.remove(&place);
+        self.familiar.insert(place, ());
     }
 
     fn count<K: std::hash::Hash + Eq + Clone>(
@@ -74,6 +95,10 @@ impl Limits {
         // Rounded up: who waits that long is let try.
         limiter.check().map_err(|until| (until.wait_time_from(now) + Duration::from_millis(999)).as_secs().max(1))
     }
+}
+
+fn place(name: &str, address: Option<IpAddr>) -> Place {
+    (digest(name), network(address))
 }
 
 /// What one client has of addresses: of IPv6 a network of 64 bits.

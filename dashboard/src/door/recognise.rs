@@ -51,8 +51,10 @@ pub(crate) async fn recognise(State(app): State<App>, mut request: Request, next
 
 async fn who(app: &App, caller: Caller, headers: &HeaderMap, token: &Arc<str>) -> Result<Option<Person>, Failure> {
     let entrance = &app.entrance;
+    // Whoever composes the process names each request that has no sound name yet, in this very header.
+    let request: Arc<str> = headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().into();
     if let Some((name, role)) = named(entrance, caller, headers) {
-        return Ok(Some(Person { name, role, csrf: token.clone(), session: None }));
+        return Ok(Some(Person { name, role, csrf: token.clone(), session: None, request }));
     }
     if let Some(session) = cookies::session_of(headers, caller) {
         let (session, now) = (digest(session), entrance.now());
@@ -63,7 +65,7 @@ async fn who(app: &App, caller: Caller, headers: &HeaderMap, token: &Arc<str>) -
             }
             let Session { person, csrf, .. } = found;
             let (name, csrf) = (person.name.into(), csrf.into());
-            return Ok(Some(Person { name, role: person.role, csrf, session: Some(session) }));
+            return Ok(Some(Person { name, role: person.role, csrf, session: Some(session), request }));
         }
     }
     if !entrance.open(&*app.stores.people).await? {
@@ -72,7 +74,7 @@ async fn who(app: &App, caller: Caller, headers: &HeaderMap, token: &Arc<str>) -
     if !origin::local(headers) || origin::forwarded(headers) {
         return Err(Failure::elsewhere());
     }
-    Ok(Some(Person { name: THIS_MACHINE.into(), role: Role::Editor, csrf: token.clone(), session: None }))
+    Ok(Some(Person { name: THIS_MACHINE.into(), role: Role::Editor, csrf: token.clone(), session: None, request }))
 }
 
 /// Whom a trusted proxy names. Two names are none: one of them is not the proxy's.

@@ -153,7 +153,7 @@ fn arms(e: &Experiment, replay: &Replay, dealt: usize) -> Vec<ArmRow> {
         alpha: Num::number(part.posterior.alpha),
         beta: Num::number(part.posterior.beta),
         mean: Num::rate(part.posterior.mean()),
-        interval: Num::range(part.posterior.interval(0.95)),
+        interval: Num::range(part.posterior.interval(bandit::INTERVAL_LEVEL)),
         value: match (part.value, part.drawn_from) {
             (Some(value), Some(bandit::Belief::Rate(_))) => Num::rate(value),
             (Some(value), _) => Num::number(value),

@@ -17,7 +17,7 @@ use bandit::{Experiment, FieldError, MAX_ARMS, PolicySpec, Status};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::manage::{self, Refusal};
-use store::{AuditEntry, Change, ExperimentRecord};
+use store::{AuditEntry, ExperimentRecord};
 
 /// Changes that a conflict names.
 const CHANGES: usize = 5;
@@ -136,7 +136,7 @@ pub(crate) async fn create(
     }
     let json = Value::Object(document).to_string();
     let outcome = if wish == "save" && form.is_well() {
-        let change = change(&app, &person.name, &form);
+        let change = person.change(&app, form.text("reason"));
         manage::create(&*app.stores.experiments, json.as_bytes(), &change).await.map(Some)
     } else {
         manage::definition(json.as_bytes()).map(|_| None)
@@ -171,7 +171,7 @@ pub(crate) async fn replace(
     let outcome = if matches!(wish.as_str(), "save" | "overwrite") && form.is_well() {
         let revision = form.text(if wish == "save" { "revision" } else { "theirs" });
         document.insert("revision".into(), revision.parse::<u64>().map_or(Value::Null, Value::from));
-        let change = change(&app, &person.name, &form);
+        let change = person.change(&app, form.text("reason"));
         manage::replace(experiments, id, document.clone(), &change).await.map(|_| true)
     } else {
         manage::check(experiments, id, document.clone()).await.map(|_| false)
@@ -194,10 +194,6 @@ fn heed(form: &mut Form, wish: &str) -> bool {
         form.recommend();
     }
     form.change_rows(wish) || recommend
-}
-
-fn change(app: &App, who: &str, form: &Form) -> Change {
-    Change { who: who.into(), why: form.text("reason").trim().into(), at: app.now(), request: String::new() }
 }
 
 /// What happened since the form was opened.

@@ -13,8 +13,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use bandit::PolicySpec;
 use bandit::simulate::{Outlook, Paired};
+use bandit::{INTERVAL_LEVEL, PolicySpec};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -200,6 +200,7 @@ fn summary(plan: &Plan) -> Sheet {
             json!(regret.se),
             json!(apart.map(|d| d.mean)),
             json!(apart.and_then(|d| d.se)),
+            json!(INTERVAL_LEVEL),
         ]
     };
     Sheet {
@@ -218,6 +219,7 @@ fn summary(plan: &Plan) -> Sheet {
             "regret_se",
             "regret_difference",
             "regret_difference_se",
+            "interval_level",
         ],
         rows: [("fixed", &plan.test), ("chosen", &plan.chosen)].map(row).into(),
     }

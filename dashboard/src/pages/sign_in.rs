@@ -130,7 +130,7 @@ async fn admit(
     let whom = person.as_ref().map_or_else(|| "somebody unknown".to_owned(), |p| p.name.clone());
     match person.filter(|person| right && person.disabled_at.is_none()) {
         Some(person) => {
-            app.entrance.limits.forget(name);
+            app.entrance.limits.forgive(name, caller.address);
             Ok(Ok(person))
         }
         None => {

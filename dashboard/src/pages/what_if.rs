@@ -17,7 +17,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use bandit::evaluate::{Estimate, Estimator, Evaluation};
-use bandit::hour_of;
+use bandit::{INTERVAL_LEVEL, hour_of};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -303,6 +303,7 @@ fn sheet(found: &Estimates, estimator: Estimator) -> Sheet {
             json!(why.join("; ")),
             json!(found.logged),
             json!(found.trials),
+            json!(INTERVAL_LEVEL),
         ]
     };
     Sheet {
@@ -320,6 +321,7 @@ fn sheet(found: &Estimates, estimator: Estimator) -> Sheet {
             "why",
             "logged_rate",
             "trials",
+            "interval_level",
         ],
         rows: found.rows.iter().map(row).collect(),
     }

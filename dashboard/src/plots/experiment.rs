@@ -10,7 +10,7 @@ use crate::view::View;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use store::{Detail, results, segment_counts, with_foremost_arms};
+use store::{Detail, Versions, results, segment_counts, with_foremost_arms};
 
 /// Versions that a plot over time shows: more than this many are thinned evenly.
 const VERSIONS: usize = 100;
@@ -58,9 +58,9 @@ pub(crate) async fn plot(
                 _ => return Err(Failure::page()),
             };
             let since = view.since(app.now());
-            let entries = stores.history.entries(&e.id, since, VERSIONS).await?;
+            let Versions { entries, unreadable } = stores.history.entries(&e.id, since, VERSIONS).await?;
             let changes = stores.experiments.audit(Some(&e.id), None, CHANGES).await?;
-            draw(&Past { lang, definition: e, entries, changes, chosen: view.version })
+            draw(&Past { lang, definition: e, entries, unreadable, changes, chosen: view.version })
         }
     };
     Ok(Json(Brief(figure)))

@@ -15,6 +15,8 @@ pub(super) struct Past<'a> {
     pub(super) lang: Lang,
     pub(super) definition: &'a Experiment,
     pub(super) entries: Vec<VersionEntry>,
+    /// How many cannot be read.
+    pub(super) unreadable: usize,
     pub(super) changes: Vec<AuditEntry>,
     /// The version that the page shows, if it is not the newest.
     pub(super) chosen: Option<u64>,
@@ -62,7 +64,11 @@ impl Past<'_> {
             [only] => x.range(around(only.as_of)),
             _ => x,
         };
-        let along = self.lang.t("Published at (UTC)");
+        let along = if self.unreadable > 0 {
+            self.lang.t("Published at (UTC), without versions that cannot be read")
+        } else {
+            self.lang.t("Published at (UTC)")
+        };
         let within = |at: Timestamp| {
             self.entries.first().is_some_and(|first| first.as_of <= at)
                 && self.entries.last().is_some_and(|last| at <= last.as_of)

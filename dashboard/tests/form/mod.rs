@@ -52,6 +52,9 @@ pub(crate) fn set(pairs: &mut [(String, String)], name: &str, value: &str) {
     }
 }
 
+/// What requests that send a form are called.
+pub(crate) const REQUEST: &str = "sent-form";
+
 /// Sends it by a button.
 pub(crate) async fn post(house: &House, path: &str, pairs: &[(String, String)], wish: &str) -> Reply {
     let mut body = form_urlencoded::Serializer::new(String::new());
@@ -61,6 +64,7 @@ pub(crate) async fn post(house: &House, path: &str, pairs: &[(String, String)], 
     }
     let request = Request::post(path)
         .header("host", "shop.example:8080")
+        .header("x-request-id", REQUEST)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(Body::from(body.finish()))
         .unwrap();

@@ -90,7 +90,7 @@ impl House {
         send(self.router(), request).await
     }
 
-    fn change(&self, why: &str) -> Change {
+    pub(crate) fn change(&self, why: &str) -> Change {
         Change { who: "tester".into(), why: why.into(), at: self.now, request: String::new() }
     }
 

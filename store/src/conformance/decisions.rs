@@ -77,6 +77,7 @@ pub async fn searched_by_each_field(place: impl Place) {
         DecisionFilter { user: some("<b>'\"\u{202e}\\"), ..nothing.clone() },
         DecisionFilter { user: some("u"), ..nothing.clone() },
         DecisionFilter { item: some("端末"), ..nothing.clone() },
+        DecisionFilter { user: some("u1\0"), item: some("\0"), segment: some("all\0"), ..nothing.clone() },
         DecisionFilter { item: some(""), ..nothing.clone() },
         DecisionFilter { arm: Some(1), ..nothing.clone() },
         DecisionFilter { segment: some("x=1,y="), ..nothing.clone() },

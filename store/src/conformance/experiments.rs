@@ -247,6 +247,18 @@ pub async fn every_change_is_audited(place: impl Place) {
     assert_eq!(own[1].document, serde_json::json!({"from": "paused", "to": "stopped", "winner": "b"}));
     let page = experiments.audit(Some("e"), Some(own[1].id), 2).await.unwrap();
     assert_eq!(page, own[2..4]);
+    for (actions, until, newer, expected) in [
+        (&["create", "replace"][..], None, 0, Some(4)),
+        (&["create", "replace"], None, 1, Some(5)),
+        (&["create", "replace"], None, 2, None),
+        (&["create", "running", "paused", "stopped"], Some(moment(4)), 0, Some(2)),
+        (&["running", "paused"], Some(moment(4)), 1, Some(3)),
+        (&["running"], Some(moment(2)), 0, None),
+    ] {
+        let found = experiments.noted("e", actions, until, newer).await.unwrap();
+        assert_eq!(found.as_ref(), expected.map(|i: usize| &own[i]), "{actions:?} {until:?} {newer}");
+    }
+    assert_eq!(experiments.noted("e\0", &["create"], None, 0).await.unwrap(), None);
 }
 
 /// A frozen experiment stays so until its definition or status changes; the change is audited and noticed.
@@ -284,6 +296,8 @@ pub async fn found_by_what_is_asked(place: impl Place) {
         let mut e = experiment(id, "");
         e.name = name.into();
         e.arms[1].id = format!("arm-{id}");
+        // As earlier releases took it.
+        e.arms[1].payload = "\0".into();
         all.create(&e, &change("me", "", 10 - n)).await.unwrap();
     }
     created(&**all, "gone", &[Running, Stopped]).await;

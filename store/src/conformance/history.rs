@@ -40,7 +40,7 @@ fn entry(version: u64, hours: i64) -> VersionEntry {
         made_up: version.is_multiple_of(2),
         control: 0,
         arms: ["a", "b", "c"].map(arm).into(),
-        value_remaining: Some(Remaining { champion: 1, p_remaining: 0.25, remaining: 0.01 }),
+        value_remaining: Some(Remaining { champion: 1, p_remaining: 0.25, remaining: 0.01, confidence: Some(0.9) }),
         sample_ratio: Some(-0.5),
         gain: Some(Gain {
             trials: 10,
@@ -77,11 +77,14 @@ pub async fn kept_once(place: impl Place) {
     assert!(matches!(strange, Err(StoreError::Missing(_))), "{strange:?}");
     drop(stores);
     let history = place.open().await.history;
-    assert_eq!(history.entries("e", Timestamp::MIN, 9).await.unwrap(), [entry(1, 1), bare.clone(), entry(3, 3)]);
+    assert_eq!(
+        history.entries("e", Timestamp::MIN, 9).await.unwrap().entries,
+        [entry(1, 1), bare.clone(), entry(3, 3)]
+    );
     assert_eq!(history.version("e", 2).await.unwrap(), Some(bare));
     assert_eq!(history.version("e", 4).await.unwrap(), None);
     assert_eq!(history.version("none", 1).await.unwrap(), None);
-    assert_eq!(history.entries("none", Timestamp::MIN, 9).await.unwrap(), []);
+    assert_eq!(history.entries("none", Timestamp::MIN, 9).await.unwrap().entries, []);
 }
 
 /// However many there are, a reader gets as many as it asks for, the first and the newest among them, from its own range.
@@ -90,11 +93,31 @@ pub async fn thinned_evenly(place: impl Place) {
     let all: Vec<VersionEntry> = (1..=1300).map(|v| entry(v, i64::try_from(v).unwrap())).collect();
     stores.history.keep("e", &all).await.unwrap();
     stores.history.keep("f", &[entry(1, 1)]).await.unwrap();
-    let few = stores.history.entries("e", Timestamp::MIN, 11).await.unwrap();
+    let few = stores.history.entries("e", Timestamp::MIN, 11).await.unwrap().entries;
     assert_eq!(versions(&few), [1, 131, 261, 391, 521, 651, 781, 911, 1041, 1171, 1300]);
-    assert_eq!(versions(&stores.history.entries("e", moment(1298 * HOUR), 11).await.unwrap()), [1298, 1299, 1300]);
-    assert_eq!(stores.history.entries("e", Timestamp::MIN, 5000).await.unwrap().len(), 1300);
-    assert_eq!(stores.history.entries("e", moment(1301 * HOUR), 9).await.unwrap(), []);
+    assert_eq!(
+        versions(&stores.history.entries("e", moment(1298 * HOUR), 11).await.unwrap().entries),
+        [1298, 1299, 1300]
+    );
+    assert_eq!(stores.history.entries("e", Timestamp::MIN, 5000).await.unwrap().entries.len(), 1300);
+    assert_eq!(stores.history.entries("e", moment(1301 * HOUR), 9).await.unwrap().entries, []);
+}
+
+/// What cannot be read is left out and counted, and what can takes its place: of a later release, as if damaged.
+pub async fn unreadable_versions_are_left_out(place: impl Place) {
+    let stores = begin(&place).await;
+    let strange = |version: u64| VersionEntry { format: HISTORY_FORMAT + 1, ..entry(version, 9) };
+    stores.history.keep("e", &[strange(1), entry(2, 10), entry(3, 11), strange(4)]).await.unwrap();
+    stores.history.keep("f", &[strange(1)]).await.unwrap();
+    for most in [2, 9] {
+        let found = stores.history.entries("e", Timestamp::MIN, most).await.unwrap();
+        assert_eq!((versions(&found.entries), found.unreadable), (vec![2, 3], 2), "{most}");
+    }
+    let found = stores.history.entries("f", Timestamp::MIN, 9).await.unwrap();
+    assert_eq!((found.entries.len(), found.unreadable), (0, 1));
+    assert_eq!(stores.history.version("e", 4).await.unwrap(), None);
+    let newest = stores.history.newest(&["e", "f"].map(String::from), 2).await.unwrap();
+    assert_eq!(newest.iter().map(|(_, e)| e.version).collect::<Vec<_>>(), [3]);
 }
 
 /// The newest of several experiments at once.
@@ -126,7 +149,7 @@ pub async fn forgotten_with_their_day(place: impl Place) {
     let stores = begin(&place).await;
     stores.history.keep("e", &[entry(1, 0), entry(2, 24), entry(3, 48)]).await.unwrap();
     stores.history.keep("f", &[entry(1, -24), entry(2, 0)]).await.unwrap();
-    let kept = async |id: &str| versions(&stores.history.entries(id, Timestamp::MIN, 9).await.unwrap());
+    let kept = async |id: &str| versions(&stores.history.entries(id, Timestamp::MIN, 9).await.unwrap().entries);
     stores.outcomes.forget(date(2026, 11, 22)).await.unwrap();
     assert_eq!((kept("e").await, kept("f").await), (vec![2, 3], vec![2]));
     stores.outcomes.forget(date(2027, 11, 22)).await.unwrap();

@@ -131,7 +131,7 @@ macro_rules! conformance {
             several_arms_of_a_user two_arms_of_an_assignment weighed_by_propensity);
     };
     (history: $place:ty) => {
-        $crate::conformance!(@history $place: kept_once thinned_evenly newest_of_several what_is_missing_is_found
+        $crate::conformance!(@history $place: kept_once thinned_evenly unreadable_versions_are_left_out newest_of_several what_is_missing_is_found
             forgotten_with_their_day);
     };
     (item_views: $place:ty) => {

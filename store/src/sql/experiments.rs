@@ -4,7 +4,8 @@ use super::{Database, Either, Turn, Tx, damaged, moment, moments, postgres, sign
 use crate::{AuditEntry, Change, ExperimentRecord, Experiments, Found, Note, Result, Search, StoreError};
 use async_trait::async_trait;
 use bandit::{Experiment, Status};
-use sqlx::AssertSqlSafe;
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, QueryBuilder};
 
 pub(super) const COLUMNS: &str = "id, definition, status, winner, revision, created_at, updated_at, started_at, stopped_at, \
      frozen_at";
@@ -89,8 +90,8 @@ async fn enter(
 /// Lists have one order: of the experiments on a catalog one runs.
 async fn alone(tx: &mut Tx, id: &str, catalog: &str) -> Result<()> {
     let at = match tx {
-        Either::Sqlite(_) => "json_extract(definition, '$.candidates.catalog')",
-        Either::Postgres(_) => "CAST(definition AS JSONB) #>> '{candidates,catalog}'",
+        Either::Sqlite(_) => "json_extract(definition, '$.candidates.catalog')".to_owned(),
+        Either::Postgres(_) => postgres::json("definition") + " #>> '{candidates,catalog}'",
     };
     let sql = AssertSqlSafe(format!(
         "SELECT id FROM experiments WHERE status = 'running' AND deleted_at IS NULL AND id <> $1 AND {at} = $2 LIMIT 1"
@@ -334,10 +335,7 @@ impl Experiments for Database {
     async fn audit(&self, experiment: Option<&str>, before: Option<i64>, limit: usize) -> Result<Vec<AuditEntry>> {
         // Two queries, each with its index.
         let which = if experiment.is_some() { "experiment = $1" } else { "$1 IS NULL" };
-        let sql = format!(
-            "SELECT id, at, who, why, action, experiment, subject, request, document FROM audit
-             WHERE {which} AND id < $2 ORDER BY id DESC LIMIT $3"
-        );
+        let sql = format!("SELECT {AUDITED} FROM audit WHERE {which} AND id < $2 ORDER BY id DESC LIMIT $3");
         let rows: Vec<AuditRow> = on!(self.pool(), db => {
             sqlx::query_as(AssertSqlSafe(sql))
                 .bind(experiment.map(storable))
@@ -346,21 +344,45 @@ impl Experiments for Database {
                 .fetch_all(db)
                 .await?
         });
-        let entry = |row: AuditRow| -> Result<AuditEntry> {
-            Ok(AuditEntry {
-                id: row.id,
-                at: moment(row.at)?,
-                who: row.who,
-                why: row.why,
-                action: row.action,
-                experiment: row.experiment,
-                subject: row.subject,
-                request: row.request,
-                document: serde_json::from_str(&row.document).map_err(damaged("audit"))?,
-            })
-        };
         rows.into_iter().map(entry).collect()
     }
+
+    async fn noted(
+        &self,
+        experiment: &str,
+        actions: &[&str],
+        until: Option<Timestamp>,
+        newer: u64,
+    ) -> Result<Option<AuditEntry>> {
+        let row: Option<AuditRow> = on!(self.pool(), db => {
+            let mut sql = QueryBuilder::new(format!("SELECT {AUDITED} FROM audit WHERE experiment = "));
+            sql.push_bind(storable(experiment).into_owned());
+            sql.push(" AND at <= ").push_bind(until.map_or(i64::MAX, |at| at.as_millisecond())).push(" AND action IN (");
+            let mut list = sql.separated(", ");
+            for action in actions {
+                list.push_bind((*action).to_owned());
+            }
+            sql.push(") ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(signed(newer));
+            sql.build_query_as().fetch_optional(db).await?
+        });
+        row.map(entry).transpose()
+    }
+}
+
+const AUDITED: &str = "id, at, who, why, action, experiment, subject, request, document";
+
+fn entry(row: AuditRow) -> Result<AuditEntry> {
+    Ok(AuditEntry {
+        id: row.id,
+        at: moment(row.at)?,
+        who: row.who,
+        why: row.why,
+        action: row.action,
+        experiment: row.experiment,
+        subject: row.subject,
+        request: row.request,
+        document: serde_json::from_str(&row.document).map_err(damaged("audit"))?,
+    })
 }
 
 #[derive(sqlx::FromRow)]

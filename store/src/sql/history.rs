@@ -2,19 +2,42 @@
 
 use super::{Database, Turn, damaged, signed, storable, unsigned};
 use crate::history::thinned;
-use crate::{HISTORY_FORMAT, History, Result, StoreError, VersionEntry};
+use crate::{HISTORY_FORMAT, History, Result, StoreError, VersionEntry, Versions};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::QueryBuilder;
 
-/// Reads a document; one that a later release wrote is an error, and not half understood.
-fn read(document: &str) -> Result<VersionEntry> {
-    let entry: VersionEntry = serde_json::from_str(document).map_err(damaged("history"))?;
-    if entry.format > HISTORY_FORMAT {
-        let why = format!("history has format {}, this release reads up to {HISTORY_FORMAT}: upgrade", entry.format);
-        return Err(StoreError::Damaged(why));
+/// Reads a document. One that is damaged is none, and so is one that a later release wrote, rather than half understood.
+fn read(experiment: &str, document: &str) -> Option<VersionEntry> {
+    let why = match serde_json::from_str::<VersionEntry>(document) {
+        Ok(entry) if entry.format <= HISTORY_FORMAT => return Some(entry),
+        Ok(entry) => format!("it has format {}, this release reads up to {HISTORY_FORMAT}: upgrade", entry.format),
+        Err(e) => e.to_string(),
+    };
+    tracing::warn!("a version in the history of '{experiment}' is left out: {why}");
+    None
+}
+
+impl Database {
+    /// The entries of some versions, those left out that cannot be read.
+    async fn entries_of(&self, experiment: &str, num: i64, versions: &[i64]) -> Result<Vec<VersionEntry>> {
+        let mut entries = Vec::with_capacity(versions.len());
+        // As many values as any database takes in one statement.
+        for part in versions.chunks(500) {
+            let documents: Vec<String> = on!(self.pool(), db => {
+                let mut sql = QueryBuilder::new("SELECT document FROM history WHERE experiment = ");
+                sql.push_bind(num).push(" AND version IN (");
+                let mut list = sql.separated(", ");
+                for version in part {
+                    list.push_bind(*version);
+                }
+                sql.push(") ORDER BY as_of, version");
+                sql.build_query_scalar().fetch_all(db).await?
+            });
+            entries.extend(documents.iter().filter_map(|document| read(experiment, document)));
+        }
+        Ok(entries)
     }
-    Ok(entry)
 }
 
 #[async_trait]
@@ -57,10 +80,10 @@ impl History for Database {
             .fetch_optional(db)
             .await?
         });
-        document.as_deref().map(read).transpose()
+        Ok(document.and_then(|document| read(experiment, &document)))
     }
 
-    async fn entries(&self, experiment: &str, since: Timestamp, most: usize) -> Result<Vec<VersionEntry>> {
+    async fn entries(&self, experiment: &str, since: Timestamp, most: usize) -> Result<Versions> {
         let id = storable(experiment);
         let kept: Vec<(i64, i64, i64)> = on!(self.pool(), db => {
             sqlx::query_as(
@@ -72,27 +95,22 @@ impl History for Database {
             .fetch_all(db)
             .await?
         });
-        let Some(&(num, ..)) = kept.first() else { return Ok(Vec::new()) };
+        let Some(&(num, ..)) = kept.first() else { return Ok(Versions::default()) };
         let moments: Vec<i64> = kept.iter().map(|k| k.1).collect();
         let chosen: Vec<i64> = thinned(&moments, most).into_iter().map(|i| kept[i].2).collect();
-        let mut entries = Vec::with_capacity(chosen.len());
-        // As many values as any database takes in one statement.
-        for part in chosen.chunks(500) {
-            let documents: Vec<String> = on!(self.pool(), db => {
-                let mut sql = QueryBuilder::new("SELECT document FROM history WHERE experiment = ");
-                sql.push_bind(num).push(" AND version IN (");
-                let mut list = sql.separated(", ");
-                for version in part {
-                    list.push_bind(*version);
-                }
-                sql.push(") ORDER BY as_of, version");
-                sql.build_query_scalar().fetch_all(db).await?
-            });
-            for document in documents {
-                entries.push(read(&document)?);
-            }
+        let entries = self.entries_of(experiment, num, &chosen).await?;
+        if entries.len() == chosen.len() {
+            return Ok(Versions { entries, unreadable: 0 });
         }
-        Ok(entries)
+        // Others take the places of those that cannot be read; only reading them all tells which can.
+        let all: Vec<i64> = kept.iter().map(|k| k.2).collect();
+        let mut readable = self.entries_of(experiment, num, &all).await?;
+        let unreadable = all.len() - readable.len();
+        let moments: Vec<i64> = readable.iter().map(|entry| entry.as_of.as_millisecond()).collect();
+        let chosen = thinned(&moments, most);
+        let mut place = 0..;
+        readable.retain(|_| place.next().is_some_and(|at| chosen.binary_search(&at).is_ok()));
+        Ok(Versions { entries: readable, unreadable })
     }
 
     async fn newest(&self, experiments: &[String], each: usize) -> Result<Vec<(String, VersionEntry)>> {
@@ -112,7 +130,11 @@ impl History for Database {
             sql.push(") ORDER BY e.id, h.version");
             sql.build_query_as().fetch_all(db).await?
         });
-        rows.into_iter().map(|(id, document)| Ok((id, read(&document)?))).collect()
+        let entry = |(id, document): (String, String)| {
+            let entry = read(&id, &document)?;
+            Some((id, entry))
+        };
+        Ok(rows.into_iter().filter_map(entry).collect())
     }
 
     async fn highest_missing(&self, experiment: &str, latest: u64) -> Result<Option<u64>> {

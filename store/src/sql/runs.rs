@@ -1,6 +1,6 @@
 //! Runs of periodic work.
 
-use super::{Database, Turn, damaged, moment, moments, signed};
+use super::{Database, Turn, damaged, moment, moments, signed, storable};
 use crate::{RUNS_KEPT, Result, Run, RunKind, RunReport, RunStatus, Runs, StoreError, Trigger};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -63,7 +63,7 @@ impl Database {
                  VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
             )
             .bind(kind.name())
-            .bind(catalog)
+            .bind(catalog.map(storable))
             .bind(name(trigger)?)
             .bind(name(status)?)
             .bind(at.as_millisecond())
@@ -132,7 +132,7 @@ impl Runs for Database {
         on!(self.pool(), db => {
             sqlx::query("UPDATE update_runs SET reached = $2, report = $3 WHERE id = $1 AND status = 'running'")
                 .bind(id)
-                .bind(reached)
+                .bind(&*storable(reached))
                 .bind(serde_json::to_string(report).map_err(damaged("a run"))?)
                 .execute(db)
                 .await?;

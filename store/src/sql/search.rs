@@ -2,7 +2,7 @@
 
 use super::bulk::{Cell, Move};
 use super::experiments::{COLUMNS, ExperimentRow, record};
-use super::{Database, Either, Tx, signed, storable, unsigned};
+use super::{Database, Either, Tx, postgres, signed, storable, unsigned};
 use crate::{DayTraffic, Found, Listed, Order, Result, Search};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
@@ -38,12 +38,17 @@ impl Database {
                 "SELECT 1 FROM json_each(e.definition, '$.arms') a
                  WHERE instr(lower(json_extract(a.value, '$.id')), lower($1)) > 0",
             ),
-            Either::Postgres(_) => wanted(
-                "strpos(lower({} COLLATE \"C\"), lower($1 COLLATE \"C\")) > 0",
-                "(e.definition::jsonb ->> 'name')",
-                "SELECT 1 FROM jsonb_array_elements(e.definition::jsonb -> 'arms') a
-                 WHERE strpos(lower((a ->> 'id') COLLATE \"C\"), lower($1 COLLATE \"C\")) > 0",
-            ),
+            Either::Postgres(_) => {
+                let definition = postgres::json("e.definition");
+                wanted(
+                    "strpos(lower({} COLLATE \"C\"), lower($1 COLLATE \"C\")) > 0",
+                    &format!("({definition} ->> 'name')"),
+                    &format!(
+                        "SELECT 1 FROM jsonb_array_elements({definition} -> 'arms') a
+                         WHERE strpos(lower((a ->> 'id') COLLATE \"C\"), lower($1 COLLATE \"C\")) > 0"
+                    ),
+                )
+            }
         };
         let columns = COLUMNS.split(", ").map(|c| format!("e.{}", c.trim())).collect::<Vec<_>>().join(", ");
         let order = match search.order {

@@ -4,7 +4,7 @@ use crate::arms::leader;
 use crate::audit;
 use crate::format::Num;
 use crate::lang::{Lang, Phrase};
-use bandit::Status;
+use bandit::{Experiment, Status};
 use store::{ExperimentRecord, Results, Segments, VersionEntry};
 
 /// A question, its answer, and where it is looked into.
@@ -27,7 +27,12 @@ pub(super) fn answers(
     if record.definition.candidates.is_some() {
         return vec![health(lang, record, r), ahead(lang, r)];
     }
-    let mut all = vec![health(lang, record, r), ahead(lang, r), earned(lang, newest), stopping(lang, r, newest)];
+    let mut all = vec![
+        health(lang, record, r),
+        ahead(lang, r),
+        earned(lang, newest),
+        stopping(lang, &record.definition, r, newest),
+    ];
     all.extend(differs(lang, r, segments));
     all
 }
@@ -74,12 +79,15 @@ fn earned(lang: Lang, newest: Option<&VersionEntry>) -> Answer {
     Answer { question, answer, look: gain.is_some_and(|g| g.interval[1] < 0.0), anchor: "gain" }
 }
 
-fn stopping(lang: Lang, r: &Results, newest: Option<&VersionEntry>) -> Answer {
+fn stopping(lang: Lang, e: &Experiment, r: &Results, newest: Option<&VersionEntry>) -> Answer {
     let question = lang.t("What would stopping now cost?");
     let answer = match (newest.and_then(|v| v.value_remaining), leader(&r.arms)) {
         (Some(v), Some(_)) => {
-            let most = Num::rate(v.remaining);
-            lang.say("At most {share} of the leader’s rate, with 95% probability.", &[("share", (&most).into())])
+            let (most, level) = (Num::rate(v.remaining), Num::level(v.confidence(e)));
+            lang.say(
+                "At most {share} of the leader’s rate, with {level} probability.",
+                &[("share", (&most).into()), ("level", (&level).into())],
+            )
         }
         (None, Some((_, arm))) => {
             let loss = Num::points(arm.expected_loss);

@@ -27,7 +27,7 @@ use bandit::{Standing, Status};
 use guardrails::Guardrail;
 use jiff::Timestamp;
 use segments::{Drilled, SegmentRow};
-use store::{AuditEntry, Detail, ExperimentRecord, Group, Results, Segments, VersionEntry};
+use store::{AuditEntry, Detail, ExperimentRecord, Group, Results, Segments, VersionEntry, Versions};
 use store::{results_and_segments, segment_counts, with_foremost_arms};
 use timeline::Timeline;
 use versions::Stepper;
@@ -50,6 +50,8 @@ struct Experiment {
     /// Changes whenever plots do.
     stamp: String,
     stepper: Option<Stepper>,
+    /// How many versions cannot be read.
+    unreadable: Option<Num>,
     arms: ArmsTable,
     tried: bool,
     contextual: bool,
@@ -59,6 +61,8 @@ struct Experiment {
     segments: Vec<SegmentRow>,
     all_segments: Num,
     drilled: Option<Drilled>,
+    /// With which probability no more value remains than is shown.
+    remaining_level: Num,
     gain: Option<GainRow>,
     groups: Vec<GroupRow>,
     difference: Option<(Num, [Num; 2])>,
@@ -115,10 +119,10 @@ struct Read {
     results: Results,
     segments: Segments,
     /// The first version and the newest.
-    ends: Vec<VersionEntry>,
+    ends: Versions,
     /// The version asked for, if it is not the newest.
     past: Option<VersionEntry>,
-    /// A version that was asked for and is not kept.
+    /// A version that was asked for and is not kept, or cannot be read.
     lost: Option<u64>,
     changes: Vec<AuditEntry>,
 }
@@ -154,7 +158,7 @@ async fn read(app: &App, record: &ExperimentRecord, view: &View) -> Result<Read,
     let most = if record.definition.segment_by.is_empty() { 0 } else { crate::plots::SEGMENTS };
     let (results, segments) = results_and_segments(stores, record, app.now(), detail, most).await?;
     let ends = stores.history.entries(id, Timestamp::MIN, 2).await?;
-    let asked = view.version.filter(|v| ends.last().is_none_or(|newest| *v < newest.version));
+    let asked = view.version.filter(|v| ends.entries.last().is_none_or(|newest| *v < newest.version));
     let past = match asked {
         Some(version) => stores.history.version(id, version).await?,
         None => None,
@@ -170,7 +174,7 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
     if let Some(past) = &past {
         results.arms = past.rows(&app.stores.memory);
     }
-    let newest = past.as_ref().or(ends.last());
+    let newest = past.as_ref().or(ends.entries.last());
     // A version that is not kept is not what plots show either.
     let view = View { version: past.as_ref().map(|p| p.version), ..view };
     let r = &results;
@@ -185,7 +189,8 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
         answers: answers::answers(lang, record, r, &segments, newest),
         facts: facts(lang, record, r, now),
         stamp: format!("{}/{}/{}", r.posterior_version, record.revision, record.status),
-        stepper: Stepper::new(lang, &ends, past.as_ref(), lost, now),
+        stepper: Stepper::new(lang, &ends.entries, past.as_ref(), lost, now),
+        unreadable: (ends.unreadable > 0).then(|| Num::count(ends.unreadable as u64)),
         arms: ArmsTable::new(lang, None, e, &r.arms),
         tried: r.arms.iter().any(|a| a.trials > 0),
         contextual: !e.features.is_empty(),
@@ -197,6 +202,11 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
         all_segments: Num::count(segments.all as u64),
         drilled: view.segment.as_deref().map(|name| Drilled::new(lang, e, name, &r.segments)),
         segments: segments.largest.iter().map(|s| SegmentRow::new(e, s)).collect(),
+        remaining_level: Num::level(
+            newest
+                .and_then(|v| v.value_remaining)
+                .map_or_else(|| e.stopping.clone().unwrap_or_default().confidence, |v| v.confidence(e)),
+        ),
         gain: newest.and_then(|v| v.gain).map(|g| GainRow {
             trials: Num::count(g.trials),
             rewards: Num::count(g.rewards),

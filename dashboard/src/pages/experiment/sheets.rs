@@ -3,7 +3,7 @@
 use super::Read;
 use super::timeline::detail;
 use crate::export::Sheet;
-use bandit::ArmResult;
+use bandit::{ArmResult, INTERVAL_LEVEL};
 use serde_json::{Value, json};
 use store::{AuditEntry, ExperimentRecord, Group, Memory, Segments};
 
@@ -32,11 +32,12 @@ pub(super) fn sheets(
                 json!(g.rate),
                 json!(g.interval[0]),
                 json!(g.interval[1]),
+                json!(INTERVAL_LEVEL),
             ]
         };
         all.push(Sheet {
             name: "holdout",
-            columns: &["dealt_by", "trials", "rewards", "rate", "rate_low", "rate_high"],
+            columns: &["dealt_by", "trials", "rewards", "rate", "rate_low", "rate_high", "interval_level"],
             rows: vec![row("policy", &h.policy), row("holdout", &h.holdout)],
         });
     }
@@ -62,6 +63,7 @@ fn sheet_of_arms(name: &'static str, arms: &[ArmResult]) -> Sheet {
             json!(uplift.map(|u| u.interval[1])),
             json!(a.posterior.alpha),
             json!(a.posterior.beta),
+            json!(INTERVAL_LEVEL),
         ]
     };
     Sheet {
@@ -82,6 +84,7 @@ fn sheet_of_arms(name: &'static str, arms: &[ArmResult]) -> Sheet {
             "uplift_high",
             "alpha",
             "beta",
+            "interval_level",
         ],
         rows: arms.iter().map(row).collect(),
     }

@@ -17,7 +17,7 @@ pub(super) struct Stepper {
     pub(super) past: bool,
     /// Whether its counts were made up for afterwards.
     pub(super) made_up: bool,
-    /// A version that was asked for and is not kept.
+    /// A version that was asked for and is not kept, or cannot be read.
     pub(super) lost: Option<Num>,
 }
 
