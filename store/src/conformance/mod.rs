@@ -119,7 +119,7 @@ macro_rules! conformance {
             the_past_is_forgotten forgotten_beside_batches);
     };
     (candidates: $place:ty) => {
-        $crate::conformance!(@candidates $place: items_are_arms arms_are_bounded arms_are_forgotten_with_their_days
+        $crate::conformance!(@candidates $place: items_are_arms arms_have_an_order_of_their_own arms_are_bounded arms_are_forgotten_with_their_days
             one_runs_on_a_catalog);
     };
     (decisions: $place:ty) => {
