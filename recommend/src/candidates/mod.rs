@@ -109,6 +109,14 @@ impl Candidates {
         self.read().entries.slot(id).is_some()
     }
 
+    /// Whether there is such an item, and it has not expired by `now`.
+    #[must_use]
+    pub fn is_live(&self, id: &str, now: Timestamp) -> bool {
+        let state = self.read();
+        let entry = state.entries.slot(id).and_then(|slot| state.entries.get(slot));
+        entry.is_some_and(|entry| entry.expires_at.is_none_or(|at| at > now))
+    }
+
     /// Takes an item out; false if it is not there.
     pub fn remove(&self, id: &str) -> bool {
         self.write().remove(id)
