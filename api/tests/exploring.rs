@@ -225,7 +225,7 @@ async fn sticky_lists_stay_for_their_day() {
     let left = [&all[0], &all[2], &all[3]];
     assert_eq!(ids(&without)[..3].iter().collect::<Vec<_>>(), left);
     assert_eq!(ids(&without).len(), 4);
-    assert!(without["items"][3].get("decision_id").is_none(), "what fills up was not dealt");
+    assert!(without["items"][3]["decision_id"].is_string(), "what fills it up is dealt too");
     assert_eq!(api.call("DELETE", &format!("/v1/catalogs/shop/items/{}", all[0]), "").await.0, 204);
     assert_eq!(ids(&api.list("user=u1&k=3").await), all[1..]);
     let even = api.list("user=u1&k=2&tag=even").await;
@@ -238,6 +238,45 @@ async fn sticky_lists_stay_for_their_day() {
     api.clock.set("2026-11-22T10:00:00Z");
     let tomorrow = api.list("user=u1&k=4").await;
     assert_ne!(tomorrow["items"][0]["decision_id"], first["items"][0]["decision_id"]);
+}
+
+/// Who turns pages by excluding what they had is dealt each page, by exact probabilities, once a day.
+#[tokio::test]
+async fn every_page_of_a_sticky_list_is_dealt() {
+    let api = shop().await;
+    api.run(&shelf(&json!({"candidates": {"catalog": "shop", "pool": 8, "sticky": true}}))).await;
+    let mut led = BTreeSet::new();
+    for n in 0..12 {
+        let user = format!("u{n}");
+        api.view(&user).await;
+        let before = api.logged().await.len();
+        let first = api.list(&format!("user={user}&k=4")).await;
+        let had = ids(&first);
+        let next = format!("user={user}&k=4&exclude={}", had.join(","));
+        let second = api.list(&next).await;
+        assert_eq!(second["dealt_by"], "policy");
+        let shown = ids(&second);
+        assert_eq!(shown.iter().chain(&had).collect::<BTreeSet<_>>().len(), 8, "{first} {second}");
+        led.insert(shown[0].clone());
+        let logged = api.logged().await.split_off(before + 4);
+        assert_eq!(logged.len(), 4);
+        for (position, (told, record)) in second["items"].as_array().unwrap().iter().zip(&logged).enumerate() {
+            assert_eq!(told["decision_id"], record.decision_id.to_string());
+            assert_eq!(told["propensity"].as_f64(), Some(record.propensity));
+            assert!(record.propensity > 0.0 && record.propensity < 1.0);
+            assert_eq!(record.position, Some(u32::try_from(position).unwrap()));
+            assert_eq!(record.list, logged[0].list);
+        }
+        // A view moves what is near; both pages stay, in whatever order the excluded are named, and nothing is logged again.
+        let event = json!({"type": "view", "user": user, "item": "i11"});
+        assert_eq!(api.post("/v1/events", &event).await.1["accepted"], 1);
+        let reversed: Vec<String> = had.iter().rev().cloned().collect();
+        let again = api.list(&format!("user={user}&k=4&exclude={}", reversed.join("&exclude="))).await;
+        assert_eq!(again["items"], second["items"]);
+        assert_eq!(api.list(&format!("user={user}&k=4")).await["items"], first["items"]);
+        assert_eq!(api.logged().await.len(), before + 8);
+    }
+    assert!(led.len() > 2, "the order of a second page is drawn: {led:?}");
 }
 
 #[tokio::test]

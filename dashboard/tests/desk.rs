@@ -4,7 +4,8 @@
 mod form;
 mod house;
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use form::{REQUEST, fields, post, set, shown};
 use house::House;
 use serde_json::{Value, json};
@@ -365,6 +366,46 @@ async fn without_a_token_nothing_is_done() {
     }
     let record = house.stores.experiments.get("product-page").await.unwrap().unwrap();
     assert_eq!((record.status, record.revision), (bandit::Status::Running, 1));
+}
+
+/// An experiment on a catalog is made and changed by the form; what is wrong is told at its input.
+#[tokio::test]
+async fn a_catalog_takes_the_place_of_arms() {
+    let house = House::open().await;
+    let mut pairs = fields(&house.get(NEW).await.body);
+    for (name, text) in [("id", "shelf"), ("reward.event", "click"), ("candidates.pool", "70")] {
+        set(&mut pairs, name, text);
+    }
+    let body = post(&house, NEW, &pairs, "save").await.body;
+    assert!(body.contains("id=\"candidates-error\"") || body.contains("id=\"candidates.catalog-error\""), "{body}");
+    set(&mut pairs, "candidates.catalog", "shop");
+    let mut body = post(&house, NEW, &pairs, "save").await.body;
+    for place in ["arms", "candidates.pool"] {
+        assert!(body.contains(&format!("id=\"{place}-error\"")), "{place}: {body}");
+    }
+    for wish in ["remove-arms-1", "remove-arms-0"] {
+        body = post(&house, NEW, &fields(&body), wish).await.body;
+    }
+    pairs = fields(&body);
+    for (name, text) in [("candidates.catalog", "shop"), ("candidates.pool", "30")] {
+        set(&mut pairs, name, text);
+    }
+    pairs.push(("candidates.sticky".into(), "on".into()));
+    let made = post(&house, NEW, &pairs, "save").await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.body);
+    let candidates = definition(&house, "shelf").await.candidates.unwrap();
+    assert_eq!((&*candidates.catalog, candidates.pool, candidates.sticky), ("shop", 30, true));
+    assert_eq!((candidates.strength, candidates.similarity_weight), (20.0, 0.5));
+    let edit = "/dashboard/experiments/shelf/edit";
+    pairs = fields(&house.get(edit).await.body);
+    pairs.retain(|(name, _)| name != "candidates.sticky");
+    set(&mut pairs, "candidates.strength", "5.5");
+    assert_eq!(post(&house, edit, &pairs, "save").await.status, StatusCode::SEE_OTHER);
+    let changed = definition(&house, "shelf").await.candidates.unwrap();
+    assert_eq!(changed, bandit::CandidateArms { strength: 5.5, sticky: false, ..candidates });
+    let japanese = Request::get(edit).header("host", "x").header("accept-language", "ja");
+    let japanese = house.send(japanese.body(Body::empty()).unwrap()).await.body;
+    assert!(japanese.contains("カタログのアイテムをアームにする"), "{japanese}");
 }
 
 #[tokio::test]

@@ -434,6 +434,20 @@ async fn hostile_names_are_text_and_pages_stay_small() {
     assert!(csv.headers["content-disposition"].to_str().unwrap().contains("catalog-items.csv"));
 }
 
+/// What is kept and cannot be read is told on its catalog's page.
+#[tokio::test]
+async fn unreadable_items_are_told() {
+    let shop = Shop::open().await;
+    shop.fill("plain", 3, json!({})).await;
+    assert!(!shop.get("/dashboard/catalogs/plain").await.body.contains("id=\"unreadable\""));
+    let candidates = shop.house.shelf.get("plain").unwrap();
+    assert!(candidates.leave_out(HOSTILE, "it is <cut> off"));
+    let page = shop.get("/dashboard/catalogs/plain").await.body;
+    for text in ["items are kept and cannot be read", "it is &#60;cut&#62; off"] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+}
+
 /// A catalog that makes vectors of texts says how far it is, and what was set aside is tried again by a button.
 #[tokio::test]
 async fn vectors_of_texts_are_told_and_tried_again() {

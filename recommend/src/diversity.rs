@@ -29,8 +29,10 @@ pub const TAG_STEP: f64 = 0.25;
 pub struct Candidate<'a> {
     /// How near it is, under any metric; larger is nearer.
     pub score: f32,
-    /// Its direction: the vector at length 1, or zeros, which are like nothing.
+    /// Its vector.
     pub vector: &'a [f32],
+    /// What makes its length 1; 0 for one that is like nothing.
+    pub scale: f32,
     /// Its tags, each once.
     pub tags: &'a [u32],
 }
@@ -210,7 +212,8 @@ impl List<'_> {
     /// Compares a candidate with what is new in the list; false if it is a near-duplicate.
     fn compare(&self, o: &mut Open) -> bool {
         for chosen in &self.chosen[o.compared..] {
-            let cosine = self.kernel.near(self.pool[*chosen].vector, self.pool[o.place].vector).max(-1.0);
+            let (a, b) = (&self.pool[*chosen], &self.pool[o.place]);
+            let cosine = (self.kernel.near(a.vector, b.vector) * (a.scale * b.scale)).max(-1.0);
             o.alike += f64::from(cosine);
             o.nearest = o.nearest.max(cosine);
         }

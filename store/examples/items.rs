@@ -51,7 +51,7 @@ async fn main() -> Outcome<()> {
     loop {
         let page = stores.catalogs.page_of_items("c", last.as_deref(), batch).await?;
         let Some(item) = page.last() else { break };
-        (read, last) = (read + page.len(), Some(item.id.clone()));
+        (read, last) = (read + page.len(), Some(store::id_of(item).to_owned()));
     }
     rate("items read in pages", read, begun.elapsed());
 

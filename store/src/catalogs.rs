@@ -49,6 +49,10 @@ pub trait Catalogs: Send + Sync {
     /// which there are several for very many items. Ids are distinct. If it fails, some may be kept, and not be noted: put
     /// them again. No items are no change. Vectors are kept as they are, whatever their length.
     ///
+    /// An item with a text has the vectors of the item that it takes the place of, also such as are made meanwhile, where it
+    /// brings none of its model; and is as new as that one. A text that did not change needs no other vector, and one that did
+    /// keeps its place in lists until its own is made.
+    ///
     /// # Errors
     /// [`crate::StoreError::Missing`] when there is no such catalog, [`crate::StoreError::Conflict`] when it was removed, or
     /// replaced by one of another dimension or metric, meanwhile.
@@ -66,11 +70,11 @@ pub trait Catalogs: Send + Sync {
     async fn remove_items(&self, catalog: &str, ids: &[String]) -> Result<u64>;
 
     /// Items by id, in the order asked; none for those that are not there, all of them if there is no such catalog.
-    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Item>>>;
+    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Kept>>>;
 
     /// Items after one id, in the store's own order, at most `limit`: pages of all. Items that are put or removed
     /// meanwhile may be missed or seen; their changes say so.
-    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>>;
+    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Kept>>;
 
     /// Removes items whose `expires_at` is before a moment, one page at a time: of those after one id, in the store's own
     /// order, `limit` are looked at, one at least. Nothing if there is no such catalog. An item that cannot be read stays,
@@ -126,6 +130,41 @@ pub struct Catalog {
     pub id: String,
     /// What it is.
     pub definition: CatalogDefinition,
+}
+
+/// An item as it is kept. One that cannot be read spoils none beside it, and stays until it is put again or removed.
+pub type Kept = std::result::Result<Item, Unreadable>;
+
+/// An item that is there, and cannot be read: damaged, or of a newer release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its id.
+    pub id: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl From<Unreadable> for StoreError {
+    fn from(Unreadable { id, why }: Unreadable) -> Self {
+        Self::Damaged(format!("item '{}': {why}", id.escape_debug()))
+    }
+}
+
+/// The id of an item, whether or not it can be read.
+#[must_use]
+pub fn id_of(kept: &Kept) -> &str {
+    kept.as_ref().map_or_else(|unreadable| &*unreadable.id, |item| &*item.id)
+}
+
+/// An item with a text, as it takes the place of another: see [`Catalogs::put_items`].
+pub(crate) fn in_place_of(new: &Item, standing: Item) -> Item {
+    let mut next = Item { added_at: standing.added_at, ..new.clone() };
+    if let (Some(text), Some(before)) = (&mut next.text, standing.text) {
+        let lacking =
+            before.vectors.into_iter().filter(|made| new.text.as_ref().is_none_or(|t| t.vector(&made.model).is_none()));
+        text.vectors.extend(lacking);
+    }
+    next
 }
 
 /// What one call of [`Catalogs::remove_expired`] came to.

@@ -2,7 +2,7 @@
 //! as long and forty times as slow to read.
 
 use crate::format::{decode, encode};
-use crate::{CatalogChange, Changed, Popular, Result, StoreError};
+use crate::{CatalogChange, Changed, Kept, Popular, Result, StoreError, Unreadable};
 use jiff::Timestamp;
 use recommend::{CatalogDefinition, Item, Text, TextVector};
 use serde::{Deserialize, Serialize};
@@ -117,8 +117,8 @@ pub(crate) fn expired_head(bytes: &[u8], before: Timestamp) -> Option<&[u8]> {
 }
 
 /// The item of an id from its bytes.
-pub(crate) fn decode_item(id: String, bytes: &[u8]) -> Result<Item> {
-    let damaged = |what: &str| StoreError::Damaged(format!("item '{}': {what}", id.escape_debug()));
+pub(crate) fn decode_item(id: String, bytes: &[u8]) -> Kept {
+    let damaged = |why: &str| Unreadable { id: id.clone(), why: why.into() };
     let (Head { numbers, own, text }, rest) = parts(bytes).map_err(|what| damaged(&what))?;
     let (tags, expires_at, has_payload, added_at) = own;
     let vectors = numbers.checked_mul(4).and_then(|bytes| rest.split_at_checked(bytes));
@@ -253,15 +253,11 @@ mod tests {
         for bytes in [item(), texted()].map(|item| encode_item(&item).unwrap()) {
             for length in 0..bytes.len() {
                 let refused = decode_item("i".into(), &bytes[..length]);
-                assert!(
-                    matches!(refused, Err(StoreError::Damaged(_))),
-                    "{length} of {} bytes: {refused:?}",
-                    bytes.len()
-                );
+                assert!(matches!(refused, Err(Unreadable { .. })), "{length} of {} bytes: {refused:?}", bytes.len());
             }
             assert!(decode_item("i".into(), &[&bytes[..], b" x"].concat()).is_err(), "too long");
             let later = decode_item("i".into(), &[&[3], &bytes[1..]].concat()).unwrap_err();
-            assert!(later.to_string().contains("format 3"), "{later}");
+            assert!(later.why.contains("format 3"), "{later:?}");
         }
         let odd = [Popular { id: "i".into(), score: f64::NAN }];
         assert!(encode_popular(&odd).is_err(), "JSON has no such number, and could not be read back");

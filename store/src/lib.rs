@@ -53,7 +53,9 @@ mod views;
 
 pub use assignments::{Assignments, Durable, Put};
 pub use backup::{About, Backup, Counts, Standing, Turn, read_about, restore, standing};
-pub use catalogs::{Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed};
+pub use catalogs::{
+    Catalog, CatalogChange, Catalogs, Changed, Kept, MAX_CATALOGS, Popular, Removed, Unreadable, id_of,
+};
 pub use check::check_files;
 pub use decisions::{
     ClaimStanding, ClaimingEvent, Cursor, DecisionFilter, DecisionStory, Decisions, FoundDecisions, LoggedDecision,

@@ -4,7 +4,7 @@ use crate::Work;
 use recommend::index::unit;
 use recommend::{Metric, Projection};
 use std::collections::HashSet;
-use store::{Catalog, CatalogMap, Changed, Result, StoreError};
+use store::{Catalog, CatalogMap, Changed, Result, StoreError, id_of};
 
 /// Items read at a time, and at most of one catalog: of a larger one the map is of the first in the store's order.
 const PAGE: usize = 1_000;
@@ -63,9 +63,9 @@ impl Work {
         while read < MOST_READ {
             let page = self.stores.catalogs.page_of_items(&catalog.id, after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { break };
-            after = Some(last.id.clone());
+            after = Some(id_of(last).to_owned());
             let now = self.clock.now();
-            for item in page {
+            for item in page.into_iter().flatten() {
                 if read.is_multiple_of(step) && !item.has_ended(now) {
                     let vector = item.vector_in(&catalog.definition);
                     sample.extend(match catalog.definition.metric {

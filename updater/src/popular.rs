@@ -1,17 +1,12 @@
 //! What is popular: from views by hour into a list for each catalog, which replicas serve to who is new.
 
 use crate::Work;
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use store::{Catalog, Popular, Result, StoreError};
 
-/// Most viewed items that are looked at, of all catalogs together.
-const MOST_VIEWED: usize = 50_000;
 /// Longest list of a catalog.
 const LONGEST: usize = 500;
-/// Items asked for at a time.
-const AT_ONCE: usize = 250;
 
 /// From what it was last told: events taken in by then, and the hour of the clock. With both as they were, the order is.
 pub(crate) type Told = Mutex<Option<(u64, i64)>>;
@@ -32,6 +27,7 @@ impl Work {
     /// When a store fails; lists told until then stand.
     pub(crate) async fn tell_popular(&self) -> Result<()> {
         let (of, mut failure) = (self.views_now(), None);
+        self.shelf.catch_up(&*self.stores.catalogs, &*self.clock).await?;
         for catalog in self.stores.catalogs.catalogs().await? {
             match self.tell_popular_in(&catalog).await {
                 // One that was removed meanwhile has nothing to tell.
@@ -52,23 +48,13 @@ impl Work {
         Ok(())
     }
 
-    /// The most viewed items that the catalog has; views do not say in which catalog an item is.
+    /// The most viewed of the catalog's live items; views do not say in which catalog an item is.
     async fn popular_in(&self, catalog: &Catalog) -> Result<Vec<Popular>> {
         let half_life = catalog.definition.popular_half_life_hours;
-        let viewed = self.stores.item_views.most_viewed(self.clock.now(), half_life, MOST_VIEWED).await?;
-        let mut popular = Vec::new();
-        for some in viewed.chunks(AT_ONCE) {
-            let ids: Vec<String> = some.iter().map(|p| p.id.clone()).collect();
-            let there = self.stores.catalogs.items(&catalog.id, &ids).await?;
-            let now = self.clock.now();
-            let live: HashSet<String> =
-                there.into_iter().flatten().filter(|item| !item.has_ended(now)).map(|item| item.id).collect();
-            popular.extend(some.iter().filter(|p| live.contains(&p.id)).cloned());
-            if popular.len() >= LONGEST {
-                break;
-            }
-        }
-        popular.truncate(LONGEST);
-        Ok(popular)
+        // One that was removed since has none.
+        let Some(candidates) = self.shelf.get(&catalog.id) else { return Ok(Vec::new()) };
+        let now = self.clock.now();
+        let live = |id: &str| candidates.is_live(id, now);
+        self.stores.item_views.most_viewed(now, half_life, LONGEST, &live).await
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{
-    Catalog, CatalogChange, Catalogs, Durability, Locations, Popular, Removed, Result, RunStatus, StoreError, Stores,
-    Trigger,
+    Catalog, CatalogChange, Catalogs, Durability, Kept, Locations, Popular, Removed, Result, RunStatus, StoreError,
+    Stores, Trigger,
 };
 use tokio::sync::watch;
 use updater::{Config, Updater};
@@ -59,7 +59,7 @@ impl House {
 
     async fn left(&self, catalog: &str) -> Vec<String> {
         let items = self.stores.catalogs.page_of_items(catalog, None, 10_000).await.unwrap();
-        items.into_iter().map(|item| item.id).collect()
+        items.iter().map(|kept| store::id_of(kept).to_owned()).collect()
     }
 
     /// Waits until both catalogs have so many items.
@@ -144,10 +144,10 @@ impl Catalogs for Stuck {
     async fn remove_items(&self, catalog: &str, ids: &[String]) -> Result<u64> {
         self.catalogs.remove_items(catalog, ids).await
     }
-    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Item>>> {
+    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Kept>>> {
         self.catalogs.items(catalog, ids).await
     }
-    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
+    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Kept>> {
         self.catalogs.page_of_items(catalog, after, limit).await
     }
     async fn log_id(&self) -> Result<String> {

@@ -90,6 +90,35 @@ async fn each_catalog_has_its_own() {
     assert_eq!(shop.stores.catalogs.last_change().await.unwrap(), changes, "what is said already is not said again");
 }
 
+/// Views of what nobody has take no place, however many there are.
+#[tokio::test]
+async fn junk_pushes_nothing_out() {
+    let shop = Shop::with(&[("a", None), ("b", None)]).await;
+    shop.view("a", 2, "2026-11-21T10:10:00Z").await;
+    shop.view("b", 1, "2026-11-21T10:10:00Z").await;
+    let views = |user: &str, items: std::ops::Range<u32>| -> Vec<Event> {
+        let event = |n: u32| UserEvent {
+            id: format!("{user} {n}"),
+            kind: UserEventKind::View,
+            name: String::new(),
+            user: Some(user.into()),
+            item: Some(format!("junk-{n}")),
+            decision_id: None,
+            experiment: None,
+            value: 1.0,
+            at: "2026-11-21T10:10:00Z".parse().unwrap(),
+        };
+        items.map(|n| Event::User(event(n))).collect()
+    };
+    for user in ["u1", "u2", "u3"] {
+        for from in (0..51_000).step_by(3_000) {
+            shop.stores.events.append(&views(user, from..from + 3_000)).await.unwrap();
+        }
+    }
+    shop.updater().once().await.unwrap();
+    assert_eq!(shop.popular("week").await, ["a", "b"]);
+}
+
 /// A running updater tells of new views by itself, and does not look again while there are none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_follows_the_log() {

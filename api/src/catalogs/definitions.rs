@@ -30,7 +30,31 @@ pub(crate) struct CatalogRecord {
     items: usize,
     /// Bytes that they take in its memory.
     bytes: usize,
+    /// Items that are kept and cannot be read, as after damage, or by a release that is too old: no list has them until they
+    /// are put again or removed. Absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<UnreadableItems>,
 }
+
+/// Items that cannot be read.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UnreadableItems {
+    /// How many.
+    count: usize,
+    /// The first of them in order of id, at most 100.
+    items: Vec<UnreadableItem>,
+}
+
+/// An item that cannot be read.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UnreadableItem {
+    id: String,
+    /// What is wrong with it.
+    why: String,
+}
+
+/// Items that cannot be read of which it is told why.
+const MOST_UNREADABLE: usize = 100;
 
 /// All catalogs.
 #[derive(Serialize, ToSchema)]
@@ -42,7 +66,10 @@ pub(crate) struct Listing {
 impl CatalogRecord {
     fn of(id: String, candidates: &Candidates) -> Self {
         let definition = candidates.definition().clone();
-        Self { id, definition, items: candidates.len(), bytes: candidates.bytes() }
+        let (count, some) = candidates.unreadable(MOST_UNREADABLE);
+        let items = some.into_iter().map(|(id, why)| UnreadableItem { id, why }).collect();
+        let unreadable = (count > 0).then_some(UnreadableItems { count, items });
+        Self { id, definition, items: candidates.len(), bytes: candidates.bytes(), unreadable }
     }
 }
 

@@ -7,7 +7,7 @@ use bandit::{Assignment, DecisionId, Event, Explorer, Source, WHOLE};
 use futures::future::join;
 use jiff::civil::Date;
 use recommend::{Candidate, Candidates, List, Wanted};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -38,7 +38,25 @@ struct Dealt {
     day: Date,
 }
 
+/// What a list is dealt for.
+struct Asked<'a> {
+    explorer: &'a Explorer,
+    user: &'a str,
+    wanted: &'a Wanted<'a>,
+    /// Of what is popular the views are told.
+    popular: bool,
+    /// When the stores had their time.
+    end: Instant,
+}
+
+/// Marks the ids that a list of its own is dealt without; no tag and no id has it.
+const WITHOUT: &str = "\0without";
+
 /// Orders a visitor's list, of which `list` is the pool and what follows it; none if it is not for the experiment to order.
+///
+/// A list that stays for its day and lacks what the request excludes is filled up from what is left of the pool, by a deal
+/// that is kept and logged as the first was. It has a key of its own, with the excluded ids in it, so that each page of who
+/// turns pages by excluding what they had stays for that day too. Its propensities are those given what is excluded.
 ///
 /// # Errors
 /// When the stores ask to be left alone.
@@ -50,52 +68,64 @@ pub(super) async fn explore(
     list: &List,
     wanted: &Wanted<'_>,
 ) -> Result<Option<Explored>> {
-    let Some(fresh) = deal(explorer, user, list, wanted) else { return Ok(None) };
-    let end = Instant::now() + app.config.store_timeout;
-    let (dealt, durable) = if explorer.spec().sticky {
-        match stand(app, fresh, end).await? {
-            (dealt, Some(durable)) => (dealt, durable),
-            (dealt, None) => {
-                return Ok(Some(told(app, explorer, candidates, user, list, wanted, &dealt, Source::Fallback)));
-            }
-        }
-    } else {
-        (fresh, store::Durable::already())
-    };
-    let source = dealt.assignment.source;
-    let logged = log(app, explorer, user, &dealt);
-    let append = async { if logged.is_empty() { Ok(()) } else { app.stores.events.append(&logged).await } };
-    let writes = join(durable.wait(), append);
-    let source = match timeout_at(end, writes).await {
-        Ok((Ok(()), Ok(()))) => {
-            remember(app, explorer, user, &dealt);
-            source
-        }
-        Ok((kept, logged)) => {
-            excuse(app, kept.and(logged).err())?;
-            Source::Fallback
-        }
-        Err(_) => Source::Fallback,
-    };
-    Ok(Some(told(app, explorer, candidates, user, list, wanted, &dealt, source)))
-}
-
-/// Deals the places of a list that compete.
-fn deal(explorer: &Explorer, user: &str, list: &List, wanted: &Wanted<'_>) -> Option<Dealt> {
-    // Of what is popular the views are told, and those grow by factors.
-    let similarity =
-        |c: &Candidate| if list.source == recommend::Source::Popular { c.score.max(0.0).ln_1p() } else { c.score };
-    let pool: Vec<(&str, f64)> =
-        list.items.iter().take(explorer.spec().pool).map(|c| (&*c.id, similarity(c))).collect();
+    let (popular, end) = (list.source == recommend::Source::Popular, Instant::now() + app.config.store_timeout);
+    let asked = Asked { explorer, user, wanted, popular, end };
     // Lists of different tags stand beside each other.
     let mut place: Vec<&str> = wanted.tags.iter().map(String::as_str).collect();
     place.sort_unstable();
     place.dedup();
-    let dealt = explorer.deal(user, &place, &pool, wanted.k, wanted.now)?;
+    let Some(fresh) = deal(&asked, &place, list.items.iter(), wanted.k) else { return Ok(None) };
+    let (dealt, mut source) = settle(app, &asked, fresh).await?;
+    let mut version = dealt.assignment.posterior_version;
+    let mut items = shown(app, &asked, candidates, &dealt);
+    let named: BTreeSet<&str> = wanted.exclude.iter().map(String::as_str).collect();
+    // Of several in one value the value is there too, for whose id has commas: it says nothing that they do not.
+    let told_apart =
+        |id: &&str| !id.contains(',') || id.split(',').any(|part| !part.is_empty() && !named.contains(part));
+    let without: BTreeSet<&str> = named.iter().copied().filter(told_apart).collect();
+    if items.len() < wanted.k && dealt.kept.iter().any(|(id, ..)| named.contains(id.as_str())) {
+        place.push(WITHOUT);
+        place.extend(without);
+        let there = ids_of(&items);
+        let left = list.items.iter().filter(|c| !there.contains(&c.id));
+        if let Some(fresh) = deal(&asked, &place, left, wanted.k - items.len()) {
+            let (more, by) = settle(app, &asked, fresh).await?;
+            if items.is_empty() {
+                (source, version) = (by, more.assignment.posterior_version);
+            } else if by == Source::Fallback {
+                source = by;
+            }
+            items.extend(shown(app, &asked, candidates, &more).into_iter().filter(|(c, _)| !there.contains(&c.id)));
+        }
+    }
+    items.truncate(wanted.k);
+    let there = ids_of(&items);
+    let rest = list.items.iter().filter(|c| !there.contains(&c.id)).cloned().map(|c| (c, None));
+    items.extend(rest.take(wanted.k.saturating_sub(there.len())));
+    Ok(Some(Explored { items, version, source }))
+}
+
+fn ids_of(items: &[(Candidate, Option<Placed>)]) -> HashSet<Arc<str>> {
+    items.iter().map(|(c, _)| c.id.clone()).collect()
+}
+
+/// Deals the places of a list that compete: the first `length` of a pool that is the first of `items`.
+fn deal<'a>(
+    asked: &Asked<'_>,
+    place: &[&str],
+    items: impl Iterator<Item = &'a Candidate>,
+    length: usize,
+) -> Option<Dealt> {
+    let explorer = asked.explorer;
+    // Views grow by factors.
+    let similarity = |c: &Candidate| if asked.popular { c.score.max(0.0).ln_1p() } else { c.score };
+    let items: Vec<&Candidate> = items.take(explorer.spec().pool).collect();
+    let pool: Vec<(&str, f64)> = items.iter().map(|c| (&*c.id, similarity(c))).collect();
+    let dealt = explorer.deal(asked.user, place, &pool, length, asked.wanted.now)?;
     let kept: Kept = dealt
         .items
         .iter()
-        .map(|item| (pool[item.index].0.to_owned(), list.items[item.index].score, item.propensity))
+        .map(|item| (items[item.index].id.to_string(), items[item.index].score, item.propensity))
         .collect();
     let assignment = Assignment {
         key: dealt.key,
@@ -105,9 +135,37 @@ fn deal(explorer: &Explorer, user: &str, list: &List, wanted: &Wanted<'_>) -> Op
         posterior_version: explorer.posterior_version(),
         revision: explorer.revision(),
         source: dealt.source,
-        at: wanted.now,
+        at: asked.wanted.now,
     };
     Some(Dealt { assignment: Arc::new(assignment), kept, day: dealt.day })
+}
+
+/// What stands in place of a fresh list, kept and logged; and who chose it.
+async fn settle(app: &App, asked: &Asked<'_>, fresh: Dealt) -> Result<(Dealt, Source)> {
+    let Asked { explorer, user, end, .. } = *asked;
+    let (dealt, durable) = if explorer.spec().sticky {
+        match stand(app, fresh, end).await? {
+            (dealt, Some(durable)) => (dealt, durable),
+            (dealt, None) => return Ok((dealt, Source::Fallback)),
+        }
+    } else {
+        (fresh, store::Durable::already())
+    };
+    let logged = log(app, explorer, user, &dealt);
+    let append = async { if logged.is_empty() { Ok(()) } else { app.stores.events.append(&logged).await } };
+    let writes = join(durable.wait(), append);
+    let source = match timeout_at(end, writes).await {
+        Ok((Ok(()), Ok(()))) => {
+            remember(app, explorer, user, &dealt);
+            dealt.assignment.source
+        }
+        Ok((kept, logged)) => {
+            excuse(app, kept.and(logged).err())?;
+            Source::Fallback
+        }
+        Err(_) => Source::Fallback,
+    };
+    Ok((dealt, source))
 }
 
 /// The list that stands for the key of `fresh`, and what resolves once it is safe; `fresh` and none if the store failed.
@@ -168,30 +226,15 @@ fn remember(app: &App, explorer: &Explorer, user: &str, dealt: &Dealt) {
     }
 }
 
-/// The answer: those places of the dealt list whose items may still be shown, filled up at the end.
-#[expect(clippy::too_many_arguments, reason = "an answer is made of all of it")]
-fn told(
-    app: &App,
-    explorer: &Explorer,
-    candidates: &Candidates,
-    user: &str,
-    list: &List,
-    wanted: &Wanted<'_>,
-    dealt: &Dealt,
-    source: Source,
-) -> Explored {
+/// Those places of a dealt list whose items may still be shown.
+fn shown(app: &App, asked: &Asked<'_>, candidates: &Candidates, dealt: &Dealt) -> Vec<(Candidate, Option<Placed>)> {
     let ids: Vec<&str> = dealt.kept.iter().map(|(id, ..)| id.as_str()).collect();
-    let live = candidates.those(&ids, wanted);
+    let live = candidates.those(&ids, asked.wanted);
     let placed = |((id, score, propensity), live): (&(String, f64, f64), Option<Candidate>)| {
-        let key = explorer.item_key(user, id, dealt.day).id;
+        let key = asked.explorer.item_key(asked.user, id, dealt.day).id;
         // An item that was shown before is the decision that it was.
         let propensity = app.assignments.get(&key).map_or(*propensity, |first| first.propensity);
         Some((Candidate { score: *score, ..live? }, Some(Placed { decision_id: key, propensity })))
     };
-    let mut items: Vec<(Candidate, Option<Placed>)> =
-        dealt.kept.iter().zip(live).filter_map(placed).take(wanted.k).collect();
-    let there: HashSet<Arc<str>> = items.iter().map(|(c, _)| c.id.clone()).collect();
-    let more = list.items.iter().filter(|c| !there.contains(&c.id)).cloned().map(|c| (c, None));
-    items.extend(more.take(wanted.k.saturating_sub(there.len())));
-    Explored { items, version: dealt.assignment.posterior_version, source }
+    dealt.kept.iter().zip(live).filter_map(placed).take(asked.wanted.k).collect()
 }

@@ -1,6 +1,6 @@
 //! Items: put in bulk, each by itself right or wrong; read; removed.
 
-use super::{candidates, take_in, texts};
+use super::{candidates, take_in};
 use crate::app::App;
 use crate::audit::note;
 use crate::auth::Caller;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::Arc;
+use store::StoreError;
 use utoipa::ToSchema;
 
 /// Most items of a body: each that is refused is told.
@@ -150,15 +151,12 @@ pub(crate) async fn put(
     // Megabytes of numbers take a while: not on a thread that answers others.
     let live = candidates.clone();
     let parsed = tokio::task::spawn_blocking(move || check(&body, &live, now)).await;
-    let (mut items, rejected) = parsed.map_err(|e| {
+    let (items, rejected) = parsed.map_err(|e| {
         tracing::error!("reading items broke off: {e}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the items could not be read")
     })??;
     within_bounds(&app, &candidates, &items, now)?;
-    for batch in items.chunks_mut(BATCH) {
-        if candidates.definition().embedder.model().is_some() {
-            texts::keep_vectors(&app, &catalog, batch).await?;
-        }
+    for batch in items.chunks(BATCH) {
         app.stores.catalogs.put_items(&catalog, batch).await?;
         take_in(&app).await;
     }
@@ -225,7 +223,7 @@ pub(crate) async fn get(
 ) -> Result<Json<StoredItem>> {
     let candidates = candidates(&app, &catalog)?;
     let found = app.stores.catalogs.items(&catalog, std::slice::from_ref(&id)).await?.pop().flatten();
-    let found = found.ok_or_else(|| no_item(&catalog, &id))?;
+    let found = found.ok_or_else(|| no_item(&catalog, &id))?.map_err(StoreError::from)?;
     let vector = Some(found.vector_in(candidates.definition()).to_vec()).filter(|vector| !vector.is_empty());
     let Item { id, tags, expires_at, payload, text, .. } = found;
     Ok(Json(StoredItem { id, vector, text: text.map(|text| text.text), tags, expires_at, payload }))

@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode, Uri};
 use embed::{EmbedError, Embedder, Find};
 use jiff::Timestamp;
-use recommend::{CatalogDefinition, Item, MAX_TEXT, Serving};
+use recommend::{CatalogDefinition, MAX_TEXT, Serving};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,20 +147,6 @@ pub(super) async fn complete(app: &App, definition: &mut CatalogDefinition) -> R
 fn models(app: &App) -> Result<&dyn Find> {
     let none = || Problem::field("embedder.kind", "must be none: this server was given no models");
     app.config.models.as_deref().ok_or_else(none)
-}
-
-/// Gives items the vectors that those of their ids have: a text that did not change needs no other, and one that did keeps
-/// its place in lists until its own is made.
-pub(super) async fn keep_vectors(app: &App, catalog: &str, items: &mut [Item]) -> Result<()> {
-    let ids: Vec<String> = items.iter().map(|item| item.id.clone()).collect();
-    for (item, known) in items.iter_mut().zip(app.stores.catalogs.items(catalog, &ids).await?) {
-        let Some(known) = known else { continue };
-        item.added_at = known.added_at;
-        if let (Some(text), Some(before)) = (&mut item.text, known.text) {
-            text.vectors = before.vectors;
-        }
-    }
-    Ok(())
 }
 
 /// What the model that lists go by makes of a text.

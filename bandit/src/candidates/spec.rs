@@ -26,7 +26,8 @@ pub struct CandidateArms {
     /// By how much a standard deviation of similarity within the pool raises the log-odds of an item's prior.
     #[serde(default = "half")]
     pub similarity_weight: f64,
-    /// Whether a visitor's first list of a day stays for that day.
+    /// Whether a visitor's first list of a day stays for that day. What `exclude` takes from it is filled up by items that are
+    /// dealt from the rest of the pool, and stay for that day too: with the probabilities given what is excluded.
     #[serde(default)]
     pub sticky: bool,
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 pub(super) enum Kind {
     /// As it is, empty or not.
     Text,
-    /// One of several; empty leaves it to the default.
+    /// One of several, or a name; empty leaves it to the default.
     Choice,
     /// A number; empty leaves it to the default.
     Number,
@@ -22,9 +22,14 @@ pub(super) enum Kind {
 use Kind::{Choice, Json, Lines, Switch, Text};
 
 /// Inputs that are there once, in the order of the page.
-pub(super) const FIELDS: [(&str, Kind); 25] = [
+pub(super) const FIELDS: [(&str, Kind); 30] = [
     ("id", Text),
     ("name", Text),
+    ("candidates.catalog", Choice),
+    ("candidates.pool", Kind::Number),
+    ("candidates.strength", Kind::Number),
+    ("candidates.similarity_weight", Kind::Number),
+    ("candidates.sticky", Switch(false)),
     ("reward.event", Text),
     ("reward.kind", Choice),
     ("reward.window_hours", Kind::Number),

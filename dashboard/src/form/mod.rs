@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Names that hold several inputs, at which a mistake may be found too.
-const PARTS: [&str; 5] = ["reward", "policy", "sticky", "stopping", "body"];
+const PARTS: [&str; 6] = ["candidates", "reward", "policy", "sticky", "stopping", "body"];
 
 /// A definition as texts.
 #[derive(Default)]

@@ -33,7 +33,11 @@ fn everything() -> Value {
 
 #[test]
 fn what_is_not_touched_stays_as_it_is() {
-    for definition in [everything(), json!({"id": "e", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "x"}})] {
+    let lists = json!({"id": "e", "candidates": {"catalog": "shop", "pool": 12, "strength": 7.5, "similarity_weight": 0,
+        "sticky": true}, "reward": {"event": "x"}});
+    let usual = json!({"id": "e", "candidates": {"catalog": "shop"}, "reward": {"event": "x"}});
+    let plain = json!({"id": "e", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "x"}});
+    for definition in [everything(), lists, usual, plain] {
         let e: Experiment = serde_json::from_value(definition).unwrap();
         let whole = object(serde_json::to_value(&e).unwrap());
         let mut again = Form::sent(pairs(&Form::of(whole)));
@@ -76,13 +80,22 @@ fn what_cannot_be_read_is_told_beside_what_is_wrong() {
         error("segment_by[1]", "no"),
         error("arms[0].prior.alpha", "low"),
         error("arms[7].id", "must stay"),
+        error("candidates.pool", "few"),
+        error("candidates.later", "new"),
         error("nowhere", "lost"),
     ]);
     let wrong: Vec<_> = form.wrong().collect();
     assert_eq!(wrong[0], ("arms", "must stay"));
     assert_eq!(wrong[1], ("arms[0].prior.alpha", "low"));
     assert!(wrong[2].0 == "arms[1].payload" && wrong[2].1.starts_with("is not JSON: "));
-    assert_eq!(wrong[3..], [("segment_by", "no"), ("traffic", "must be a number"), ("body", "lost")]);
+    let rest = [
+        ("candidates.pool", "few"),
+        ("segment_by", "no"),
+        ("traffic", "must be a number"),
+        ("candidates", "new"),
+        ("body", "lost"),
+    ];
+    assert_eq!(wrong[3..], rest);
 }
 
 #[test]

@@ -24,6 +24,8 @@ use store::{CatalogMap, ListHour};
 
 /// Items from which on the page does not keep itself current.
 const LARGE: usize = 100_000;
+/// Items that cannot be read, in the table.
+const UNREADABLE: usize = 20;
 
 #[derive(Template)]
 #[template(path = "catalog.html")]
@@ -40,6 +42,8 @@ struct Catalog {
     half_life: Num,
     diversity: Num,
     max_per_tag: Num,
+    /// Why some items are in no list: how many cannot be read, and the first of them.
+    unreadable: Option<(Num, Vec<(String, String)>)>,
     vectors: Option<vectors::Vectors>,
     asked: Asked,
     items: Items,
@@ -132,6 +136,9 @@ pub(crate) async fn catalog(
     let map = app.stores.list_hours.map(&catalog.id).await?;
     let all = together(&hours);
     let page = Catalog {
+        unreadable: Some(catalog.candidates.unreadable(UNREADABLE))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, some)| (Num::count(count as u64), some)),
         vectors: vectors::find(&app, &frame, &catalog).await?,
         path: catalog.path(),
         live: Num::count(live as u64),

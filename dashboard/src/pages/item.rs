@@ -71,7 +71,7 @@ pub(crate) async fn item(
         None => None,
         Some(shown) => {
             let stored = app.stores.catalogs.items(&catalog.id, std::slice::from_ref(&id)).await?.pop().flatten();
-            let vector = stored.map(|item| {
+            let vector = stored.and_then(Result::ok).map(|item| {
                 let vector = item.vector_in(catalog.candidates.definition());
                 let some: Vec<String> = vector.iter().take(NUMBERS).map(ToString::to_string).collect();
                 (some.join(", "), Num::number(length(vector)), vector.len() > NUMBERS)

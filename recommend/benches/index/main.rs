@@ -288,8 +288,10 @@ fn lists() {
         let candidates: Vec<Vec<Candidate<'_>>> = pools
             .iter()
             .map(|pool| {
-                let candidate =
-                    |hit: &Hit| Candidate { score: hit.score, vector: &vectors[hit.slot as usize], tags: &[] };
+                let candidate = |hit: &Hit| {
+                    let vector = &vectors[hit.slot as usize];
+                    Candidate { score: hit.score, vector, scale: 1.0, tags: &[] }
+                };
                 pool.iter().map(candidate).collect()
             })
             .collect();

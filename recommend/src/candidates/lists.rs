@@ -22,6 +22,9 @@ const POOL_AT_MOST: usize = 20_000;
 /// what the scan of ten does.
 const FEW_HOLDERS: usize = 10_000;
 
+/// Lengths of vectors whose products are far from the ends of single precision.
+const USUAL_LENGTHS: std::ops::RangeInclusive<f64> = 1e-9..=1e9;
+
 /// What a list may hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
@@ -184,13 +187,13 @@ impl Candidates {
         wanted: &Wanted<'_>,
         choose: impl FnOnce(&[diversity::Candidate<'_>], &Variety) -> T,
     ) -> T {
-        let directions: Vec<Cow<'_, [f32]>> = pool.iter().map(|hit| self.direction(state, hit.slot)).collect();
+        let directions: Vec<(Cow<'_, [f32]>, f32)> = pool.iter().map(|hit| self.scaled(state, hit.slot)).collect();
         let candidates: Vec<diversity::Candidate<'_>> = pool
             .iter()
             .zip(&directions)
-            .map(|(hit, vector)| {
+            .map(|(hit, (vector, scale))| {
                 let tags = state.entries.get(hit.slot).map_or(&[][..], |entry| &entry.tags);
-                diversity::Candidate { score: hit.score, vector, tags }
+                diversity::Candidate { score: hit.score, vector, scale: *scale, tags }
             })
             .collect();
         choose(&candidates, &self.variety(wanted))
@@ -204,6 +207,21 @@ impl Candidates {
             max_per_tag: wanted.max_per_tag.or(self.definition.max_per_tag),
             ..usual
         }
+    }
+
+    /// A vector and what makes its length 1. It is copied only where single precision could not hold the product of two:
+    /// pools are large where much is alike.
+    pub(super) fn scaled<'a>(&self, state: &'a State, slot: u32) -> (Cow<'a, [f32]>, f32) {
+        let vector = state.index.vector(slot).unwrap_or_default();
+        if self.definition.metric == Metric::Cosine {
+            return (vector.into(), 1.0);
+        }
+        let length = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+        if USUAL_LENGTHS.contains(&length) {
+            #[expect(clippy::cast_possible_truncation, reason = "vectors are of single precision")]
+            return (vector.into(), length.recip() as f32);
+        }
+        unit(vector).map_or_else(|| (vector.into(), 0.0), |unit| (unit.into(), 1.0))
     }
 
     /// A vector at length 1, as it is kept under the cosine.

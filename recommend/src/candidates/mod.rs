@@ -28,6 +28,7 @@ pub use lists::{Candidate, List, Source, Wanted};
 pub use measure::Measured;
 use noted::Noted;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Expired items that one sweep takes out while it holds the lock.
@@ -51,6 +52,8 @@ struct State {
     noted: Noted,
     /// Puts and removals so far.
     edits: u64,
+    /// What the catalog has and cannot be read: why, by id.
+    unreadable: BTreeMap<String, String>,
 }
 
 impl Candidates {
@@ -60,7 +63,8 @@ impl Candidates {
         let index = Index::new(definition.indexed_dimension(), definition.metric);
         let (entries, ended) = (Entries::default(), Ended::default());
         let (popular, noted) = (Vec::new(), Noted::default());
-        Self { definition, state: RwLock::new(State { index, entries, ended, popular, noted, edits: 0 }) }
+        let (edits, unreadable) = (0, BTreeMap::new());
+        Self { definition, state: RwLock::new(State { index, entries, ended, popular, noted, edits, unreadable }) }
     }
 
     /// What the catalog is.
@@ -101,12 +105,38 @@ impl Candidates {
         state.edits += 1;
         state.index.insert(slot, vector);
         state.ended.forget(&item.id);
+        state.unreadable.remove(&item.id);
+    }
+
+    /// Leaves an item out that is there and cannot be read, until it is put again or removed; whether that is news.
+    pub fn leave_out(&self, id: &str, why: &str) -> bool {
+        let mut state = self.write();
+        let known = state.unreadable.contains_key(id);
+        state.remove(id);
+        state.unreadable.insert(id.into(), why.into());
+        !known
+    }
+
+    /// How many items cannot be read, and the first of them in order of id, each with what is wrong.
+    #[must_use]
+    pub fn unreadable(&self, most: usize) -> (usize, Vec<(String, String)>) {
+        let state = self.read();
+        let some = state.unreadable.iter().take(most).map(|(id, why)| (id.clone(), why.clone()));
+        (state.unreadable.len(), some.collect())
     }
 
     /// Whether there is such an item, expired ones that were not swept yet included.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {
         self.read().entries.slot(id).is_some()
+    }
+
+    /// Whether there is such an item, and it has not expired by `now`.
+    #[must_use]
+    pub fn is_live(&self, id: &str, now: Timestamp) -> bool {
+        let state = self.read();
+        let entry = state.entries.slot(id).and_then(|slot| state.entries.get(slot));
+        entry.is_some_and(|entry| entry.expires_at.is_none_or(|at| at > now))
     }
 
     /// Takes an item out; false if it is not there.
@@ -169,6 +199,7 @@ impl Candidates {
 
 impl State {
     fn remove(&mut self, id: &str) -> bool {
+        self.unreadable.remove(id);
         let Some(slot) = self.entries.remove(id) else { return false };
         self.edits += 1;
         if let Some(vector) = self.index.vector(slot) {

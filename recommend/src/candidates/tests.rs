@@ -326,3 +326,27 @@ proptest! {
         }
     }
 }
+
+/// Under the inner product a large pool is not copied, unless products of its vectors would leave single precision; lists are
+/// those of directions all the same.
+#[test]
+fn directions_are_not_copied() {
+    let definition = serde_json::json!({"dimension": 2, "metric": "inner_product", "diversity": 0});
+    let shop = Candidates::new(serde_json::from_value(definition).unwrap());
+    for (id, vector) in [("near", [3.0, 4.0]), ("large", [3e20, 4e20]), ("none", [0.0, 0.0]), ("small", [3e-20, 4e-20])]
+    {
+        shop.put(&item(id, &vector, &[], None), now());
+    }
+    let state = shop.read();
+    let scaled = |id: &str| shop.scaled(&state, state.entries.slot(id).unwrap());
+    let (vector, scale) = scaled("near");
+    assert!(matches!(vector, std::borrow::Cow::Borrowed([3.0, 4.0])) && (scale - 0.2).abs() < 1e-7);
+    for id in ["large", "small"] {
+        let (vector, scale) = scaled(id);
+        assert!((vector[0] - 0.6).abs() < 1e-6 && (vector[1] - 0.8).abs() < 1e-6 && scale == 1.0, "{id} {vector:?}");
+    }
+    assert_eq!(scaled("none").1, 0.0);
+    drop(state);
+    // The same direction at any length is the same thing again; what is like nothing is not.
+    assert_eq!(ids(&shop.near(&[1.0, 1.0], &wanted(4))), ["large", "none"]);
+}

@@ -7,7 +7,7 @@ use crate::index::unit;
 use proptest::prelude::*;
 
 fn pool<'a>(items: &'a [(f32, Vec<f32>, Vec<u32>)]) -> Vec<Candidate<'a>> {
-    items.iter().map(|(score, vector, tags)| Candidate { score: *score, vector, tags }).collect()
+    items.iter().map(|(score, vector, tags)| Candidate { score: *score, vector, scale: 1.0, tags }).collect()
 }
 
 fn plane(degrees: f32) -> Vec<f32> {

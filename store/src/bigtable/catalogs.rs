@@ -6,7 +6,8 @@ use super::items::Edit;
 use super::registry::{Registry, define, mark, undefine, unmark};
 use super::{Bigtable, failure, schema};
 use crate::catalogs::{
-    Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed, changes_of_items, served_by, succeeding,
+    Catalog, CatalogChange, Catalogs, Changed, Kept, MAX_CATALOGS, Popular, Removed, changes_of_items, served_by,
+    succeeding,
 };
 use crate::format_catalogs::{decode_popular, encode_popular};
 use crate::locations::InProject;
@@ -251,13 +252,13 @@ impl Catalogs for Bigtable {
         }
     }
 
-    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Item>>> {
+    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Kept>>> {
         let Ok(kept_under) = self.registry().await?.kept_under(catalog) else { return Ok(vec![None; ids.len()]) };
         let found = self.catalogs.items_of(kept_under, ids).await?;
         Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 
-    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
+    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Kept>> {
         let Ok(kept_under) = self.registry().await?.kept_under(catalog) else { return Ok(Vec::new()) };
         self.catalogs.page(kept_under, after, limit).await
     }

@@ -5,15 +5,16 @@ use super::client::{Patience, RowChange, cells_of, chain, delete_row, row, rows_
 use super::failure;
 use super::rows::Row;
 use super::schema::{CATALOGS_ROW, ITEM, ITEM_PREFIX, item_key, popular_key};
+use crate::catalogs::in_place_of;
 use crate::format_catalogs::{decode_item, encode_item, identity};
-use crate::{Result, StoreError};
+use crate::{Kept, Result, StoreError, Unreadable};
 use api::row_filter::Filter;
 use api::row_range::StartKey;
 use api::value_range::{EndValue, StartValue};
 use futures::{StreamExt, TryStreamExt};
 use googleapis_tonic_google_bigtable_v2::google::bigtable::v2 as api;
 use recommend::Item;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 /// A batch is megabytes.
@@ -23,17 +24,26 @@ const BATCH: Patience = Patience { each: Duration::from_secs(20), all: Duration:
 const ROWS: usize = 1_000;
 const BYTES: usize = 8 << 20;
 
+/// Looks at what an item takes the place of, after which it is put whatever was made of that meanwhile: a vector that is lost
+/// is made again.
+const LOOKS: usize = 20;
+
 /// Calls at once.
 const AT_ONCE: usize = 4;
 
 /// Changes of items, encoded: ready to be made under any number.
 pub(super) enum Edit {
     Put(Vec<(String, Vec<u8>)>),
+    /// Those with a text, which keep vectors of what they take the place of.
+    PutTexts(Vec<Item>),
     Remove(Vec<String>),
 }
 
 impl Edit {
     pub(super) fn put(items: &[Item]) -> Result<Self> {
+        if items.iter().any(|item| item.text.is_some()) {
+            return Ok(Self::PutTexts(items.to_vec()));
+        }
         items.iter().map(|item| Ok((item.id.clone(), encode_item(item)?))).collect::<Result<_>>().map(Self::Put)
     }
 
@@ -43,11 +53,10 @@ impl Edit {
         match self {
             Self::Put(items) => {
                 for (id, bytes) in items {
-                    let mutations = vec![set_cell(ITEM, ITEM.qualifier, bytes.clone())];
-                    let row_key = item_key(kept_under, id.as_bytes());
-                    batch.add(RowChange { row_key, mutations }, bytes.len()).await?;
+                    batch.put(kept_under, id, bytes.clone()).await?;
                 }
             }
+            Self::PutTexts(items) => tables.put_texts(kept_under, items, &mut batch).await?,
             Self::Remove(ids) => {
                 for id in ids {
                     batch.add(delete_row(item_key(kept_under, id.as_bytes())), 0).await?;
@@ -60,6 +69,7 @@ impl Edit {
     pub(super) fn ids(&self) -> Vec<String> {
         match self {
             Self::Put(items) => items.iter().map(|(id, _)| id.clone()).collect(),
+            Self::PutTexts(items) => items.iter().map(|item| item.id.clone()).collect(),
             Self::Remove(ids) => ids.clone(),
         }
     }
@@ -73,6 +83,11 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    async fn put(&mut self, kept_under: u64, id: &str, item: Vec<u8>) -> Result<()> {
+        let (row_key, bytes) = (item_key(kept_under, id.as_bytes()), item.len());
+        self.add(RowChange { row_key, mutations: vec![set_cell(ITEM, ITEM.qualifier, item)] }, bytes).await
+    }
+
     async fn add(&mut self, row: RowChange, bytes: usize) -> Result<()> {
         self.rows.push(row);
         self.bytes += bytes;
@@ -93,11 +108,12 @@ pub(super) fn id_of(key: &[u8]) -> Result<String> {
     id.map(Into::into).ok_or_else(|| StoreError::Damaged("a key of an item".into()))
 }
 
-fn decode(row: &Row) -> Result<Item> {
+fn decode(row: &Row) -> Result<Kept> {
     let id = id_of(&row.key)?;
-    let missing = || StoreError::Damaged(format!("item '{}' has no cell", id.escape_debug()));
-    let cell = row.cells.first().ok_or_else(missing)?;
-    decode_item(id.clone(), &cell.value)
+    Ok(match row.cells.first() {
+        Some(cell) => decode_item(id, &cell.value),
+        None => Err(Unreadable { id, why: "it has no cell".into() }),
+    })
 }
 
 /// The newest cell: items are written again, and collection takes its time.
@@ -120,7 +136,7 @@ fn beginning_with(bytes: &[u8]) -> Filter {
 
 impl CatalogTables {
     /// Items of these ids that are there.
-    pub(super) async fn items_of(&self, kept_under: u64, ids: &[String]) -> Result<HashMap<String, Item>> {
+    pub(super) async fn items_of(&self, kept_under: u64, ids: &[String]) -> Result<HashMap<String, Kept>> {
         // In order, which is how they lie, and each once.
         let keys: BTreeSet<_> = ids.iter().map(|id| item_key(kept_under, id.as_bytes())).collect();
         let keys: Vec<_> = keys.into_iter().collect();
@@ -133,8 +149,40 @@ impl CatalogTables {
             }
         };
         let reads: Vec<_> = keys.chunks(ROWS).map(read).collect();
-        let found: Vec<Vec<Item>> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-        Ok(found.into_iter().flatten().map(|item| (item.id.clone(), item)).collect())
+        let found: Vec<Vec<Kept>> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().map(|kept| (crate::id_of(&kept).to_owned(), kept)).collect())
+    }
+
+    /// Puts items with the vectors of those that they take the place of. What has a text is replaced only while it is what
+    /// its vectors were read of; else it is looked at again.
+    async fn put_texts(&self, kept_under: u64, items: &[Item], batch: &mut Batch<'_>) -> Result<()> {
+        let mut left: Vec<&Item> = items.iter().collect();
+        for look in 1.. {
+            let ids: Vec<String> = left.iter().map(|item| item.id.clone()).collect();
+            let mut standing = self.items_of(kept_under, &ids).await?;
+            let mut pairs = Vec::new();
+            for item in &left {
+                match standing.remove(&item.id) {
+                    Some(Ok(standing)) if look <= LOOKS && standing.text.is_some() => {
+                        let new = in_place_of(item, standing.clone());
+                        pairs.push((standing, new));
+                    }
+                    Some(Ok(standing)) => {
+                        let new = encode_item(&in_place_of(item, standing))?;
+                        batch.put(kept_under, &item.id, new).await?;
+                    }
+                    _ => batch.put(kept_under, &item.id, encode_item(item)?).await?,
+                }
+            }
+            let done = self.replace_if_same(kept_under, &pairs).await?;
+            let beaten: HashSet<&str> =
+                pairs.iter().zip(done).filter(|(_, done)| !done).map(|((_, new), _)| &*new.id).collect();
+            left.retain(|item| beaten.contains(&*item.id));
+            if left.is_empty() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Replaces the items that are still what the first of each pair says; for each whether it was done.
@@ -167,7 +215,7 @@ impl CatalogTables {
         rows.map_err(|e| failure::remote(&e))
     }
 
-    pub(super) async fn page(&self, kept_under: u64, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
+    pub(super) async fn page(&self, kept_under: u64, after: Option<&str>, limit: usize) -> Result<Vec<Kept>> {
         self.newest_after(kept_under, after, limit).await?.iter().map(decode).collect()
     }
 

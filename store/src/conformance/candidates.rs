@@ -81,6 +81,19 @@ pub async fn items_are_arms(place: impl Place) {
     assert_eq!((&found.arm, found.position, found.list), (&held_out.arm, Some(5), held_out.list));
 }
 
+/// Arms that were shown equally often are in order of their ids, whichever came first.
+pub async fn arms_have_an_order_of_their_own(place: impl Place) {
+    let stores = place.open().await;
+    for (id, items) in [("e", ["b", "Z", "ä", "a"]), ("f", ["ä", "a", "b", "Z"])] {
+        let e = lists(id, "shop");
+        stores.experiments.create(&e, &change("me", "", 0)).await.unwrap();
+        for (n, item) in (1..).zip(items) {
+            ingest(&stores, vec![shown(&e, n, item, 0)]).await;
+        }
+        assert_eq!(evidence(&stores, &e).await.candidates, ["Z", "a", "b", "ä"]);
+    }
+}
+
 /// Those beyond the bound are counted together.
 pub async fn arms_are_bounded(place: impl Place) {
     let stores = place.open().await;

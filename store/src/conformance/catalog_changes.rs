@@ -1,6 +1,6 @@
 //! The log of changes of catalogs: numbers without a gap, and whoever follows them ends with what is there.
 
-use super::catalogs::{all_items, catalog, item, two};
+use super::catalogs::{all_items, catalog, found, item, two};
 use super::{Numbers, Place, soon};
 use crate::{Catalogs, Changed, Popular, StoreError};
 use recommend::Item;
@@ -79,8 +79,8 @@ impl Follower {
             }
             Changed::Items(ids) => {
                 let known = self.known.entry(id.into()).or_default();
-                for (name, found) in ids.iter().zip(self.catalogs.items(id, ids).await.unwrap()) {
-                    match found {
+                for (name, item) in ids.iter().zip(found(&*self.catalogs, id, ids).await) {
+                    match item {
                         Some(item) => known.insert(name.clone(), item),
                         None => known.remove(name),
                     };

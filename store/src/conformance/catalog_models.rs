@@ -1,7 +1,7 @@
 //! Catalogs whose vectors are of models.
 
 use super::Place;
-use super::catalogs::two;
+use super::catalogs::{found, two};
 use crate::{Catalog, Catalogs, StoreError};
 use recommend::{Embedder, Item, Serving, Text};
 
@@ -49,7 +49,7 @@ pub async fn lists_go_by_what_serves(place: impl Place) {
     let number = catalogs.serve("c", &by("b"), &serving("b", 3)).await.unwrap().unwrap();
     assert_eq!(number, before + 1);
     assert_eq!(definition(&*catalogs).await, catalog("b", 3, Some(serving("b", 3))).definition);
-    assert_eq!(catalogs.items("c", &["i".into()]).await.unwrap(), [Some(item("i", "x"))]);
+    assert_eq!(found(&*catalogs, "c", &["i".into()]).await, [Some(item("i", "x"))]);
     let none = Catalog { id: "c".into(), definition: serde_json::from_str(r#"{"dimension":3}"#).unwrap() };
     let refused = catalogs.put_catalog(&none).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "items have no vectors of their own: {refused:?}");
@@ -76,8 +76,8 @@ pub async fn items_are_replaced_if_they_are_the_same(place: impl Place) {
     ];
     assert_eq!(catalogs.replace_items("c", &pairs).await.unwrap(), [true, false, true, false]);
     let ids = ["a", "b", "c", "gone"].map(Into::into);
-    let found = catalogs.items("c", &ids).await.unwrap();
-    assert_eq!(found, [Some(pairs[0].1.clone()), Some(kept[1].clone()), Some(pairs[2].1.clone()), None]);
+    let now = found(&*catalogs, "c", &ids).await;
+    assert_eq!(now, [Some(pairs[0].1.clone()), Some(kept[1].clone()), Some(pairs[2].1.clone()), None]);
     let changes = catalogs.changes_since(before, 10).await.unwrap().unwrap();
     let crate::Changed::Items(noted) = &changes[0].what else { panic!("{changes:?}") };
     assert!(noted.contains(&"a".into()) && noted.contains(&"c".into()), "{noted:?}");
@@ -97,13 +97,48 @@ pub async fn replacing_loses_no_put(place: impl Place) {
     };
     let replacing = async {
         for round in 0..60_u8 {
-            let found = other.items("c", &["i".into()]).await.unwrap().remove(0).unwrap();
-            let new = with_vector(&found, "m", f32::from(round));
-            other.replace_items("c", &[(found, new)]).await.unwrap();
+            let old = found(&**other, "c", &["i".into()]).await.remove(0).unwrap();
+            let new = with_vector(&old, "m", f32::from(round));
+            other.replace_items("c", &[(old, new)]).await.unwrap();
         }
     };
     futures::future::join(putting, replacing).await;
-    let found = one.items("c", &["i".into()]).await.unwrap().remove(0).unwrap();
-    assert_eq!(found.text.unwrap().text, "59");
-    assert_eq!(found.payload.unwrap().get(), "\"59\"");
+    let last = found(&**one, "c", &["i".into()]).await.remove(0).unwrap();
+    assert_eq!(last.text.unwrap().text, "59");
+    assert_eq!(last.payload.unwrap().get(), "\"59\"");
+}
+
+/// Whoever puts an item beside somebody who makes its vector takes none away: it has the vectors of what it takes the place
+/// of, and is as new.
+pub async fn putting_loses_no_vector(place: impl Place) {
+    const MODELS: u8 = 20;
+    let [one, other] = &two(&place).await;
+    one.put_catalog(&catalog("a", 2, None)).await.unwrap();
+    let first = Item { added_at: Some(super::moment(7)), ..item("i", "x") };
+    one.put_items("c", std::slice::from_ref(&first)).await.unwrap();
+    let ids = ["i".to_owned()];
+    let vectors = async || found(&**other, "c", &ids).await.remove(0).unwrap().text.unwrap().vectors.len();
+    let putting = async {
+        for round in 0..60_i64 {
+            let again = Item { added_at: Some(super::moment(round)), ..item("i", "x") };
+            one.put_items("c", &[again, item(&format!("new-{round}"), "x")]).await.unwrap();
+        }
+    };
+    let making = async {
+        // A model more each time: what was made stays, whoever puts meanwhile.
+        for made in 0..MODELS {
+            while vectors().await == usize::from(made) {
+                let old = found(&**other, "c", &ids).await.remove(0).unwrap();
+                let new = with_vector(&old, &format!("m{made}"), f32::from(made));
+                other.replace_items("c", &[(old, new)]).await.unwrap();
+            }
+            assert_eq!(vectors().await, usize::from(made) + 1);
+        }
+    };
+    futures::future::join(putting, making).await;
+    one.put_items("c", &[item("i", "another")]).await.unwrap();
+    let last = found(&**one, "c", &ids).await.remove(0).unwrap();
+    let text = last.text.unwrap();
+    assert_eq!((text.text.as_str(), text.vectors.len(), last.added_at), ("another", MODELS.into(), first.added_at));
+    assert!(text.needs("m7"), "it has those of the old text until its own are made");
 }

@@ -42,8 +42,9 @@ pub async fn views_fade(place: impl Place) {
     stores.outcomes.ingest(&batch(&events)).await.unwrap();
     stores.outcomes.ingest(&batch(&[view("7", "old", 0), view("1", "other", 3)])).await.unwrap();
     let at = |hours: i64| moment(hours * 3_600_000);
+    let viewed = &stores.item_views;
     let most =
-        async |hours, half_life, limit| stores.item_views.most_viewed(at(hours), half_life, limit).await.unwrap();
+        async |hours, half_life, limit| viewed.most_viewed(at(hours), half_life, limit, &|_| true).await.unwrap();
     assert_eq!(most(4, 2.0, 9).await, popular(&[("new 'q' 椅子", 1.0), ("old", 0.75), ("a", 0.5), ("b", 0.5)]));
     assert_eq!(most(4, 2.0, 1).await, popular(&[("new 'q' 椅子", 1.0)]));
     assert_eq!(most(4, 1000.0, 1).await[0].id, "old");
@@ -52,4 +53,6 @@ pub async fn views_fade(place: impl Place) {
     assert_eq!(most(3, 2.0, 2).await[1], popular(&[("new 'q' 椅子", 1.0)])[0]);
     assert_eq!(most(4 + 21, 2.0, 9).await, []);
     assert_eq!(most(4, 2.0, 0).await, []);
+    let some = viewed.most_viewed(at(4), 2.0, 1, &|id| id == "b").await.unwrap();
+    assert_eq!(some, popular(&[("b", 0.5)]), "what does not count takes no place");
 }

@@ -84,7 +84,7 @@ macro_rules! conformance {
             kept_across_reopening limits_and_conflicts removed_and_made_again removals_cut_off_leave_nothing
             popular_lists_are_replaced the_log_has_an_id_of_its_own);
         $crate::conformance!(@catalog_models $place: lists_go_by_what_serves items_are_replaced_if_they_are_the_same
-            replacing_loses_no_put);
+            replacing_loses_no_put putting_loses_no_vector);
         $crate::conformance!(@catalog_changes $place: numbers_have_no_gap followers_converge waiting_for_changes
             abandoned_puts_are_noted);
     };
@@ -119,7 +119,7 @@ macro_rules! conformance {
             the_past_is_forgotten forgotten_beside_batches);
     };
     (candidates: $place:ty) => {
-        $crate::conformance!(@candidates $place: items_are_arms arms_are_bounded arms_are_forgotten_with_their_days
+        $crate::conformance!(@candidates $place: items_are_arms arms_have_an_order_of_their_own arms_are_bounded arms_are_forgotten_with_their_days
             one_runs_on_a_catalog);
     };
     (decisions: $place:ty) => {

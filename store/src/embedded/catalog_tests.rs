@@ -4,7 +4,7 @@ use super::Embedded;
 use super::writer::Op;
 use crate::format_views::user_key;
 use crate::views::VIEWS_KEPT;
-use crate::{Assignments, Catalog, Catalogs, Changed, Durability, Locations, StoreError, View, Views};
+use crate::{Assignments, Catalog, Catalogs, Changed, Durability, Locations, View, Views};
 use jiff::Timestamp;
 use jiff::civil::date;
 use recommend::Item;
@@ -70,7 +70,7 @@ async fn of_puts_in_one_group_the_last_stands() {
         };
         let told = futures::future::join_all((0..60).map(put)).await;
         let (_, mark) = told.into_iter().max().unwrap();
-        let expected = (!mark.is_multiple_of(3)).then(|| item("i", f32::from(mark)));
+        let expected = (!mark.is_multiple_of(3)).then(|| Ok(item("i", f32::from(mark))));
         assert_eq!(store.items("c", &["i".into()]).await.unwrap(), [expected]);
     }
     let before = store.items("c", &["i".into()]).await.unwrap();
@@ -117,26 +117,30 @@ async fn a_removal_that_was_cut_off_is_completed() {
     store.put_items("c", &many[..1]).await.unwrap();
     assert_eq!(store.remove_catalog("another").await.unwrap(), None);
     assert_eq!(store.catalogs.items.len().unwrap(), 1, "what was left is gone, and nothing else");
-    assert_eq!(store.page_of_items("c", None, 10).await.unwrap(), many[..1]);
+    assert_eq!(store.page_of_items("c", None, 10).await.unwrap(), [Ok(many[0].clone())]);
 }
 
 #[tokio::test]
-async fn a_damaged_item_is_named() {
+async fn a_damaged_item_is_named_and_spoils_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let stores = crate::open(&Locations::in_dir(dir.path())).await.unwrap();
     stores.catalogs.put_catalog(&catalog()).await.unwrap();
-    stores.catalogs.put_items("c", &[item("i", 1.0)]).await.unwrap();
+    stores.catalogs.put_items("c", &[item("i", 1.0), item("j", 1.0)]).await.unwrap();
     drop(stores);
     let store = embedded(dir.path());
     let key = store.catalogs.items.first_key_value().unwrap().key().unwrap();
     let rubbish = Op::put(&store.catalogs.items, &key[..], b"\x01rubbish".to_vec());
     store.writer.with(|pending| pending.add([rubbish])).unwrap().wait().await.unwrap();
-    for refused in
-        [store.items("c", &["i".into()]).await.map(|_| ()), store.page_of_items("c", None, 1).await.map(|_| ())]
-    {
-        let Err(StoreError::Damaged(line)) = refused else { panic!("{refused:?}") };
-        assert!(line.contains("item 'i'"), "{line}");
-    }
+    let found = store.items("c", &["i".into(), "j".into(), "k".into()]).await.unwrap();
+    let [Some(Err(unreadable)), Some(Ok(beside)), None] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&*unreadable.id, beside), ("i", &item("j", 1.0)));
+    let page = store.page_of_items("c", None, 9).await.unwrap();
+    assert_eq!(page, [Err(unreadable.clone()), Ok(beside.clone())]);
+    // Also one with a text, which looks at what it takes the place of.
+    let text: Item =
+        serde_json::from_value(serde_json::json!({"id": "i", "vector": [], "text": {"text": "x"}})).unwrap();
+    store.put_items("c", std::slice::from_ref(&text)).await.unwrap();
+    assert_eq!(store.items("c", &["i".into()]).await.unwrap(), [Some(Ok(text))]);
 }
 
 fn view(item: impl Into<String>, at: &str, ms: i64) -> View {
@@ -181,4 +185,55 @@ impl Embedded {
     async fn append_views(&self, views: &[View]) {
         Views::append(self, views).await.unwrap();
     }
+}
+
+/// Whoever follows changes leaves out what cannot be read, says so, and goes on; who puts it again or removes it heals that,
+/// and so does a release that can read it.
+#[tokio::test]
+async fn a_damaged_item_stops_no_later_change() {
+    struct Fixed;
+    impl bandit::Clock for Fixed {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_second(1_800_000_000).unwrap()
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = embedded(dir.path());
+    let file = dir.path().join("shelf");
+    let standing = async |shelf: &crate::Shelf| {
+        shelf.catch_up(&*store, &Fixed).await.unwrap();
+        let candidates = shelf.get("c").unwrap();
+        let there: String = ["i", "j", "k"].into_iter().filter(|id| candidates.has(id)).collect();
+        (there, candidates.unreadable(9).1.into_iter().map(|(id, _)| id).collect::<String>())
+    };
+    let told = |there: &str, unreadable: &str| (there.to_owned(), unreadable.to_owned());
+    let damaged = async || {
+        let rubbish = Op::put(&store.catalogs.items, super::catalogs::of_item(1, "i"), b"\x09rubbish".to_vec());
+        let changed = [Changed::Items(vec!["i".into()])];
+        store.note("c", &changed, |_| Ok(vec![rubbish])).unwrap().1.wait().await.unwrap();
+    };
+    store.put_catalog(&catalog()).await.unwrap();
+    store.put_items("c", &[item("i", 1.0), item("j", 2.0)]).await.unwrap();
+    let shelf = crate::Shelf::saved_in(file.clone());
+    assert_eq!(standing(&shelf).await, told("ij", ""));
+    damaged().await;
+    store.put_items("c", &[item("k", 3.0)]).await.unwrap();
+    assert_eq!(standing(&shelf).await, told("jk", "i"));
+    assert_eq!(standing(&crate::Shelf::default()).await, told("jk", "i"), "who reads everything goes on as well");
+    shelf.save(&*store).await;
+    assert_eq!(standing(&crate::Shelf::read_from(file.clone())).await, told("jk", "i"));
+    store.remove_items("c", &["i".into()]).await.unwrap();
+    assert_eq!(standing(&shelf).await, told("jk", ""));
+    damaged().await;
+    assert_eq!(standing(&shelf).await, told("jk", "i"));
+    store.put_items("c", &[item("i", 4.0)]).await.unwrap();
+    assert_eq!(standing(&shelf).await, told("ijk", ""));
+    // What was saved by a release that could not read it.
+    damaged().await;
+    assert_eq!(standing(&shelf).await, told("jk", "i"));
+    shelf.save(&*store).await;
+    let bytes = crate::format_catalogs::encode_item(&item("i", 5.0)).unwrap();
+    let readable = Op::put(&store.catalogs.items, super::catalogs::of_item(1, "i"), bytes);
+    store.writer.with(|pending| pending.add([readable])).unwrap().wait().await.unwrap();
+    assert_eq!(standing(&crate::Shelf::read_from(file)).await, told("ijk", ""));
 }

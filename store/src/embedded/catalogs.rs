@@ -6,7 +6,8 @@ use super::changes::ChangeLog;
 use super::writer::Op;
 use crate::assignments::Durable;
 use crate::catalogs::{
-    Catalog, CatalogChange, Catalogs, Changed, MAX_CATALOGS, Popular, Removed, changes_of_items, served_by, succeeding,
+    Catalog, CatalogChange, Catalogs, Changed, Kept, MAX_CATALOGS, Popular, Removed, changes_of_items, in_place_of,
+    served_by, succeeding,
 };
 use crate::format_catalogs::{
     decode_definition, decode_item, decode_popular, encode_definition, encode_item, encode_popular, identity,
@@ -85,6 +86,11 @@ impl Embedded {
     fn kept_under(&self, id: &str) -> Result<u64> {
         let defined = self.defined(id)?.ok_or_else(|| StoreError::Missing(format!("catalog '{id}'")))?;
         Ok(defined.0)
+    }
+
+    fn item(&self, kept_under: u64, id: &str) -> Result<Option<Kept>> {
+        let bytes = self.catalogs.items.get(of_item(kept_under, id))?;
+        Ok(bytes.map(|bytes| decode_item(id.into(), &bytes)))
     }
 
     /// Changes what is in a catalog that there is and stays: `ops` is told under which number its items are kept.
@@ -211,7 +217,15 @@ impl Catalogs for Embedded {
         }
         let what = changes_of_items(items.iter().map(|item| &item.id));
         let op = |kept_under| {
-            move |item: &Item| Ok(Op::put(&self.catalogs.items, of_item(kept_under, &item.id), encode_item(item)?))
+            move |item: &Item| {
+                // Vectors come only by replacing items, which nobody does while something is put.
+                let standing = if item.text.is_some() { self.item(kept_under, &item.id)? } else { None };
+                let bytes = match standing {
+                    Some(Ok(standing)) => encode_item(&in_place_of(item, standing))?,
+                    _ => encode_item(item)?,
+                };
+                Ok(Op::put(&self.catalogs.items, of_item(kept_under, &item.id), bytes))
+            }
         };
         self.change_within(catalog, what, |kept_under| items.iter().map(op(kept_under)).collect()).await
     }
@@ -255,23 +269,19 @@ impl Catalogs for Embedded {
         self.change_within(catalog, what, |kept_under| ids.iter().map(op(kept_under)).collect()).await
     }
 
-    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Item>>> {
+    async fn items(&self, catalog: &str, ids: &[String]) -> Result<Vec<Option<Kept>>> {
         let Some((kept_under, _)) = self.defined(catalog)? else { return Ok(vec![None; ids.len()]) };
-        let item = |id: &String| {
-            let bytes = self.catalogs.items.get(of_item(kept_under, id))?;
-            bytes.map(|bytes| decode_item(id.clone(), &bytes)).transpose()
-        };
-        ids.iter().map(item).collect()
+        ids.iter().map(|id| self.item(kept_under, id)).collect()
     }
 
-    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>> {
+    async fn page_of_items(&self, catalog: &str, after: Option<&str>, limit: usize) -> Result<Vec<Kept>> {
         let Some((kept_under, _)) = self.defined(catalog)? else { return Ok(Vec::new()) };
         let from =
             after.map_or(Bound::Included(of_item(kept_under, "")), |id| Bound::Excluded(of_item(kept_under, id)));
         let page = self.catalogs.items.range((from, Bound::Excluded(of_item(kept_under + 1, "")))).take(limit);
         let item = |guard: fjall::Guard| {
             let (key, bytes) = guard.into_inner()?;
-            decode_item(id_in(&key, 8)?, &bytes)
+            Ok(decode_item(id_in(&key, 8)?, &bytes))
         };
         page.map(item).collect()
     }

@@ -4,7 +4,7 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use crate::{Catalog, CatalogChange, Catalogs, Changed, Result};
+use crate::{Catalog, CatalogChange, Catalogs, Changed, Kept, Result, Unreadable, id_of};
 use arc_swap::ArcSwap;
 use bandit::Clock;
 use recommend::Candidates;
@@ -177,9 +177,14 @@ impl Shelf {
             && let Some((number, catalogs)) = self.read_saved(&store.log_id().await?).await
             && store.changes_since(number, 1).await?.is_some()
         {
-            for (id, candidates) in &catalogs {
+            for (id, (candidates, unreadable)) in &catalogs {
+                // A release that reads them may have come.
+                for ids in unreadable.chunks(PAGE) {
+                    take_in(id, candidates, ids, store.items(id, ids).await?, clock).await;
+                }
                 set_popular(store, id, candidates).await?;
             }
+            let catalogs = catalogs.into_iter().map(|(id, (candidates, _))| (id, candidates)).collect();
             look_back(store, &catalogs, number).await?;
             self.catalogs.store(Arc::new(catalogs));
             return Ok(number);
@@ -232,15 +237,7 @@ impl Shelf {
             ids.reverse();
             for ids in ids.chunks(PAGE) {
                 let found = store.items(catalog, ids).await?;
-                let now = clock.now();
-                for (id, item) in ids.iter().zip(found) {
-                    match item {
-                        Some(item) => candidates.put(&item, now),
-                        None => drop(candidates.remove(id)),
-                    }
-                    // Putting takes microseconds, of a thousand they are milliseconds that others wait.
-                    tokio::task::consume_budget().await;
-                }
+                take_in(catalog, &candidates, ids, found, clock).await;
             }
         }
         for catalog in popular {
@@ -290,15 +287,46 @@ async fn fill(store: &dyn Catalogs, clock: &dyn Clock, catalog: &Catalog) -> Res
     loop {
         let page = store.page_of_items(&catalog.id, after.as_deref(), PAGE).await?;
         let Some(last) = page.last() else { break };
-        after = Some(last.id.clone());
-        let now = clock.now();
-        for item in &page {
-            candidates.put(item, now);
-            tokio::task::consume_budget().await;
-        }
+        after = Some(id_of(last).to_owned());
+        let ids: Vec<String> = page.iter().map(|kept| id_of(kept).to_owned()).collect();
+        take_in(&catalog.id, &candidates, &ids, page.into_iter().map(Some), clock).await;
     }
     set_popular(store, &catalog.id, &candidates).await?;
     Ok(Arc::new(candidates))
+}
+
+/// Takes in what was read of these ids. What cannot be read is left out and keeps nothing else from being taken in: whoever
+/// puts it again, or removes it, heals that.
+async fn take_in(
+    catalog: &str,
+    candidates: &Candidates,
+    ids: &[String],
+    found: impl IntoIterator<Item = Option<Kept>>,
+    clock: &dyn Clock,
+) {
+    let now = clock.now();
+    let (mut news, mut first) = (0_u64, None);
+    for (id, kept) in ids.iter().zip(found) {
+        match kept {
+            Some(Ok(item)) => candidates.put(&item, now),
+            Some(Err(Unreadable { why, .. })) => {
+                if candidates.leave_out(id, &why) {
+                    news += 1;
+                    first.get_or_insert((id, why));
+                }
+            }
+            None => drop(candidates.remove(id)),
+        }
+        // Putting takes microseconds, of a thousand they are milliseconds that others wait.
+        tokio::task::consume_budget().await;
+    }
+    if let Some((id, why)) = first {
+        tracing::error!(
+            "{news} items of catalog '{catalog}' cannot be read and are in no list until they are put again or removed, as \
+             item '{}': {why}",
+            id.escape_debug()
+        );
+    }
 }
 
 async fn set_popular(store: &dyn Catalogs, catalog: &str, candidates: &Candidates) -> Result<()> {

@@ -36,7 +36,13 @@ struct Form {
 struct Saved {
     id: String,
     definition: CatalogDefinition,
+    /// Items that could not be read, and may be by whoever reads this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<String>,
 }
+
+/// Catalogs that were saved, each with the ids of items that could not be read.
+type Known = HashMap<String, (Arc<Candidates>, Vec<String>)>;
 
 impl Shelf {
     pub(super) async fn save_at_times(&self, store: &dyn Catalogs) {
@@ -78,7 +84,7 @@ impl Shelf {
         }
     }
 
-    pub(super) async fn read_saved(&self, log: &str) -> Option<(u64, HashMap<String, Arc<Candidates>>)> {
+    pub(super) async fn read_saved(&self, log: &str) -> Option<(u64, Known)> {
         let file = self.file.clone()?;
         let (path, log) = (file.display().to_string(), log.to_owned());
         match tokio::task::spawn_blocking(move || read(&file, &log)).await.map_err(io::Error::other).flatten() {
@@ -100,7 +106,11 @@ fn write<'a>(
     catalogs: impl IntoIterator<Item = (&'a String, &'a Arc<Candidates>)>,
 ) -> io::Result<()> {
     let catalogs: Vec<_> = catalogs.into_iter().collect();
-    let saved = |(id, c): &(&String, &Arc<Candidates>)| Saved { id: (*id).clone(), definition: c.definition().clone() };
+    let saved = |(id, c): &(&String, &Arc<Candidates>)| Saved {
+        id: (*id).clone(),
+        definition: c.definition().clone(),
+        unreadable: c.unreadable(usize::MAX).1.into_iter().map(|(id, _)| id).collect(),
+    };
     let contents = Contents { form: FORM, log, number, catalogs: catalogs.iter().map(saved).collect() };
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir)?;
@@ -127,7 +137,7 @@ fn write_new<'a>(file: &Path, contents: &Contents, catalogs: impl Iterator<Item 
     out.into_inner()?.sync_all()
 }
 
-fn read(file: &Path, log: &str) -> io::Result<(u64, HashMap<String, Arc<Candidates>>)> {
+fn read(file: &Path, log: &str) -> io::Result<(u64, Known)> {
     let mut input = BufReader::with_capacity(1 << 20, File::open(file)?);
     let mut line = Vec::new();
     input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
@@ -145,8 +155,8 @@ fn read(file: &Path, log: &str) -> io::Result<(u64, HashMap<String, Arc<Candidat
         return Err(io::Error::other("it is of another store"));
     }
     let mut catalogs = HashMap::new();
-    for Saved { id, definition } in contents.catalogs {
-        catalogs.insert(id, Arc::new(Candidates::read_snapshot(definition, &mut input)?));
+    for Saved { id, definition, unreadable } in contents.catalogs {
+        catalogs.insert(id, (Arc::new(Candidates::read_snapshot(definition, &mut input)?), unreadable));
     }
     if input.read(&mut [0])? != 0 {
         return Err(io::Error::other("it goes on after its end"));

@@ -1,7 +1,7 @@
 //! Arms that are the items of a catalog: their numbers, and which of them are counted by themselves.
 
 use super::bulk::Bulk;
-use super::{Tx, storable};
+use super::{Either, Tx, storable};
 use crate::Result;
 use bandit::{DecisionRecord, MOST_CANDIDATES, OTHER_CANDIDATES};
 use std::collections::{BTreeMap, HashMap};
@@ -28,12 +28,17 @@ pub(super) async fn numbers<'a>(
     Ok(names.into_iter().filter_map(|id| Some((id, *known.get(&*storable(id))?))).collect())
 }
 
-/// Of the arms of an experiment those with most trials, as a table of their places; `$1` is the experiment's id.
-pub(super) fn foremost() -> String {
+/// Of the arms of an experiment those with most trials, as a table of their places; `$1` is the experiment's id. Of equal ones
+/// the first by id: numbers say in which order they came.
+pub(super) fn foremost(tx: &Tx) -> String {
+    let bytewise = match tx {
+        Either::Sqlite(_) => "",
+        Either::Postgres(_) => "COLLATE \"C\"",
+    };
     format!(
-        "SELECT o.arm, ROW_NUMBER() OVER (ORDER BY SUM(o.trials) DESC, o.arm) - 1 AS place
-         FROM outcomes o JOIN experiments e ON e.num = o.experiment WHERE e.id = $1 AND o.trials > 0
-         GROUP BY o.arm ORDER BY place LIMIT {MOST_CANDIDATES}"
+        "SELECT o.arm, ROW_NUMBER() OVER (ORDER BY SUM(o.trials) DESC, coalesce(c.id, '') {bytewise}) - 1 AS place
+         FROM outcomes o JOIN experiments e ON e.num = o.experiment LEFT JOIN candidate_arms c ON c.num = o.arm
+         WHERE e.id = $1 AND o.trials > 0 GROUP BY o.arm, c.id ORDER BY place LIMIT {MOST_CANDIDATES}"
     )
 }
 
@@ -52,16 +57,16 @@ pub(super) async fn names(tx: &mut Tx, experiment: &str) -> Result<Option<Vec<St
     }
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT c.id FROM ({}) f JOIN candidate_arms c ON c.num = f.arm ORDER BY f.place",
-        foremost()
+        foremost(tx)
     ));
     Ok(Some(on!(tx, db => sqlx::query_scalar(sql).bind(experiment).fetch_all(&mut **db).await?)))
 }
 
-/// Counts by number of arm, as counts by place: of those with most trials each has its own, all others share one.
-pub(super) fn placed(trials: BTreeMap<i64, u64>) -> HashMap<i64, i64> {
+/// Counts by number of arm, as counts by place: of those with most trials each has its own, all others share one. In the
+/// order of [`foremost`].
+pub(super) fn placed(trials: BTreeMap<i64, u64>, ids: &HashMap<i64, String>) -> HashMap<i64, i64> {
     let mut order: Vec<(i64, u64)> = trials.into_iter().filter(|(_, trials)| *trials > 0).collect();
-    // Stable, and numbers are in order.
-    order.sort_by_key(|(_, trials)| std::cmp::Reverse(*trials));
+    order.sort_by_key(|(arm, trials)| (std::cmp::Reverse(*trials), ids.get(arm).map_or("", String::as_str)));
     let place = |(i, (arm, _)): (usize, (i64, u64))| (arm, i64::try_from(i.min(MOST_CANDIDATES)).unwrap_or(i64::MAX));
     order.into_iter().enumerate().map(place).collect()
 }

@@ -1,10 +1,11 @@
 //! Views of items by hour.
 
-use super::{Database, Either, Tx, signed, storable};
+use super::{Database, Either, Tx, storable};
 use crate::item_views::HALF_LIVES;
 use crate::{ItemViews, Popular, Result};
 use async_trait::async_trait;
 use bandit::{UserEvent, UserEventKind, hour_of};
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 use std::collections::BTreeMap;
@@ -55,7 +56,16 @@ pub(super) async fn add_views(tx: &mut Tx, views: &BTreeMap<(i64, String), i64>)
 
 #[async_trait]
 impl ItemViews for Database {
-    async fn most_viewed(&self, now: Timestamp, half_life_hours: f64, limit: usize) -> Result<Vec<Popular>> {
+    async fn most_viewed(
+        &self,
+        now: Timestamp,
+        half_life_hours: f64,
+        limit: usize,
+        counts: &(dyn for<'a> Fn(&'a str) -> bool + Sync),
+    ) -> Result<Vec<Popular>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
         let last = hour_of(now);
         #[expect(clippy::cast_possible_truncation, reason = "a definition's half-life is some thousand hours at most")]
         let first = last - (half_life_hours * HALF_LIVES).ceil() as i64;
@@ -75,17 +85,21 @@ impl ItemViews for Database {
         let sql = format!(
             "SELECT v.item, CAST(sum(v.views * w.weight ORDER BY v.hour) AS DOUBLE PRECISION) AS score
              FROM item_views v JOIN ({list}) w ON w.hour = v.hour
-             WHERE v.hour BETWEEN $2 AND $3 GROUP BY v.item ORDER BY score DESC, v.item LIMIT $4"
+             WHERE v.hour BETWEEN $2 AND $3 GROUP BY v.item ORDER BY score DESC, v.item"
         );
-        let rows: Vec<(String, f64)> = on!(self.pool(), db => {
-            sqlx::query_as(AssertSqlSafe(sql))
-                .bind(weights)
-                .bind(first)
-                .bind(last + 1)
-                .bind(signed(limit as u64))
-                .fetch_all(db)
-                .await?
+        let mut most = Vec::new();
+        on!(self.pool(), db => {
+            let mut rows = sqlx::query_as(AssertSqlSafe(sql)).bind(weights).bind(first).bind(last + 1).fetch(db);
+            while let Some((id, score)) = rows.try_next().await? {
+                let id: String = id;
+                if counts(&id) {
+                    most.push(Popular { id, score });
+                    if most.len() == limit {
+                        break;
+                    }
+                }
+            }
         });
-        Ok(rows.into_iter().map(|(id, score)| Popular { id, score }).collect())
+        Ok(most)
     }
 }

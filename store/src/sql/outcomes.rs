@@ -269,7 +269,8 @@ impl Database {
         for ((_, _, arm, _), (n, _)) in &places {
             *trials.entry(*arm).or_default() += n;
         }
-        let place = placed(trials);
+        let ids: HashMap<i64, String> = ids.into_iter().collect();
+        let place = placed(trials, &ids);
         let mut counts: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
         for ((hour, segment, arm, holdout), (trials, rewards)) in places {
             let Some(arm) = place.get(&arm) else { continue };
@@ -311,7 +312,7 @@ impl Database {
                  CAST(sum(o.trials) AS BIGINT) AS trials, CAST(sum(o.rewards) AS BIGINT) AS rewards
              FROM outcomes o JOIN experiments e ON e.num = o.experiment LEFT JOIN ({}) f ON f.arm = o.arm
              WHERE e.id = $1 AND $2 = $2 AND o.trials > 0 GROUP BY 1, 2, 3, 4",
-            foremost()
+            foremost(&tx)
         );
         let outcomes = if candidates.is_some() { &of_candidates } else { outcomes };
         let packed = match &tx {

@@ -34,8 +34,9 @@ impl Vectors {
         let (mut pairs, mut turns, mut settled) = (Vec::new(), Vec::new(), Vec::new());
         for (waiting, item) in due.into_iter().zip(found) {
             match item {
-                // Also one that has all: who made its vectors may have been cut off before that was noted.
-                Some(item) if item.text.is_some() && !item.has_ended(now) => {
+                // Also one that has all: who made its vectors may have been cut off before that was noted. What cannot be read
+                // has no text; once it is put again it is noted again.
+                Some(Ok(item)) if item.text.is_some() && !item.has_ended(now) => {
                     pairs.push((item.clone(), item));
                     turns.push(waiting);
                 }

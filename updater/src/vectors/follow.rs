@@ -3,7 +3,7 @@
 use super::Vectors;
 use super::models::Models;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use store::{Catalog, CatalogChange, Changed, Result, Walk};
+use store::{Catalog, CatalogChange, Changed, Result, Walk, id_of};
 
 /// Changes looked at at a time.
 const CHANGES: usize = 100;
@@ -41,7 +41,8 @@ impl Vectors {
             let mut waiting = Vec::new();
             for ids in ids.chunks(PAGE) {
                 let found = catalogs.items(catalog, ids).await?;
-                waiting.extend(found.into_iter().flatten().filter(|item| models.want(item)).map(|item| item.id));
+                let found = found.into_iter().flatten().flatten();
+                waiting.extend(found.filter(|item| models.want(item)).map(|item| item.id));
             }
             if !waiting.is_empty() {
                 noted.push((catalog.to_owned(), waiting));
@@ -69,9 +70,10 @@ impl Vectors {
             return Ok(walk);
         }
         let page = self.stores.catalogs.page_of_items(&catalog.id, walk.after.as_deref(), PAGE).await?;
-        let found: Vec<String> = page.iter().filter(|item| models.want(item)).map(|item| item.id.clone()).collect();
+        let found: Vec<String> =
+            page.iter().flatten().filter(|item| models.want(item)).map(|item| item.id.clone()).collect();
         walk.done = page.is_empty();
-        walk.after = page.into_iter().next_back().map(|item| item.id);
+        walk.after = page.last().map(|kept| id_of(kept).to_owned());
         work.walked(&catalog.id, &walk, &found, self.clock.now()).await?;
         Ok(walk)
     }

@@ -144,7 +144,7 @@ impl House {
     }
 
     async fn item(&self, id: &str) -> Option<Item> {
-        self.stores.catalogs.items("shop", &[id.into()]).await.unwrap().remove(0)
+        self.stores.catalogs.items("shop", &[id.into()]).await.unwrap().remove(0).map(|kept| kept.unwrap())
     }
 
     fn vectors(&self) -> Vectors {

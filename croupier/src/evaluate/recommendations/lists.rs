@@ -91,6 +91,7 @@ impl Maker<'_> {
         let candidate = |hit: &recommend::index::Hit| Candidate {
             score: hit.score,
             vector: &self.items.directions[hit.slot as usize],
+            scale: 1.0,
             tags: &self.items.tags[hit.slot as usize],
         };
         let pool: Vec<Candidate<'_>> = hits.iter().map(candidate).collect();
