@@ -78,7 +78,7 @@ async fn decisions_of_older_releases_are_moved() {
     }
     // What comes again is known, and what is new comes behind.
     let again = Ingest {
-        decisions: logged[..10].iter().cloned().chain([decision(&e, 300, 9)]).collect(),
+        decisions: logged[8..18].iter().cloned().chain([decision(&e, 300, 9)]).collect(),
         ..Default::default()
     };
     assert_eq!(database.ingest(&again).await.unwrap().decisions, 1);
