@@ -1,6 +1,6 @@
 //! Everything read at one moment, and put back.
 
-use super::{Embedded, options};
+use super::{Embedded, options, write_out_large};
 use crate::Result;
 use fjall::{AbstractTree, PersistMode, Readable, Snapshot};
 use std::fs::File;
@@ -59,7 +59,8 @@ impl Embedded {
         for (key, value) in pairs {
             batch.insert(&keyspace, key, value);
         }
-        Ok(batch.commit()?)
+        batch.commit()?;
+        Ok(write_out_large([&keyspace])?)
     }
 
     /// Writes what is in memory and the journal alone into tables.

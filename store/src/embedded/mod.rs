@@ -26,7 +26,7 @@ use crate::priority::open_behind_requests;
 use crate::{Durability, Result, StoreError, check};
 use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use jiff::civil::Date;
 pub(crate) use lock::DirectoryLock;
 pub(crate) use room::Room;
@@ -44,8 +44,11 @@ const CACHE_BYTES: u64 = 64 << 20;
 pub(crate) const STATE: &str = "state";
 /// A directory within the store's where a backup is being restored.
 pub(crate) const RESTORING: &str = "restoring";
-/// A memory table is written out at this size.
+/// At this size of a memory table fjall asks its thread to write it out, and with every further group of writes until that is done.
+/// Telling itself to go on, that thread waits for room in the queue that is full of these, for ever (fjall 3.1; its pull request 323).
 const MEMTABLE_BYTES: u64 = 8 << 20;
+/// So we begin before.
+const WRITTEN_OUT_AT: u64 = 6 << 20;
 
 /// The embedded store of one data directory.
 pub(crate) struct Embedded {
@@ -138,6 +141,16 @@ impl Embedded {
         days.insert(day, keyspace.clone());
         Ok(keyspace)
     }
+}
+
+/// Has the memory tables of keyspaces written out that are large; after each group of writes.
+fn write_out_large<'a>(keyspaces: impl IntoIterator<Item = &'a Keyspace>) -> fjall::Result<()> {
+    for keyspace in keyspaces {
+        if keyspace.tree.active_memtable().size() >= WRITTEN_OUT_AT {
+            keyspace.rotate_memtable()?;
+        }
+    }
+    Ok(())
 }
 
 fn options() -> KeyspaceCreateOptions {

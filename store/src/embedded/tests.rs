@@ -5,6 +5,7 @@ use super::writer::Op;
 use crate::conformance::assignments::assignment;
 use crate::{Durability, EventLog, Locations, StoreError};
 use bandit::{Event, UserEvent, UserEventKind};
+use fjall::AbstractTree;
 use jiff::civil::date;
 use std::path::Path;
 
@@ -226,6 +227,25 @@ async fn acknowledged_records_leave_the_disk() {
     assert!(store.pull(1).await.unwrap().receipt.is_none());
     store.append(&batch[..1]).await.unwrap();
     assert_eq!(store.pull(10).await.unwrap().events, [Ok(batch[0].clone())]);
+}
+
+/// Memory tables are written out before fjall asks its thread to with every group of writes, which can fill that thread's queue for
+/// good: they never reach the size at which it does.
+#[tokio::test]
+async fn memory_tables_are_written_out_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Embedded::open("state", dir.path(), Durability::Os).unwrap();
+    let event = [view(&"n".repeat(4_000))];
+    for written in 0..6_000 {
+        store.append(&event).await.unwrap();
+        let waits = store.log.tree.active_memtable().size();
+        assert!(waits < super::WRITTEN_OUT_AT, "{waits} bytes wait in memory after {written} writes");
+    }
+    // And what is put back from a backup.
+    for n in 0..3_000_u32 {
+        store.put_back("posteriors", vec![(n.to_be_bytes().to_vec(), vec![0; 8_000])]).unwrap();
+        assert!(store.posteriors.tree.active_memtable().size() < super::WRITTEN_OUT_AT);
+    }
 }
 
 /// A log whose files are all gone goes on counting behind its mark.

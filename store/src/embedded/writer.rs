@@ -1,6 +1,6 @@
 //! Group commit: one thread writes; what arrives while it waits for the disk goes with the next group.
 
-use super::Room;
+use super::{Room, write_out_large};
 use crate::assignments::{Durable, Group, Put};
 use crate::error::Unwritten;
 use crate::{Result, StoreError};
@@ -267,13 +267,20 @@ fn run(shared: &Shared, db: &Database, mode: PersistMode, room: &Room, noted: &w
 
 fn commit(db: &Database, mode: PersistMode, ops: impl Iterator<Item = Op>) -> fjall::Result<()> {
     let mut batch = db.batch().durability(Some(mode));
+    let mut keyspaces = HashMap::new();
     for op in ops {
+        keyspaces.entry(op.keyspace.id()).or_insert_with(|| op.keyspace.clone());
         match op.value {
             Some(value) => batch.insert(&op.keyspace, op.key, value),
             None => batch.remove(&op.keyspace, op.key),
         }
     }
-    batch.commit()
+    batch.commit()?;
+    // What was written stands; a database that cannot do this refuses the next group.
+    if let Err(e) = write_out_large(keyspaces.values()) {
+        tracing::error!("a table cannot be written out: {e}");
+    }
+    Ok(())
 }
 
 /// The last change of each key. A batch is one point in time, at which a key cannot change twice: what is written over
