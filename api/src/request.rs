@@ -83,15 +83,15 @@ fn id(headers: &HeaderMap) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Router;
     use axum::body::{Body, to_bytes};
     use axum::middleware::from_fn;
-    use axum::{Router, routing::get};
     use tower::ServiceExt;
 
     #[tokio::test]
     async fn a_request_says_its_name_to_whoever_answers_it() {
         let said = async |headers: HeaderMap| headers[REQUEST_ID].to_str().unwrap_or_default().to_owned();
-        let router = Router::new().route("/", get(said)).layer(from_fn(name));
+        let router = Router::new().fallback(said).layer(from_fn(name));
         for (given, kept) in [(None, false), (Some("mine"), true), (Some("two words"), false)] {
             let request = given.into_iter().fold(axum::http::Request::get("/"), |r, id| r.header(REQUEST_ID, id));
             let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();

@@ -144,6 +144,7 @@ async fn answers_have_the_fields_of_their_schemas() {
             "posterior_version",
             "dealt_by",
             "serving",
+            "unreadable",
         ]
         .map(String::from)
         .into();

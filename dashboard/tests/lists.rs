@@ -103,17 +103,3 @@ async fn pages_show_the_items_with_most_trials() {
     let japanese = house.send(request.body(Body::empty()).unwrap()).await;
     assert!(japanese.body.contains("カタログ"), "{}", japanese.body);
 }
-
-/// An edit keeps what the form has no input for.
-#[tokio::test]
-async fn an_edit_keeps_the_catalog() {
-    let house = House::open().await;
-    house
-        .begin(json!({"id": "shelf", "candidates": {"catalog": "shop", "pool": 12}, "reward": {"event": "click"}}))
-        .await;
-    let form = house.get("/dashboard/experiments/shelf/edit").await;
-    let kept: Vec<&str> =
-        form.body.split("name=\"rest\" value=\"").skip(1).filter_map(|v| v.split('"').next()).collect();
-    let rest: Value = serde_json::from_str(&kept[0].replace("&#34;", "\"")).unwrap();
-    assert_eq!(rest["candidates"]["pool"], 12);
-}

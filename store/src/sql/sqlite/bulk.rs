@@ -4,6 +4,7 @@ use crate::Result;
 use crate::sql::bulk::{Aside, Bulk, Cell, ClaimedRow, DecisionRow, EventRow, Id, Move, Settled, Wait, id};
 use crate::sql::evaluate::OFFERED;
 use crate::sql::signed;
+use futures::future::join;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -23,31 +24,13 @@ impl Bulk for SqliteConnection {
     ) -> Result<(Vec<DecisionRow<'a>>, Vec<Id>)> {
         let last: i64 = sqlx::query_scalar("SELECT coalesce(max(num), 0) FROM decisions").fetch_one(&mut *self).await?;
         let mut new = 0;
-        for chunk in rows.chunks(ROWS) {
-            let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
-                "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, \
-                 item, at, counted_trial, features, position, list) ",
-            );
-            sql.push_values(chunk, |mut row, r| {
-                let d = r.decision;
-                row.push_bind(&d.decision_id.0[..])
-                    .push_bind(r.experiment)
-                    .push_bind(r.segment)
-                    .push_bind(r.arm)
-                    .push_bind(r.source())
-                    .push_bind(d.propensity)
-                    .push_bind(signed(d.posterior_version))
-                    .push_bind(signed(d.revision))
-                    .push_bind(&d.user)
-                    .push_bind(&d.item)
-                    .push_bind(d.at.as_millisecond())
-                    .push_bind(i64::from(r.trial))
-                    .push_bind(r.features())
-                    .push_bind(r.position())
-                    .push_bind(r.list().map(|list| list.to_vec()));
-            });
-            sql.push(" ON CONFLICT (id) DO NOTHING");
-            new += sql.build().execute(&mut *self).await?.rows_affected();
+        let mut chunks = rows.chunks(ROWS);
+        let mut next = chunks.next().map(insertion);
+        while let Some(mut sql) = next {
+            // The next is made while the connection's thread runs this one.
+            let (ran, made) = join(sql.build().execute(&mut *self), async { chunks.next().map(insertion) }).await;
+            new += ran?.rows_affected();
+            next = made;
         }
         if new < rows.len() as u64 {
             // Numbers only grow.
@@ -241,6 +224,34 @@ impl Bulk for SqliteConnection {
         }
         Ok(new)
     }
+}
+
+/// Inserts those of these decisions whose ids are new.
+fn insertion(rows: &[DecisionRow<'_>]) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new(
+        "INSERT INTO decisions (id, experiment, segment, arm, source, propensity, version, revision, visitor, \
+         item, at, counted_trial, features, position, list) ",
+    );
+    sql.push_values(rows, |mut row, r| {
+        let d = r.decision;
+        row.push_bind(d.decision_id.0.to_vec())
+            .push_bind(r.experiment)
+            .push_bind(r.segment)
+            .push_bind(r.arm)
+            .push_bind(r.source())
+            .push_bind(d.propensity)
+            .push_bind(signed(d.posterior_version))
+            .push_bind(signed(d.revision))
+            .push_bind(d.user.clone())
+            .push_bind(d.item.clone())
+            .push_bind(d.at.as_millisecond())
+            .push_bind(i64::from(r.trial))
+            .push_bind(r.features())
+            .push_bind(r.position())
+            .push_bind(r.list().map(|list| list.to_vec()));
+    });
+    sql.push(" ON CONFLICT (id) DO NOTHING");
+    sql
 }
 
 /// Those of `ids` that a query finds.
