@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use bandit::{DecisionRecord, Experiment, Explorer, Source, Status, UserEvent, UserEventKind};
 use house::House;
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{Ingest, VersionEntry};
 
 /// More items than are shown; `i0` most often, with rewards.
