@@ -117,17 +117,19 @@ fn at(event: &Event) -> Timestamp {
 
 impl Updater {
     /// Consumes what is in the log now. What is appended meanwhile waits for the next time: under load there is always more.
-    pub(crate) async fn consume(&mut self) -> Result<()> {
+    /// Returns how long it worked, without its waits for a log that had nothing.
+    pub(crate) async fn consume(&mut self) -> Result<Duration> {
         let mut directory: Option<Directory> = None;
         let mut left = self.work.stores.events.backlog().await?;
         let begun = Instant::now();
-        let mut ahead = Delivery::default();
+        let (mut ahead, mut worked) = (Delivery::default(), Duration::ZERO);
         while left.map_or_else(|| begun.elapsed() < LONGEST, |left| left > 0) {
             let delivery = match ahead.receipt {
                 Some(_) => std::mem::take(&mut ahead),
                 None => self.work.stores.events.pull(BATCH).await?,
             };
             let Some(receipt) = delivery.receipt else { break };
+            let pulled = Instant::now();
             left = left.map(|left| left.saturating_sub(delivery.events.len() as u64));
             let reading = left.is_some_and(|left| left > 0).then(|| read_behind(&self.work.stores, receipt));
             // An experiment is in the database before its first decision is in the log: read after pulling, the
@@ -158,10 +160,6 @@ impl Updater {
             // changes nothing.
             self.work.stores.events.acknowledge(receipt).await?;
             drop(spans);
-            if let Some(reading) = reading {
-                // Whoever reads answers, or has broken off.
-                ahead = reading.await.unwrap_or_else(|_| Ok(Delivery::default()))?;
-            }
             let lag = oldest.map_or(0.0, |at| self.work.clock.now().duration_since(at).as_secs_f64().max(0.0));
             gauge!("croupier_updater_lag_seconds").set(lag);
             counter!("croupier_updater_events_total").increment(read);
@@ -177,11 +175,17 @@ impl Updater {
             self.since.events += taken.events;
             self.work.taken_in.fetch_add(taken.events, Ordering::Relaxed);
             self.since.set_aside += taken.set_aside;
+            // After all that is told of this batch: the next may fail to be read.
+            if let Some(reading) = reading {
+                // Whoever reads answers, or has broken off.
+                ahead = reading.await.unwrap_or_else(|_| Ok(Delivery::default()))?;
+            }
+            worked += pulled.elapsed();
         }
         if left == Some(0) || begun.elapsed() < LONGEST {
             gauge!("croupier_updater_lag_seconds").set(0.0);
         }
-        Ok(())
+        Ok(worked)
     }
 
     /// Removes the assignments of decisions that were left out, since their users are erased: whoever erased them did not

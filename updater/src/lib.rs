@@ -33,7 +33,7 @@ use tokio::sync::{Mutex, watch};
 
 /// How often the updater looks whether an update is due or asked for.
 const TICK: Duration = Duration::from_millis(100);
-/// How often it consumes the log: so much later, and so many times as long as the last time took, up to the slowest. Ids are in
+/// How often it consumes the log: so much later, and so many times as long as the last time worked, up to the slowest. Ids are in
 /// random order, so that rows of a small transaction change a page each, on the disk that decisions wait for.
 const PACE: Duration = Duration::from_millis(500);
 const REST: u32 = 9;
@@ -189,10 +189,9 @@ impl Updater {
             }
         };
         working.send_replace(true);
-        let begun = Instant::now();
-        if self.due.is_none_or(|due| due <= begun) {
-            self.consume().await?;
-            self.due = Some(Instant::now() + (begun.elapsed() * REST).clamp(PACE, SLOWEST_PACE));
+        if self.due.is_none_or(|due| due <= Instant::now()) {
+            let worked = self.consume().await?;
+            self.due = Some(Instant::now() + (worked * REST).clamp(PACE, SLOWEST_PACE));
         }
         if let Some(run) = runs.take_requested(self.work.clock.now()).await? {
             self.run_as(run).await?;
