@@ -10,6 +10,7 @@ use std::collections::HashSet;
 /// Most arms of one experiment.
 pub const MAX_ARMS: usize = 100;
 const MAX_SEGMENT_ATTRIBUTES: usize = 8;
+const MAX_GUARDRAILS: usize = 20;
 const MAX_PAYLOAD_BYTES: usize = 65_536;
 /// Ninety days: each day of a window is looked up for every reward that names no decision.
 const MAX_WINDOW_HOURS: u32 = 2_160;
@@ -73,16 +74,29 @@ pub fn validate(e: &Experiment) -> Result<(), Vec<FieldError>> {
         format!("must be 1 to {MAX_WINDOW_HOURS}"),
     );
     segments(e, &mut f);
-    for (i, g) in e.guardrails.iter().enumerate() {
-        if let Err(why) = check_id(&g.event) {
-            f.add(format!("guardrails[{i}].event"), why.to_string());
-        }
-        f.check(share(g.max_rate), format!("guardrails[{i}].max_rate"), "must be 0 to 1");
-    }
+    guardrails(e, &mut f);
     stopping(e, &mut f);
     f.check(share(e.traffic), "traffic", "must be 0 to 1");
     f.check(share(e.holdout), "holdout", "must be 0 to 1");
     f.done()
+}
+
+fn guardrails(e: &Experiment, f: &mut Findings) {
+    f.check(
+        e.guardrails.len() <= MAX_GUARDRAILS,
+        "guardrails",
+        format!("must be at most {MAX_GUARDRAILS}, are {}", e.guardrails.len()),
+    );
+    let mut seen = HashSet::new();
+    for (i, g) in e.guardrails.iter().enumerate() {
+        let at = |part: &str| format!("guardrails[{i}].{part}");
+        if let Err(why) = check_id(&g.event) {
+            f.add(at("event"), why.to_string());
+        }
+        // An event has one rate: of two limits one would say nothing.
+        f.check(seen.insert(&g.event), at("event"), format!("'{}' has a guardrail already", g.event));
+        f.check(share(g.max_rate), at("max_rate"), "must be 0 to 1");
+    }
 }
 
 fn share(x: f64) -> bool {
@@ -333,6 +347,7 @@ mod tests {
         e.reward.event = String::new();
         e.segment_by = vec!["device".into(), "device".into()];
         e.guardrails[0].max_rate = 1.5;
+        e.guardrails = vec![e.guardrails[0].clone(); MAX_GUARDRAILS + 1];
         e.traffic = f64::NAN;
         e.holdout = -0.1;
         let found = fields(validate(&e));
@@ -348,7 +363,9 @@ mod tests {
             "reward.window_hours",
             "reward.event",
             "segment_by[1]",
+            "guardrails",
             "guardrails[0].max_rate",
+            "guardrails[1].event",
             "traffic",
             "holdout",
         ] {
