@@ -1,6 +1,6 @@
 //! `loadtest mirror`
 
-use super::finish::finish;
+use super::finish::{finish, try_files};
 use super::listener::{Arrival, Missed, listen};
 use super::replay::command_line;
 use super::{Verdict, interrupt, knock, run};
@@ -21,6 +21,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 pub(super) fn mirror(args: &MirrorArgs) -> Result<Verdict, Failure> {
     let mapping = args.map.mapping(&args.send)?;
+    try_files(&args.output)?;
     let stop = interrupt::flag()?;
     let targets = args.send.targets()?;
     knock(&targets, args.send.timeout)?;
