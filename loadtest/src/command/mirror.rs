@@ -21,10 +21,10 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 pub(super) fn mirror(args: &MirrorArgs) -> Result<Verdict, Failure> {
     let mapping = args.map.mapping(&args.send)?;
-    try_files(&args.output)?;
     let stop = interrupt::flag()?;
     let targets = args.send.targets()?;
     knock(&targets, args.send.timeout)?;
+    try_files(&args.output)?;
     let (queue, arrivals) = sync_channel(args.queue.max(1));
     let missed = Missed::default();
     let epoch = Instant::now();

@@ -23,12 +23,12 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Verdict, Failure> {
             why: "standard input cannot be read again".to_owned(),
         });
     }
-    finish::try_files(&args.output)?;
     if args.dry_run {
         return dry_run(args);
     }
     let stop = interrupt::flag()?;
     knock(&args.send.targets()?, args.send.timeout)?;
+    finish::try_files(&args.output)?;
     if !args.find_rate.is_empty() {
         return super::find::find(args, &stop);
     }
