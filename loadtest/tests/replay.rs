@@ -225,3 +225,37 @@ fn two_runs_are_compared() {
     let (code, _, err) = told(&run(&["diff", &file, &files[1]]));
     assert!(code == 1 && err.contains("is not what --json writes"), "{err}");
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_anything_is_sent() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let theirs = asked.clone();
+    let address = target(move |_| {
+        theirs.fetch_add(1, Ordering::Relaxed);
+        decision("x", "a", true)
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let file = log(directory.path(), &visits(3, 1));
+    let nowhere = directory.path().join("none/report");
+    for kind in ["--json", "--html"] {
+        let arguments = ["replay", &file, "--target", &format!("http://{address}"), kind, nowhere.to_str().unwrap()];
+        let (code, out, err) = told(&run(&[&arguments[..], &PAGE].concat()));
+        assert_eq!((code, &*out), (1, ""), "{err}");
+        assert!(err.contains("none/report") && err.lines().count() == 1, "{err}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_reader_that_left_costs_no_report() {
+    let address = target(|_| decision("x", "a", true));
+    let directory = tempfile::tempdir().unwrap();
+    let (file, json) = (log(directory.path(), &visits(3, 1)), directory.path().join("report.json"));
+    let url = format!("http://{address}");
+    let arguments = ["replay", &file, "--target", &url, "--json", json.to_str().unwrap()];
+    let mut child = command(&[&arguments[..], &PAGE].concat()).spawn().unwrap();
+    drop(child.stdout.take());
+    let (code, _, err) = told(&child.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{err}");
+    assert!(std::fs::read_to_string(json).unwrap().contains("\"whole\""));
+}

@@ -77,7 +77,9 @@ pub(crate) async fn standing(State(app): State<Arc<App>>, Path(catalog): Path<St
     let candidates = candidates(&app, &catalog)?;
     let standing = app.stores.vector_work.standing(&catalog, MOST_ASIDE).await?;
     let serving = candidates.definition().serving.clone();
-    let changing = serving.as_ref().is_some_and(|serving| serving.embedder != candidates.definition().embedder);
+    let wanted = candidates.definition();
+    let goes_by = |s: &Serving| s.embedder == wanted.embedder && s.dimension == wanted.dimension;
+    let changing = serving.as_ref().is_some_and(|serving| !goes_by(serving));
     let aside =
         standing.aside.into_iter().map(|aside| Aside { id: aside.item, why: aside.why, at: aside.at }).collect();
     Ok(Json(Vectors {

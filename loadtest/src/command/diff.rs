@@ -1,6 +1,7 @@
 //! `loadtest diff A.json B.json`
 
 use super::Verdict;
+use super::finish::tell;
 use crate::args::DiffArgs;
 use crate::failure::Failure;
 use crate::report::Report;
@@ -8,7 +9,7 @@ use std::path::Path;
 
 pub(super) fn diff(args: &DiffArgs) -> Result<Verdict, Failure> {
     let (a, b) = (read(&args.a)?, read(&args.b)?);
-    print!("{}", crate::report::diff(&a, &b));
+    tell(&crate::report::diff(&a, &b));
     Ok(if a.invalid.is_some() || b.invalid.is_some() { Verdict::Invalid } else { Verdict::Good })
 }
 

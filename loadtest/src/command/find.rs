@@ -1,7 +1,7 @@
 //! `loadtest replay --find-rate`: doubles the rate while conditions hold, then halves the gap.
 
 use super::Verdict;
-use super::finish::finish;
+use super::finish::{finish, tell};
 use super::replay::once;
 use crate::args::ReplayArgs;
 use crate::failure::Failure;
@@ -71,9 +71,9 @@ pub(super) fn find(args: &ReplayArgs, stop: &Arc<AtomicBool>) -> Result<Verdict,
         return Err(Failure::Nothing { why });
     };
     let verdict = finish(&report, &args.output, args.send.patience)?;
-    println!("found     {:.0}/s is the highest rate that met {}", bracket.met, conditions(args));
+    tell(&format!("found     {:.0}/s is the highest rate that met {}\n", bracket.met, conditions(args)));
     if limited {
-        println!("          beyond it this machine was the limit, not the target");
+        tell("          beyond it this machine was the limit, not the target\n");
         return Ok(Verdict::Invalid);
     }
     Ok(verdict)
@@ -91,7 +91,7 @@ fn attempt(args: &ReplayArgs, rate: f64, stop: &Arc<AtomicBool>) -> Result<(Repo
         Tried::Missed
     };
     let told: Vec<String> = args.find_rate.iter().map(|condition| condition.told(&report)).collect();
-    println!("tried     {rate:.1}/s, achieved {achieved:.1}/s: {tried:?}; {}", told.join("; "));
+    tell(&format!("tried     {rate:.1}/s, achieved {achieved:.1}/s: {tried:?}; {}\n", told.join("; ")));
     Ok((report, tried))
 }
 

@@ -5,6 +5,7 @@ use super::run::verdict;
 use crate::args::OutputArgs;
 use crate::failure::Failure;
 use crate::report::{Report, page, text};
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,16 +35,27 @@ pub(super) fn finish(report: &Report, output: &OutputArgs, patience: Duration) -
 
 /// Prints the summary and writes the files.
 pub(super) fn write(report: &Report, output: &OutputArgs, conditions: &[String]) -> Result<(), Failure> {
-    print!("{}", text(report));
-    for condition in conditions {
-        println!("assert    {condition}");
-    }
+    let told: String = conditions.iter().map(|condition| format!("assert    {condition}\n")).collect();
+    tell(&(text(report) + &told));
     if let Some(file) = &output.json {
         let json = serde_json::to_string_pretty(report).map_err(|e| at(file, e))?;
         std::fs::write(file, json + "\n").map_err(|e| at(file, e))?;
     }
     if let Some(file) = &output.html {
         std::fs::write(file, page(report, conditions)).map_err(|e| at(file, e))?;
+    }
+    Ok(())
+}
+
+/// Prints. Who reads may have left, as `head` does, which is no reason to leave the rest undone.
+pub(super) fn tell(text: &str) {
+    drop(std::io::stdout().write_all(text.as_bytes()));
+}
+
+/// Finds out before a run whether its report can be written; what the files hold stays until there is one.
+pub(super) fn try_files(output: &OutputArgs) -> Result<(), Failure> {
+    for file in [&output.json, &output.html].into_iter().flatten() {
+        std::fs::OpenOptions::new().append(true).create(true).open(file).map_err(|e| at(file, e))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `loadtest mirror`
 
-use super::finish::finish;
+use super::finish::{finish, try_files};
 use super::listener::{Arrival, Missed, listen};
 use super::replay::command_line;
 use super::{Verdict, interrupt, knock, run};
@@ -24,6 +24,7 @@ pub(super) fn mirror(args: &MirrorArgs) -> Result<Verdict, Failure> {
     let stop = interrupt::flag()?;
     let targets = args.send.targets()?;
     knock(&targets, args.send.timeout)?;
+    try_files(&args.output)?;
     let (queue, arrivals) = sync_channel(args.queue.max(1));
     let missed = Missed::default();
     let epoch = Instant::now();

@@ -28,6 +28,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Verdict, Failure> {
     }
     let stop = interrupt::flag()?;
     knock(&args.send.targets()?, args.send.timeout)?;
+    finish::try_files(&args.output)?;
     if !args.find_rate.is_empty() {
         return super::find::find(args, &stop);
     }
@@ -79,7 +80,7 @@ fn dry_run(args: &ReplayArgs) -> Result<Verdict, Failure> {
             let text = String::from_utf8_lossy(&made.bytes).trim_end().replace("\r\n", "\n  ");
             // What a log holds must not command the terminal.
             let plain = |c: char| if c.is_control() && c != '\n' { '·' } else { c };
-            println!("{}", text.chars().map(plain).collect::<String>());
+            finish::tell(&(text.chars().map(plain).collect::<String>() + "\n"));
         }
     })?;
     let report = Report::of_log(&command_line(), LogReport::new(&ledger.lock()));

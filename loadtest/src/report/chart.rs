@@ -29,7 +29,8 @@ pub(super) enum Axis {
 /// A line chart. `label` says what it shows, for those who cannot see it.
 pub(super) fn lines(label: &str, x: &Axis, y: &Axis, unit: &str, lines: &[Line<'_>]) -> String {
     let all = || lines.iter().flat_map(|line| &line.points);
-    let right = all().map(|p| p.0).fold(0.0, f64::max).max(1e-9);
+    let right = all().map(|p| p.0).fold(0.0, f64::max);
+    let right = if right > 0.0 { right } else { 1.0 };
     let values = || all().filter_map(|p| p.1).filter(|y| *y > 0.0);
     let most = values().fold(0.0, f64::max).max(1e-3);
     let least = values().fold(f64::INFINITY, f64::min).min(most);
@@ -162,6 +163,14 @@ mod tests {
         assert_eq!(steps(5_250.0), [0.0, 2_000.0, 4_000.0]);
         assert_eq!(decades(0.1, 100.0).len(), 4);
         assert_eq!([short(0.1), short(20_000.0), short(1_500.0)], ["0.1", "20k", "1500"]);
+    }
+
+    #[test]
+    fn a_chart_of_one_point_has_an_axis() {
+        let points = vec![(0.0, Some(2.0))];
+        let chart = lines("x", &Axis::Linear, &Axis::Linear, "", &[Line { name: "a", class: "c", points }]);
+        let x: Vec<&str> = chart.split("class=\"mid\">").skip(1).filter_map(|text| text.split('<').next()).collect();
+        assert_eq!(x, ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
     }
 
     #[test]

@@ -64,7 +64,11 @@ impl Vectors {
         let name = models.name();
         let mut walk = match work.walk(&catalog.id).await? {
             Some(walk) if walk.models == name => walk,
-            _ => Walk { models: name, after: None, done: false },
+            _ => {
+                // Another model may take what the last one did not. Cut off after it, this is done again.
+                work.retry(&catalog.id, None, self.clock.now()).await?;
+                Walk { models: name, after: None, done: false }
+            }
         };
         if walk.done {
             return Ok(walk);

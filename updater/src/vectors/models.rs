@@ -10,11 +10,13 @@ pub(super) struct Models {
     /// The version that lists go by, whether or not its model is there.
     served: Option<String>,
     wanted: Option<Arc<dyn Embedder>>,
+    /// Why the wanted one is not there.
+    trouble: Option<String>,
 }
 
 impl Models {
-    /// The models of a definition, and why the one that it names is not there, if so.
-    pub(super) async fn find(models: &dyn Find, definition: &CatalogDefinition) -> (Self, Option<String>) {
+    /// The models of a definition.
+    pub(super) async fn find(models: &dyn Find, definition: &CatalogDefinition) -> Self {
         let wanted = match definition.embedder.model() {
             // Only an endpoint does not know by itself how long its vectors are.
             Some((kind @ "endpoint", name)) => models.find(kind, name, Some(definition.dimension)).await,
@@ -37,7 +39,12 @@ impl Models {
             }
         }
         let served = definition.serving.as_ref().map(|of| of.version.clone());
-        (Self { serving, served, wanted }, trouble)
+        Self { serving, served, wanted, trouble }
+    }
+
+    /// Why the model that the definition names is not there, if so.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// Those that are there, each once.

@@ -335,6 +335,52 @@ async fn another_model_takes_over_whole() {
     assert_eq!((definition.dimension, definition.serving.unwrap().version), (5, "b2".into()));
 }
 
+/// A model that takes what is in lists no more does not get them; once it does, or what it refuses is gone, it does.
+#[tokio::test]
+async fn no_model_takes_over_that_would_lose_items() {
+    let house = House::new().await;
+    for n in 0..20 {
+        house.put(&format!("i{n:02}"), &format!("text {n}")).await;
+    }
+    house.put("never", "bad text").await;
+    house.make_all().await;
+    let model = house.model("b", "b1", 6);
+    *model.wrong.lock().unwrap() = Some(vec![0.5; 4]);
+    house.define("b").await;
+    let standing = async || house.stores.vector_work.standing("shop", 9).await.unwrap();
+    house.make_all().await;
+    assert_eq!(house.in_lists().await.len(), 20, "lists are as they were");
+    assert_eq!((standing().await.waiting, standing().await.set_aside), (0, 21));
+    let why = standing().await.trouble.unwrap();
+    assert!(why.contains("would lose items") && why.contains("'i"), "{why}");
+    house.make_all().await;
+    assert_eq!(standing().await.trouble.unwrap(), why, "it is told until it is over");
+    *model.wrong.lock().unwrap() = None;
+    house.stores.vector_work.retry("shop", None, house.clock.now()).await.unwrap();
+    house.make_all().await;
+    assert_eq!((standing().await.set_aside, standing().await.trouble), (1, None), "what had no vector is no loss");
+    assert_eq!(house.in_lists().await.len(), 20);
+    assert_eq!(house.shelf.get("shop").unwrap().definition().serving.clone().unwrap().version, "b1");
+}
+
+/// What one model did not take, another is asked for.
+#[tokio::test]
+async fn what_was_set_aside_is_tried_by_another_model() {
+    let house = House::new().await;
+    let model = house.models.0.lock().unwrap()["a"].clone();
+    *model.wrong.lock().unwrap() = Some(vec![0.5; 6]);
+    for n in 0..3 {
+        house.put(&format!("i{n}"), &format!("text {n}")).await;
+    }
+    house.make_all().await;
+    assert_eq!(house.stores.vector_work.standing("shop", 9).await.unwrap().set_aside, 3);
+    house.model("b", "b1", 6);
+    house.define("b").await;
+    house.make_all().await;
+    assert_eq!(house.stores.vector_work.standing("shop", 9).await.unwrap().set_aside, 0);
+    assert_eq!(house.in_lists().await, ["i0", "i1", "i2"]);
+}
+
 /// Cut off anywhere, while items come and the model changes, it goes on: in the end each item has its vector, and no list
 /// ever mixes models.
 #[tokio::test]
