@@ -18,6 +18,8 @@ mod room;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use message::again;
 pub(crate) use admin::{check_topics, create_topics};
 pub(crate) use metrics::describe_metrics;
 
