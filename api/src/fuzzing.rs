@@ -98,7 +98,10 @@ pub fn items(body: &[u8]) {
     match items::check(body, catalog, Timestamp::UNIX_EPOCH) {
         Err(problem) => told(&problem),
         Ok((items, rejected)) => {
-            assert_eq!(split::<serde::de::IgnoredAny>(body, "", usize::MAX).ok().map(|all| all.len()), Some(items.len() + rejected.len()));
+            assert_eq!(
+                split::<serde::de::IgnoredAny>(body, "", usize::MAX).ok().map(|all| all.len()),
+                Some(items.len() + rejected.len())
+            );
             for item in items {
                 assert!(item.vector.len() == 2 && item.vector.iter().all(|x| x.is_finite()), "{item:?}");
             }
@@ -139,10 +142,7 @@ mod tests {
         r#"{"user":"u","context":{"a":true},"requests":[{"experiment":"e","item":"i"}]}"#,
     ];
 
-    fn damaged(
-        seeds: &'static [&'static str],
-        changes: &'static str,
-    ) -> impl Strategy<Value = Vec<u8>> {
+    fn damaged(seeds: &'static [&'static str], changes: &'static str) -> impl Strategy<Value = Vec<u8>> {
         let changes = proptest::collection::vec((any::<prop::sample::Index>(), changes), 0..4);
         (proptest::sample::select(seeds), changes).prop_map(|(seed, changes)| {
             let mut text: Vec<String> = seed.chars().map(String::from).collect();

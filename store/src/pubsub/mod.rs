@@ -18,9 +18,9 @@ mod room;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use admin::{check_topics, create_topics};
 #[cfg(any(test, feature = "conformance"))]
 pub(crate) use message::again;
-pub(crate) use admin::{check_topics, create_topics};
 pub(crate) use metrics::describe_metrics;
 
 use crate::embedded::Embedded;
