@@ -62,4 +62,4 @@ soak:
 ## Ten minutes for each parser; needs cargo-fuzz.
 fuzz:
 	cd fuzz && for target in $$($(CARGO) fuzz list); do \
-	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$${FUZZ_SECONDS:-600} || exit 1; done
+	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --features cloud $$target -- -max_total_time=$${FUZZ_SECONDS:-600} || exit 1; done

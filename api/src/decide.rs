@@ -102,6 +102,11 @@ pub(crate) async fn post(app: &App, body: &[u8]) -> Result<Response> {
     responses((status = 200, body = Decision), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn get(app: &App, uri: &Uri) -> Result<Response> {
+    respond(&decide(app, asked(uri)?).await?)
+}
+
+/// The request that a query is.
+pub(crate) fn asked(uri: &Uri) -> Result<DecideRequest> {
     let mut request = DecideRequest::default();
     let (mut experiment, mut user) = (None, None);
     for (name, value) in query(uri)? {
@@ -119,7 +124,7 @@ pub(crate) async fn get(app: &App, uri: &Uri) -> Result<Response> {
     }
     request.experiment = experiment.ok_or_else(|| Problem::field("experiment", "is required"))?;
     request.user = user.ok_or_else(|| Problem::field("user", "is required"))?;
-    respond(&decide(app, request).await?)
+    Ok(request)
 }
 
 /// Decide several experiments or items for one user.

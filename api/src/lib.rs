@@ -12,6 +12,8 @@ mod decide;
 mod docs;
 mod events;
 mod experiments;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keyring;
 mod limits;
 mod measure;

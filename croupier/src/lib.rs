@@ -8,6 +8,8 @@ pub mod cli;
 mod clock;
 mod demo;
 pub mod evaluate;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod import;
 mod interruption;
 mod keys;

@@ -210,19 +210,9 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn load(args: &SettingArgs) -> Result<Self, Failure> {
         let mut values = table(DEFAULTS, "the defaults")?;
-        let known: Vec<String> = values.keys().cloned().chain(DERIVED.map(str::to_owned)).collect();
         let (path, named) = args.config.as_ref().map_or((FILE, false), |p| (p.as_str(), true));
         match std::fs::read_to_string(path) {
-            Ok(text) => {
-                for (name, value) in table(&text, path)? {
-                    if !known.contains(&name) {
-                        // Its value may be a secret under a name that is misspelt.
-                        let why = format!("in {path}: no such setting; there are {}", known.join(", "));
-                        return Err(Failure::unusable(&name, "…", &why));
-                    }
-                    values.insert(name, value);
-                }
-            }
+            Ok(text) => read_into(&mut values, &text, path)?,
             Err(e) if named || e.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failure::unusable("config", path, &format!("cannot be read: {e}")));
             }
@@ -319,6 +309,20 @@ impl Settings {
             trace_sample: parse("trace_sample", &text("trace_sample"), "must be 0 to 1", |n| (0.0..=1.0).contains(n))?,
         })
     }
+}
+
+/// Puts a file's settings in place of the defaults.
+pub(crate) fn read_into(values: &mut BTreeMap<String, String>, text: &str, file: &str) -> Result<(), Failure> {
+    let known: Vec<String> = values.keys().cloned().chain(DERIVED.map(str::to_owned)).collect();
+    for (name, value) in table(text, file)? {
+        if !known.contains(&name) {
+            // Its value may be a secret under a name that is misspelt.
+            let why = format!("in {file}: no such setting; there are {}", known.join(", "));
+            return Err(Failure::unusable(&name, "…", &why));
+        }
+        values.insert(name, value);
+    }
+    Ok(())
 }
 
 pub(crate) fn parse<T: FromStr>(name: &str, value: &str, may_be: &str, ok: impl Fn(&T) -> bool) -> Result<T, Failure> {

@@ -19,6 +19,8 @@ mod filter_field;
 mod form;
 mod format;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lang;
 mod moment;
 mod pages;

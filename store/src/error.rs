@@ -121,6 +121,9 @@ impl From<Unwritten> for StoreError {
     }
 }
 
+/// Input and output of SQLite that failed since a file could not be written, synchronised, cut, removed or made.
+const UNWRITTEN: [u32; 7] = [778, 1_034, 1_290, 1_546, 2_570, 4_618, 4_874];
+
 /// What to do about damage whose place is not known here.
 const CHECK: &str = "stop the server and run 'croupier check', which names the file and says what to do";
 const POISONED: &str = "a write or a merge of files failed, and it takes no more until the process is started again; if that \
@@ -132,8 +135,8 @@ impl From<sqlx::Error> for StoreError {
         let why = one_line(said.message());
         // Of SQLite, https://www.sqlite.org/rescode.html, the low byte is the kind; 53100 is PostgreSQL's disk_full.
         let code = said.code().filter(|code| !code.starts_with('0')).and_then(|code| code.parse::<u32>().ok());
-        match code.map(|code| if code < 10_000 { code & 0xff } else { code }) {
-            Some(8 | 13 | 53_100) => Self::Unwritable(format!(
+        match code.map(|code| if code < 10_000 && !UNWRITTEN.contains(&code) { code & 0xff } else { code }) {
+            Some(code) if [8, 13, 53_100].contains(&code) || UNWRITTEN.contains(&code) => Self::Unwritable(format!(
                 "the database cannot be written ({why}): make room, or make it writable; it goes on by itself"
             )),
             Some(11 | 26) => Self::Damaged(format!("the database's file ({why}); {CHECK}")),

@@ -169,7 +169,7 @@ pub(crate) async fn put(
     Ok(Json(Receipt { accepted: items.len(), rejected }))
 }
 
-fn check(body: &[u8], catalog: &Candidates, now: Timestamp) -> Result<(Vec<Item>, Vec<Rejection>)> {
+pub(crate) fn check(body: &[u8], catalog: &Candidates, now: Timestamp) -> Result<(Vec<Item>, Vec<Rejection>)> {
     let (mut items, mut rejected) = (Vec::new(), Vec::new());
     let mut places: HashMap<String, usize> = HashMap::new();
     for (index, parsed) in split::<NewItem>(body, "an item", MAX_ITEMS)?.into_iter().enumerate() {

@@ -117,7 +117,7 @@ pub(crate) struct SearchRequest {
 }
 
 impl Limits {
-    fn wanted(&self, now: Timestamp) -> Result<Wanted<'_>> {
+    pub(crate) fn wanted(&self, now: Timestamp) -> Result<Wanted<'_>> {
         let k = self.k.unwrap_or(USUAL);
         if !(1..=MAX_K).contains(&k) {
             return Err(Problem::field("k", format!("must be 1 to {MAX_K}")));
@@ -138,7 +138,7 @@ impl Limits {
     }
 
     /// Reads a query; what it has beside limits is told by name.
-    fn read(uri: &Uri) -> Result<(Self, Option<String>)> {
+    pub(crate) fn read(uri: &Uri) -> Result<(Self, Option<String>)> {
         let (mut limits, mut user) = (Self::default(), None);
         for (name, value) in query_with(uri, &["tag", "exclude"])? {
             match name.as_str() {

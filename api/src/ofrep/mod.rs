@@ -112,14 +112,14 @@ async fn offer(app: &App, body: &[u8]) -> Result<(String, BulkEvaluation)> {
 }
 
 /// A context that can be evaluated.
-struct Asked {
+pub(crate) struct Asked {
     user: String,
     item: Option<String>,
     context: Map<String, Value>,
 }
 
 impl Asked {
-    fn read(body: &[u8]) -> Result<Self> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self> {
         let fail = |code, why: &str| EvaluationFailure::new(code, why);
         let body: Value = serde_json::from_slice(body)
             .map_err(|e| fail(ErrorCode::ParseError, &format!("the body is not JSON: {e}")))?;
@@ -145,7 +145,7 @@ impl Asked {
     }
 
     /// What an experiment asks of the context. All else is passed over: providers add what they like.
-    fn request(&self, decider: &Decider) -> Result<DecideRequest> {
+    pub(crate) fn request(&self, decider: &Decider) -> Result<DecideRequest> {
         let e = decider.experiment();
         let mut context = Context::new();
         for name in e.segment_by.iter().chain(e.features.iter().map(|f| &f.name)) {

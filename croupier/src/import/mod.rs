@@ -155,6 +155,37 @@ async fn load(
     ))
 }
 
+/// Reads the log at `path` as one of an experiment with arms `a` and `b`, and keeps nothing: how many rows can be taken and how
+/// many cannot, or why it is no log.
+pub(crate) fn read_log(path: &std::path::Path, format: Format) -> Result<(u64, u64), String> {
+    let told = |e: ImportError| e.to_string();
+    let experiment = r#"{"id":"e","arms":[{"id":"a"},{"id":"b"}],"segment_by":["device"],"reward":{"event":"buy"}}"#;
+    let definition: Experiment = serde_json::from_str(experiment).map_err(|e| e.to_string())?;
+    let at = Timestamp::UNIX_EPOCH;
+    let record = ExperimentRecord {
+        definition,
+        status: Status::Paused,
+        winner: None,
+        revision: 1,
+        created_at: at,
+        updated_at: at,
+        started_at: None,
+        stopped_at: None,
+        frozen_at: None,
+    };
+    let source = Source::open(path, Some(format), Progress::new(false)).map_err(told)?;
+    let columns = source.columns(&[]).map_err(told)?;
+    let layout = Mapping::parse(&[]).and_then(|m| m.lay_out(&record.definition.segment_by, &columns)).map_err(told)?;
+    let import = Import { name: "log".into(), experiment: "e".into(), digest: [0; 32], who: WHO.into(), at };
+    let reader = rows::RowReader::new(&import, &record, "buy".into(), &layout).map_err(told)?;
+    let (mut taken, mut refused) = (0, 0);
+    for row in source.rows(&layout.columns, "reading").map_err(told)? {
+        let row = row.map_err(told)?;
+        *if reader.read(row).is_ok() { &mut taken } else { &mut refused } += 1;
+    }
+    Ok((taken, refused))
+}
+
 /// What rewards of the log are called.
 fn reward_event(args: &ImportArgs, experiment: &Experiment) -> Result<String, ImportError> {
     let own = &experiment.reward.event;

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod clock;
+mod crash;
 mod disk;
 mod flips;
+mod read_only;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -4,7 +4,7 @@
 //! overload`.
 
 use crate::support::{Server, five_arms, setting};
-use loadtest::{Extent, Load, PathAndQuery, closed, post};
+use loadtest::{Extent, Load, PathAndQuery, Report, closed, post};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -87,13 +87,6 @@ async fn a_flood_of_new_users_hurts_no_other_experiment_and_what_was_accepted_st
     let before = resident_kib(&server);
 
     let over = AtomicBool::new(false);
-    let minute = Duration::from_secs(60);
-    let load = Load { timeout: minute, patience: minute, ..Load::new(address(&server), FLOODERS, &["batch"]) };
-    let flood = async {
-        let report = closed(&load, Extent::Requests(setting("FLOOD", 2_000)), newcomer).await.unwrap();
-        over.store(true, Relaxed);
-        report
-    };
     let repeats = async {
         let mut count = 0;
         while !over.load(Relaxed) {
@@ -102,8 +95,12 @@ async fn a_flood_of_new_users_hurts_no_other_experiment_and_what_was_accepted_st
         }
         count
     };
-    let (report, (hot, hot_refused), (calm, calm_refused), repeats) =
-        tokio::join!(flood, newcomers(&server, "hot", &over), newcomers(&server, "calm", &over), repeats);
+    let (report, (hot, hot_refused), (calm, calm_refused), repeats) = tokio::join!(
+        flood(&server, setting("FLOOD", 2_000), newcomer, &over),
+        newcomers(&server, "hot", &over),
+        newcomers(&server, "calm", &over),
+        repeats
+    );
     println!("{report}\nhot: {} dealt, {hot_refused} refused; calm: {}; repeats: {repeats}", hot.len(), calm.len());
     assert_eq!(report.succeeded(), report.answered(), "a batch is answered, with refusals in it: {report}");
     assert_eq!(report.failures(), 0, "{report}");
@@ -137,6 +134,88 @@ async fn a_flood_of_new_users_hurts_no_other_experiment_and_what_was_accepted_st
     }
     let firsts = told - repeated;
     assert!((firsts..=firsts + fallbacks).contains(&trials), "{trials} of {firsts} decisions are in the log");
+}
+
+/// Requests for one key at a time, each of many visitors who all came to it at once.
+const TOGETHER: u64 = 100;
+
+/// A batch that asks for one decision over and over; every so many batches it is another that nobody has asked for.
+fn hot_key(index: u64) -> (usize, loadtest::Request) {
+    let one = [r#"{"experiment":"hot","item":"i"}"#; 100].join(",");
+    let body = format!(r#"{{"user":"star-{}","requests":[{one}]}}"#, index / TOGETHER);
+    (0, post(&PathAndQuery::from_static("/v1/decide/batch"), body))
+}
+
+/// Sends so many batches over many connections, and says so at the end.
+async fn flood(
+    server: &Server,
+    batches: u64,
+    batch: fn(u64) -> (usize, loadtest::Request),
+    over: &AtomicBool,
+) -> Report {
+    let minute = Duration::from_secs(60);
+    let load = Load { timeout: minute, patience: minute, ..Load::new(address(server), FLOODERS, &["batch"]) };
+    let report = closed(&load, Extent::Requests(batches), batch).await.unwrap();
+    over.store(true, Relaxed);
+    report
+}
+
+/// Asks for one address after the other until `over`: how often.
+async fn reader(server: &Server, addresses: &[&str], over: &AtomicBool) -> u64 {
+    let mut count = 0;
+    while !over.load(Relaxed) {
+        for address in addresses {
+            let answer = server.send(Method::GET, address, None).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{address}: {}", answer.text().await.unwrap());
+            count += 1;
+        }
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_hot_key_is_dealt_once_and_hurts_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &["--decide-timeout-ms", "5000"]);
+    server.run(&five_arms("hot")).await;
+    server.run(&five_arms("calm")).await;
+    let batches = setting("FLOOD", 2_000);
+    let over = AtomicBool::new(false);
+    let (report, (calm, refused)) =
+        tokio::join!(flood(&server, batches, hot_key, &over), newcomers(&server, "calm", &over));
+    println!("{report}\ncalm: {} dealt", calm.len());
+    assert_eq!((report.succeeded(), report.failures()), (batches, 0), "{report}");
+    assert_eq!(refused, 0, "who asks little is refused for those who ask much");
+    server.update("hot").await;
+    let trials = async |experiment: &str| {
+        let results = server.get(&format!("/v1/experiments/{experiment}/results")).await;
+        results["arms"].as_array().unwrap().iter().map(|a| a["trials"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(trials("hot").await, batches.div_ceil(TOGETHER), "each key is one decision");
+    assert_eq!(trials("calm").await, calm.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_and_pages_are_answered_beside_a_flood_of_new_users() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &["--decide-timeout-ms", "500"]);
+    server.run(&five_arms("hot")).await;
+    server.expect(Method::PUT, "/v1/catalogs/shop", Some(&json!({"dimension": 2})), 201).await;
+    let items: Vec<Value> = (0..500).map(|n| json!({"id": format!("i{n}"), "vector": [n, 500 - n]})).collect();
+    server.expect(Method::PUT, "/v1/catalogs/shop/items", Some(&json!(items)), 200).await;
+    let view = json!({"type": "view", "user": "u", "item": "i7"});
+    server.post("/v1/events", &view).await;
+    let over = AtomicBool::new(false);
+    let lists = ["/v1/catalogs/shop/recommendations?user=u", "/v1/catalogs/shop/items/i3/related"];
+    let pages = ["/dashboard", "/dashboard/experiments/hot", "/dashboard/pipeline"];
+    let (report, lists, pages) = tokio::join!(
+        flood(&server, setting("FLOOD", 2_000), newcomer, &over),
+        reader(&server, &lists, &over),
+        reader(&server, &pages, &over)
+    );
+    println!("{report}\nlists: {lists}; pages: {pages}");
+    let shed = metric(&server, "croupier_shed_total").await;
+    assert!(shed > 0 && lists > 1 && pages > 2, "the flood was no flood: {shed} refused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -161,6 +161,15 @@ impl Form {
         self.mistakes.is_empty()
     }
 
+    /// Adds or removes rows or fills in what is recommended, if that is the wish.
+    pub(crate) fn heed(&mut self, wish: &str) -> bool {
+        let recommend = wish == "recommend";
+        if recommend {
+            self.recommend();
+        }
+        self.change_rows(wish) || recommend
+    }
+
     /// Adds an empty row to a group, or removes one: `add-arms`, `remove-arms-3`. Whether that was the wish.
     pub(crate) fn change_rows(&mut self, wish: &str) -> bool {
         if let Some(g) = wish.strip_prefix("add-").and_then(group) {

@@ -129,7 +129,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Failure> {
     let mut form = Form::sent(pairs);
     let wish = form.text("do").to_owned();
-    let rows = heed(&mut form, &wish);
+    let rows = form.heed(&wish);
     let document = form.document();
     if rows {
         return show(frame, form, None, &headers, None, false);
@@ -162,7 +162,7 @@ pub(crate) async fn replace(
     let id = &record.definition.id;
     let mut form = Form::sent(pairs);
     let wish = form.text("do").to_owned();
-    let rows = heed(&mut form, &wish);
+    let rows = form.heed(&wish);
     let mut document = form.document();
     if rows {
         return show(frame, form, Some(&record), &headers, None, false);
@@ -185,15 +185,6 @@ pub(crate) async fn replace(
         Err(other) => return Err(other.into()),
     }
     show(frame, form, Some(&record), &headers, conflict, true)
-}
-
-/// Adds or removes rows or fills in what is recommended, if that is the wish.
-fn heed(form: &mut Form, wish: &str) -> bool {
-    let recommend = wish == "recommend";
-    if recommend {
-        form.recommend();
-    }
-    form.change_rows(wish) || recommend
 }
 
 /// What happened since the form was opened.

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 
-const MAGIC: &[u8; 8] = b"CROUPBK\x01";
+pub(super) const MAGIC: &[u8; 8] = b"CROUPBK\x01";
 /// Bytes after which a frame of pairs is closed.
 pub(super) const FULL: usize = 256 << 10;
 /// Longest frame that is read: a pair may be larger than a frame is meant to be.
@@ -56,7 +56,7 @@ fn damaged(why: &str) -> StoreError {
     StoreError::Backup(format!("the backup cannot be used: {why}; take another one"))
 }
 
-fn write_frame(out: &mut impl Write, kind: u8, body: &[u8]) -> Result<()> {
+pub(super) fn write_frame(out: &mut impl Write, kind: u8, body: &[u8]) -> Result<()> {
     let length =
         u32::try_from(body.len()).ok().filter(|n| *n <= LONGEST).ok_or_else(|| damaged("a value is too long"))?;
     let mut head = [kind, 0, 0, 0, 0];
@@ -68,7 +68,7 @@ fn write_frame(out: &mut impl Write, kind: u8, body: &[u8]) -> Result<()> {
     out.write_all(&all).map_err(|e| failed(&e))
 }
 
-fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|e| StoreError::Backup(e.to_string()))
 }
 

@@ -4,11 +4,15 @@
 //! is later. An event that was consumed between the two is in both, which its id makes harmless; the other way round it
 //! would be in neither.
 
+#[cfg(any(test, feature = "conformance"))]
+mod again;
 mod frames;
 mod restore;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use again::again;
 pub use frames::{About, Counts};
 pub(crate) use restore::places;
 pub use restore::{Standing, read_about, restore, standing};

@@ -45,6 +45,23 @@ pub fn stored(data: &[u8]) {
     }
 }
 
+/// Reads `data` as a backup, and as the frames of one whose checksums are right.
+///
+/// # Panics
+/// If something was read that is not the same once it was written and read again.
+pub fn backup(data: &[u8]) {
+    crate::backup::again(data);
+}
+
+/// Reads `data` as a message of Pub/Sub: what it holds is an event that can be sent and is the same again, or it is set aside.
+///
+/// # Panics
+/// If it is neither.
+#[cfg(feature = "cloud")]
+pub fn message(data: &[u8]) {
+    crate::pubsub::again(data);
+}
+
 /// Compares bytes: a number that is none differs from itself.
 fn again<T>(bytes: &[u8], read: impl Fn(&[u8]) -> Option<T>, write: impl Fn(&T) -> Vec<u8>) {
     let Some(value) = read(bytes) else { return };

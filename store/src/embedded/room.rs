@@ -5,6 +5,7 @@
 
 use crate::{Result, StoreError};
 use rustix::fs::StatVfsMountFlags;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Bytes that stay free, but no more than a tenth of the file system.
@@ -30,6 +31,18 @@ impl Room {
     /// The same of a few bytes, which may be of what is kept free.
     pub(crate) fn check_for_mark(&self) -> Result<()> {
         self.check_least(|kept_free| kept_free / 8)
+    }
+
+    /// Whether a file can be made, which is more than the file system says of itself: ext4 that failed may still call itself
+    /// writable.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`] when it cannot.
+    pub(crate) fn try_it(&self) -> Result<()> {
+        let file = self.0.join("writable");
+        File::create(&file).and_then(|_| std::fs::remove_file(&file)).map_err(|e| {
+            StoreError::Unwritable(format!("{} cannot be made ({e}): make its file system writable", file.display()))
+        })
     }
 
     fn check_least(&self, least: impl FnOnce(u64) -> u64) -> Result<()> {

@@ -169,7 +169,7 @@ impl Writer {
             None => Ok(()),
             // Whoever stays away as long as this fails would never see a write succeed.
             Some(Unwritten::NoRoom(_)) => room.check(0),
-            Some(Unwritten::ClosedForRoom(why)) => room.check(0).and_then(|()| {
+            Some(Unwritten::ClosedForRoom(why)) => room.check(0).and_then(|()| room.try_it()).and_then(|()| {
                 let why = format!(
                     "the disk takes writes again, but the store has closed itself ({why}): start the process again"
                 );

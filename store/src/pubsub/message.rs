@@ -240,6 +240,17 @@ pub(super) fn decode(message: &Message) -> Result<Event, Poison> {
         .map_err(|reason| Poison { reason, body: String::from_utf8_lossy(&message.data).into_owned() })
 }
 
+/// Reads `data` as that of a message: an event that can be sent and is the same again, or it is set aside.
+#[cfg(any(test, feature = "conformance"))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+pub(crate) fn again(data: &[u8]) {
+    let message = Message::new().set_data(data.to_vec()).set_attributes([("format", FORMAT)]);
+    match decode(&message) {
+        Ok(event) => assert_eq!(decode(&encode(&event).unwrap()).unwrap(), event),
+        Err(poison) => assert!(!poison.reason.is_empty()),
+    }
+}
+
 fn key(event: &Event) -> String {
     let (user, decision, id) = match event {
         Event::Decision(d) | Event::Offer(d) => (Some(&d.user), Some(d.decision_id), None),

@@ -19,6 +19,8 @@ mod room;
 mod tests;
 
 pub(crate) use admin::{check_topics, create_topics};
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use message::again;
 pub(crate) use metrics::describe_metrics;
 
 use crate::embedded::Embedded;

@@ -1,9 +1,10 @@
 //! The message format, and the table that takes it.
 
-use super::super::message::{decode, encode};
+use super::super::message::{again, decode, encode};
 use bandit::{DecisionId, DecisionRecord, Event, Source, UserEvent, UserEventKind};
 use google_cloud_pubsub::model::Message;
 use jiff::Timestamp;
+use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,5 +104,23 @@ fn what_is_no_event_says_why() {
     ] {
         let poison = decode(&Message::new().set_data(data).set_attributes([("format", "1")])).unwrap_err();
         assert!(poison.reason.contains(reason) && poison.body == data, "{poison:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn a_damaged_message_is_an_event_or_set_aside(
+        seed in proptest::sample::select(samples()),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), "[ -~é]|-1|99999999999|1e308|null"), 0..4),
+    ) {
+        let json = String::from_utf8(encode(&seed).unwrap().data.to_vec()).unwrap();
+        let mut text: Vec<String> = json.chars().map(String::from).collect();
+        for (place, change) in changes {
+            let place = place.index(text.len());
+            text[place] = change;
+        }
+        again(text.concat().as_bytes());
     }
 }
