@@ -92,7 +92,8 @@ impl Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unusable(line) | Self::Failed(line) => f.write_str(line),
+            // What was given may be in it, and must not make two lines of one, nor command a terminal.
+            Self::Unusable(line) | Self::Failed(line) => f.write_str(&line.replace(char::is_control, " ")),
         }
     }
 }

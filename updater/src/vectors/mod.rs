@@ -134,7 +134,7 @@ impl Vectors {
             for (aside, item) in aside.iter().zip(items) {
                 let Some(Ok(item)) = item else { continue };
                 let lost = |text: &Text| text.vector(&serving.version).is_some() && text.vector(version).is_none();
-                if !item.has_ended(now) && item.text.as_ref().is_some_and(lost) {
+                if !item.has_ended(now) && item.text.as_deref().is_some_and(lost) {
                     return Ok(Some((item.id, aside.why.clone())));
                 }
             }
