@@ -88,8 +88,8 @@ async fn a_disk_that_becomes_read_only_is_lived_through() {
             let again = decide(&server, &format!("u{n}")).await;
             assert_eq!((&again["arm"], &again["source"]), (&before["arm"], &json!("policy")));
         }
-        assert_eq!(decide(&server, "late").await["arm"], fallback["arm"]);
     }
+    assert_eq!(decide(&server, "late").await["arm"], fallback["arm"]);
     assert_eq!((status(&server, "/healthz").await, status(&server, "/readyz").await), (200, 503), "{}", said());
     assert_eq!(status(&server, "/dashboard/experiments/page").await, 200);
     switch.set(false);

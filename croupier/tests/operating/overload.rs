@@ -70,6 +70,13 @@ async fn metric(server: &Server, line: &str) -> u64 {
     value.unwrap_or(0.0) as u64
 }
 
+/// What an experiment counts after an update.
+async fn trials(server: &Server, experiment: &str) -> u64 {
+    server.update(experiment).await;
+    let results = server.get(&format!("/v1/experiments/{experiment}/results")).await;
+    results["arms"].as_array().unwrap().iter().map(|a| a["trials"].as_u64().unwrap()).sum()
+}
+
 fn resident_kib(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -126,13 +133,8 @@ async fn a_flood_of_new_users_hurts_no_other_experiment_and_what_was_accepted_st
     let told = metric(&server, r#"croupier_decisions_total{source="policy"}"#).await;
     let repeated = metric(&server, "croupier_decisions_repeated_total").await;
     let fallbacks = metric(&server, r#"croupier_decisions_total{source="fallback"}"#).await;
-    server.update("hot").await;
-    let mut trials = 0;
-    for experiment in ["hot", "calm"] {
-        let results = server.get(&format!("/v1/experiments/{experiment}/results")).await;
-        trials += results["arms"].as_array().unwrap().iter().map(|a| a["trials"].as_u64().unwrap()).sum::<u64>();
-    }
     let firsts = told - repeated;
+    let trials = trials(&server, "hot").await + trials(&server, "calm").await;
     assert!((firsts..=firsts + fallbacks).contains(&trials), "{trials} of {firsts} decisions are in the log");
 }
 
@@ -141,7 +143,7 @@ const TOGETHER: u64 = 100;
 
 /// A batch that asks for one decision over and over; every so many batches it is another that nobody has asked for.
 fn hot_key(index: u64) -> (usize, loadtest::Request) {
-    let one = [r#"{"experiment":"hot","item":"i"}"#; 100].join(",");
+    let one = [r#"{"experiment":"hot"}"#; 100].join(",");
     let body = format!(r#"{{"user":"star-{}","requests":[{one}]}}"#, index / TOGETHER);
     (0, post(&PathAndQuery::from_static("/v1/decide/batch"), body))
 }
@@ -186,13 +188,14 @@ async fn one_hot_key_is_dealt_once_and_hurts_no_other() {
     println!("{report}\ncalm: {} dealt", calm.len());
     assert_eq!((report.succeeded(), report.failures()), (batches, 0), "{report}");
     assert_eq!(refused, 0, "who asks little is refused for those who ask much");
-    server.update("hot").await;
-    let trials = async |experiment: &str| {
-        let results = server.get(&format!("/v1/experiments/{experiment}/results")).await;
-        results["arms"].as_array().unwrap().iter().map(|a| a["trials"].as_u64().unwrap()).sum::<u64>()
-    };
-    assert_eq!(trials("hot").await, batches.div_ceil(TOGETHER), "each key is one decision");
-    assert_eq!(trials("calm").await, calm.len() as u64);
+    // A key whose every request was refused was dealt nothing; each other is one decision, and stands.
+    let (hot, mut known) = (trials(&server, "hot").await, 0);
+    for n in 0..batches.div_ceil(TOGETHER) {
+        let again = decide(&server, "hot", &format!("star-{n}")).await.unwrap();
+        known += u64::from(again["first"] == false);
+    }
+    assert!(hot > 0 && hot == known, "{hot} decisions of {known} keys");
+    assert_eq!(trials(&server, "calm").await, calm.len() as u64);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
