@@ -425,6 +425,9 @@ fn large_rewards_do_not_run_together() {
     let places = ["value", "95 % normal", "95 % bootstrap"].map(|title| lines[0].find(title).unwrap());
     for line in &lines[1..] {
         assert_eq!(line.split("  ").filter(|cell| !cell.trim().is_empty()).count(), 4, "{out}");
-        assert!(places[1..].iter().all(|&place| line[..place].ends_with("  ") && !line[place..].starts_with(' ')), "{out}");
+        assert!(
+            places[1..].iter().all(|&place| line[..place].ends_with("  ") && !line[place..].starts_with(' ')),
+            "{out}"
+        );
     }
 }

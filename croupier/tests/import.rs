@@ -359,6 +359,19 @@ async fn every_bad_row_of_ndjson_and_parquet_is_refused_by_its_place() {
     assert_eq!((refusals(&loaded), loaded.decisions), (expected.map(String::from).to_vec(), 2));
 }
 
+/// The reason is the rows, not that they have too few arms.
+#[tokio::test]
+async fn no_experiment_is_made_from_a_log_without_a_readable_row() {
+    let place = Place::new().await;
+    let file = place.file("ragged.csv", "arm,at,reward\na,2026-01-01\nb,2026-01-01\n");
+    let error = place.run(&create(&file, "made", "log", &[])).await.unwrap_err().to_string();
+    assert!(error.contains("(2 refused, the first is line 2: has 2 values where the header has 3)"), "{error}");
+    let file = place.file("header.csv", "arm,at\n");
+    let error = place.run(&create(&file, "made", "log", &[])).await.unwrap_err().to_string();
+    assert!(error.contains("has no row that can be loaded (it is empty)"), "{error}");
+    assert!(place.stores.experiments.get("made").await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_failure_in_the_middle_keeps_nothing() {
     let place = Place::new().await;
