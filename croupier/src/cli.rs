@@ -109,7 +109,7 @@ impl From<StoreError> for Failure {
 
 impl From<ImportError> for Failure {
     fn from(e: ImportError) -> Self {
-        Self::Failed(e.to_string())
+        if e.is_usage() { Self::Unusable(e.to_string()) } else { Self::Failed(e.to_string()) }
     }
 }
 

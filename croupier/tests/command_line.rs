@@ -61,6 +61,43 @@ fn unusable_settings_are_one_line_and_exit_2() {
     assert_eq!(finish(croupier(&["nonsense"])).0, 2);
 }
 
+/// Arguments are unusable (2), a log or a store fails (1).
+#[test]
+fn an_import_tells_arguments_from_logs() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data").display().to_string();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let log = file("log.csv", "user,arm,at\nu,a,2026-10-01\nv,b,2026-10-01\n");
+    let other = file("other.csv", "user,arm,at\nw,a,2026-10-01\n");
+    let unknown = file("log.xyz", "");
+    let import = |log: &str, name: &str, more: &[&str]| {
+        let args = ["import", log, "--experiment", "e", "--create", "--name", name, "--log", "warn", "--data", &data];
+        let (code, _, err) = finish(croupier(&[&args, more].concat()));
+        assert!(code == 0 || err.trim_end().lines().count() == 1, "{more:?}: {err}");
+        (code, err)
+    };
+    for (log, name, more) in [
+        (&log, "n", &["--map", "user"][..]),
+        (&log, "n", &["--map", "who=user"]),
+        (&log, "n", &["--map", "user=who"]),
+        (&log, "n", &["--map", "user=user", "--map", "user=arm"]),
+        (&log, "", &[]),
+        (&unknown, "n", &[]),
+    ] {
+        let (code, err) = import(log, name, more);
+        assert_eq!(code, 2, "{name} {more:?}: {err}");
+    }
+    assert_eq!(import(&log, "n", &[]).0, 0);
+    let (code, err) = import(&other, "n", &[]);
+    assert!(code == 2 && err.contains("choose another name"), "{err}");
+    assert_eq!(import(&log, "m", &["--format", "parquet"]).0, 1);
+    assert_eq!(import("/nowhere.csv", "m", &[]).0, 1);
+}
+
 #[test]
 fn flags_come_before_variables_before_the_file() {
     let dir = tempfile::tempdir().unwrap();

@@ -411,3 +411,23 @@ fn one_log_gives_the_same_bytes_whatever_the_number_of_threads() {
     assert_eq!(one, on("8"));
     assert_eq!(one, on("8"));
 }
+
+/// Yen and the like: values of many digits stay in columns of their own.
+#[test]
+fn large_rewards_do_not_run_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = (0..2_000).map(|i| format!("{},{},0.5\n", ["a", "b"][i % 2], if i % 7 == 0 { 12_345_678 } else { 0 }));
+    let log = file(dir.path(), "yen.csv", &format!("arm,reward,propensity\n{}", rows.collect::<String>()));
+    let (code, out, err) = evaluate(&[&log, "--policy", "arm:b", "--resamples", "50"]);
+    assert_eq!(code, 0, "{err}");
+    let lines: Vec<&str> = out.lines().skip_while(|l| !l.starts_with("  estimator")).take(9).collect();
+    assert_eq!(lines.len(), 9, "{out}");
+    let places = ["value", "95 % normal", "95 % bootstrap"].map(|title| lines[0].find(title).unwrap());
+    for line in &lines[1..] {
+        assert_eq!(line.split("  ").filter(|cell| !cell.trim().is_empty()).count(), 4, "{out}");
+        assert!(
+            places[1..].iter().all(|&place| line[..place].ends_with("  ") && !line[place..].starts_with(' ')),
+            "{out}"
+        );
+    }
+}

@@ -5,7 +5,9 @@
 use bandit::{Experiment, HourOutcome, Status};
 use croupier::import::{Created, Format, ImportArgs, ImportError, ImportSummary, Loaded, run};
 use jiff::Timestamp;
+use parquet::basic::{Compression, GzipLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
@@ -231,9 +233,14 @@ fn write_obd(path: &Path, rows: &[[&str; 4]]) {
 
 /// One row group with a moment and an arm as text.
 fn write_texts(path: &Path, rows: &[(&str, &[u8])]) {
+    write_packed(path, rows, Compression::UNCOMPRESSED);
+}
+
+fn write_packed(path: &Path, rows: &[(&str, &[u8])], packing: Compression) {
     let schema = "message log { required binary at (UTF8); required binary arm; }";
     let schema = Arc::new(parse_message_type(schema).unwrap());
-    let mut writer = SerializedFileWriter::new(std::fs::File::create(path).unwrap(), schema, Arc::default()).unwrap();
+    let properties = Arc::new(WriterProperties::builder().set_compression(packing).build());
+    let mut writer = SerializedFileWriter::new(std::fs::File::create(path).unwrap(), schema, properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let columns: [Vec<ByteArray>; 2] =
         [rows.iter().map(|r| r.0.into()).collect(), rows.iter().map(|r| r.1.to_vec().into()).collect()];
@@ -244,6 +251,24 @@ fn write_texts(path: &Path, rows: &[(&str, &[u8])]) {
     }
     group.close().unwrap();
     writer.close().unwrap();
+}
+
+/// Other tools pack with gzip and LZ4 by default.
+#[tokio::test]
+async fn packed_parquet_is_read() {
+    let place = Place::new().await;
+    let rows: Vec<(&str, &[u8])> = [("2026-10-01T00:00:00Z", &b"a"[..]), ("2026-10-01T00:00:01Z", b"b")].repeat(50);
+    for (name, packing) in [
+        ("gzip", Compression::GZIP(GzipLevel::default())),
+        ("lz4", Compression::LZ4),
+        ("lz4-raw", Compression::LZ4_RAW),
+        ("snappy", Compression::SNAPPY),
+    ] {
+        let path = place.dir.path().join(format!("{name}.parquet"));
+        write_packed(&path, &rows, packing);
+        let loaded = place.load(&create(&path, name, name, &[])).await;
+        assert_eq!((loaded.rows, loaded.refused.count), (100, 0), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -332,6 +357,19 @@ async fn every_bad_row_of_ndjson_and_parquet_is_refused_by_its_place() {
         "row 3: arm: is not UTF-8",
     ];
     assert_eq!((refusals(&loaded), loaded.decisions), (expected.map(String::from).to_vec(), 2));
+}
+
+/// The reason is the rows, not that they have too few arms.
+#[tokio::test]
+async fn no_experiment_is_made_from_a_log_without_a_readable_row() {
+    let place = Place::new().await;
+    let file = place.file("ragged.csv", "arm,at,reward\na,2026-01-01\nb,2026-01-01\n");
+    let error = place.run(&create(&file, "made", "log", &[])).await.unwrap_err().to_string();
+    assert!(error.contains("(2 refused, the first is line 2: has 2 values where the header has 3)"), "{error}");
+    let file = place.file("header.csv", "arm,at\n");
+    let error = place.run(&create(&file, "made", "log", &[])).await.unwrap_err().to_string();
+    assert!(error.contains("has no row that can be loaded (it is empty)"), "{error}");
+    assert!(place.stores.experiments.get("made").await.unwrap().is_none());
 }
 
 #[tokio::test]

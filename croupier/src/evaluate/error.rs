@@ -138,12 +138,11 @@ impl EvaluateError {
     /// Whether arguments are to blame rather than the log.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        use ImportError::{Map, MappedTwice, NoField};
         match self {
             Self::Setting { .. } | Self::Policy { .. } | Self::Format { .. } | Self::NoColumn { .. } => true,
             Self::Rule(e) => e.is_usage(),
             Self::Recommendations(e) => e.is_usage(),
-            Self::File(e) => matches!(e, Map { .. } | MappedTwice { .. } | NoField { .. }),
+            Self::File(e) => e.is_usage(),
             Self::Store(e) => matches!(e, StoreError::Setting { .. }),
             _ => false,
         }

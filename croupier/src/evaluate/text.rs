@@ -2,7 +2,7 @@
 
 use super::report::mean;
 use super::{Answer, Report};
-use bandit::evaluate::{Estimator, Evaluation, Warning};
+use bandit::evaluate::{Estimate, Estimator, Evaluation, Warning};
 use std::fmt::Write;
 
 pub(super) fn write(report: &Report) -> String {
@@ -103,9 +103,14 @@ fn one(answer: &Answer) -> String {
 fn table(evaluation: &Evaluation, d: usize) -> String {
     let mut out = String::new();
     let range = |[low, high]: [f64; 2]| format!("{} to {}", number(low, d), number(high, d));
-    let width = 2 * (d + 2) + 8;
+    // Rewards may be amounts of any size.
+    let widest = |cell: &dyn Fn(&Estimate) -> String, least: usize| {
+        evaluation.estimates.iter().map(|e| cell(e).len()).fold(least, usize::max)
+    };
+    let w = widest(&|e| number(e.value, d), (d + 3).max("value".len()));
+    let width = widest(&|e| range(e.normal), (2 * d + 8).max("95 % normal".len())) + 4;
     let bootstrapped = evaluation.estimates.iter().any(|e| e.bootstrap.is_some());
-    let _ = write!(out, "  {:<12} {:>w$}   {:<width$}", "estimator", "value", "95 % normal", w = d + 3);
+    let _ = write!(out, "  {:<12} {:>w$}   {:<width$}", "estimator", "value", "95 % normal");
     out.push_str(if bootstrapped { "95 % bootstrap\n" } else { "\n" });
     let mut notes: Vec<(&str, Vec<&str>)> = Vec::new();
     for e in &evaluation.estimates {
@@ -126,7 +131,6 @@ fn table(evaluation: &Evaluation, d: usize) -> String {
             e.estimator.as_str(),
             number(e.value, d),
             range(e.normal),
-            w = d + 3
         );
         let _ = writeln!(out, "{}", line.trim_end());
     }

@@ -56,10 +56,19 @@ fn arms(mapping: &Mapping, source: &Source) -> Result<Vec<String>, ImportError> 
     let kind = layout.slot(&Field::Type).map(|slot| layout.columns[slot].clone());
     let wanted: Vec<String> = std::iter::once(arm.clone()).chain(kind).collect();
     let mut found = BTreeSet::new();
+    let (mut rows, mut readable, mut first) = (0, false, None);
     for row in source.rows(&wanted, "arms")? {
         let row = row?;
+        rows += 1;
         // What is not a decision with an arm is refused, or none, when it is loaded.
-        let Ok(cells) = row.cells else { continue };
+        let cells = match row.cells {
+            Ok(cells) => cells,
+            Err(why) => {
+                first = first.or(Some(Refusal { place: row.place, why }));
+                continue;
+            }
+        };
+        readable = true;
         let text = match (cells.first(), cells.get(1)) {
             (Some(Cell::Text(arm)), None | Some(Cell::Empty)) => arm,
             (Some(Cell::Text(arm)), Some(Cell::Text(kind))) if kind.trim() == "decision" => arm,
@@ -77,6 +86,10 @@ fn arms(mapping: &Mapping, source: &Source) -> Result<Vec<String>, ImportError> 
             return Err(ImportError::TooManyArms { column: arm, some: found.into_iter().take(5).collect() });
         }
         found.insert(id);
+    }
+    // That it has too few arms would be true of it, but no help.
+    if !readable {
+        return Err(ImportError::Nothing { path: source.path().into(), rows, first });
     }
     let mut arms: Vec<String> = found.into_iter().collect();
     let numbers: Option<Vec<u64>> = arms.iter().map(|id| id.parse().ok()).collect();

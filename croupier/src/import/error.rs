@@ -191,6 +191,26 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
+impl ImportError {
+    /// Whether arguments are to blame rather than the log or the stores.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Name(_)
+            | Self::Map { .. }
+            | Self::NoField { .. }
+            | Self::MappedTwice { .. }
+            | Self::NoColumn { .. }
+            | Self::NoSegment { .. }
+            | Self::RewardEvent { .. }
+            | Self::Format { .. }
+            | Self::NameTaken { .. } => true,
+            Self::Store(e) => matches!(e, StoreError::Setting { .. }),
+            _ => false,
+        }
+    }
+}
+
 /// Most names that a message lists.
 const LISTED: usize = 50;
 

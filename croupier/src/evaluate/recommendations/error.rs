@@ -131,10 +131,9 @@ impl RecommendationsError {
     /// Whether arguments are to blame rather than files.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        use ImportError::{Format, Map, MappedTwice, NoField};
         match self {
             Self::Setting { .. } | Self::NoColumn { .. } => true,
-            Self::File(e) => matches!(e, Map { .. } | MappedTwice { .. } | NoField { .. } | Format { .. }),
+            Self::File(e) => e.is_usage(),
             _ => false,
         }
     }
