@@ -16,6 +16,9 @@ const ITEMS: u64 = 10;
 /// Each request of a batch comes twice, so that first requests race.
 const BATCH: u64 = 2 * ITEMS;
 
+/// Nothing is to fall back or be refused because the machine of the test is slow.
+const PATIENT: [&str; 2] = ["--decide-timeout-ms", "5000"];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_key_gets_two_arms() {
     let decides = setting("DECIDES", 1_000_000);
@@ -25,12 +28,12 @@ async fn no_key_gets_two_arms() {
     let rounds = 10;
     let mut versions = std::collections::BTreeSet::new();
     let mut rewards: Vec<Value> = Vec::new();
-    let mut server = Server::start(dir.path(), &[]);
+    let mut server = Server::start(dir.path(), &PATIENT);
     server.run(&five_arms("page")).await;
     for round in 0..rounds {
         if round == rounds / 2 {
             server.kill();
-            server = Server::start(dir.path(), &[]);
+            server = Server::start(dir.path(), &PATIENT);
         }
         let batches = decides / BATCH / rounds;
         // Each round brings new users among the old ones.
