@@ -21,25 +21,44 @@ function createClient(options) {
   const decisions = new Map();
   const born = now();
   let sending, timer;
+  let early = false; // whether memory holds what was written before it might be stored
   let pause = 1000;
 
   const out = () => memory.get('out') ?? quietly(() => localStorage.getItem(PREFIX + 'out'));
   const allowed = () => !!quietly(() => (typeof consent === 'function' ? consent() : consent));
 
-  // From memory to storage as soon as that may be.
+  const parse = (text) => quietly(() => JSON.parse(text).filter((e) => e?.id)) ?? [];
+  const bounded = (events) => {
+    let kept = events.slice(-MOST_EVENTS);
+    let text = JSON.stringify(kept);
+    while (new TextEncoder().encode(text).length > MOST_BYTES) {
+      kept = kept.slice(Math.ceil(kept.length / 10)); // the oldest go first
+      text = JSON.stringify(kept);
+    }
+    return text;
+  };
+
+  // From memory to storage as soon as that may be. What earlier pages stored stays: their visitor, whose place this page's
+  // takes nowhere but here, and the events that they could not send.
   const settle = () =>
     quietly(() => {
       if (!allowed()) return;
       for (const [name, value] of memory) {
-        localStorage.setItem(PREFIX + name, value);
+        const stored = localStorage.getItem(PREFIX + name);
+        if (name === 'id' && stored) continue;
+        const both = early && name === 'queue' && stored;
+        localStorage.setItem(PREFIX + name, both ? bounded([...parse(stored), ...parse(value)]) : value);
         memory.delete(name);
+        if (both) later(0);
       }
+      early = false;
     });
   const read = (name) => {
     settle();
     return memory.get(name) ?? (allowed() ? quietly(() => localStorage.getItem(PREFIX + name)) : undefined);
   };
   const write = (name, value) => {
+    early ||= !allowed();
     memory.set(name, value);
     settle();
   };
@@ -128,16 +147,8 @@ function createClient(options) {
     }
   }
 
-  const queue = () => quietly(() => JSON.parse(read('queue') ?? '[]').filter((e) => e?.id)) ?? [];
-  const keep = (events) => {
-    let kept = events.slice(-MOST_EVENTS);
-    let text = JSON.stringify(kept);
-    while (new TextEncoder().encode(text).length > MOST_BYTES) {
-      kept = kept.slice(Math.ceil(kept.length / 10)); // the oldest go first
-      text = JSON.stringify(kept);
-    }
-    write('queue', text);
-  };
+  const queue = () => parse(read('queue') ?? '[]');
+  const keep = (events) => write('queue', bounded(events));
 
   const push = (event) =>
     quietly(() => {

@@ -231,6 +231,32 @@ test('before consent nothing is stored; the id lasts as long as the page, and is
   assert.notEqual(createClient({ consent: false }).user, user, 'consent that was taken back is heeded');
 });
 
+test('consent that comes after the page began costs neither the known visitor nor the events of an outage', async () => {
+  const before = createClient();
+  const { user } = before;
+  respond = () => answer(503, '');
+  before.track('buy');
+  assert.equal(await before.flush(), false);
+  const [old] = waiting();
+
+  let agreed = false;
+  const client = createClient({ consent: () => agreed });
+  client.track('view');
+  const { user: stranger } = client;
+  assert.notEqual(stranger, user, 'nothing is read before consent');
+  agreed = true;
+  assert.equal(client.user, stranger, 'one page, one visitor');
+  assert.equal(local.getItem('croupier.id'), user, 'later pages know who it is');
+  assert.deepEqual(waiting().map((e) => [e.user, e.name]), [[user, 'buy'], [stranger, 'view']]);
+  respond = () => answer(202, { accepted: 2, rejected: [] });
+  calls = [];
+  assert.equal(await client.flush(), true);
+  assert.deepEqual(bodies().map((e) => e.name), ['buy', 'view']);
+  assert.equal(bodies()[0].id, old.id);
+  assert.deepEqual(waiting(), []);
+  assert.equal(createClient().user, user);
+});
+
 test('who opts out is forgotten, and nothing is asked or sent until they opt in', async () => {
   const client = createClient();
   const { user } = client;

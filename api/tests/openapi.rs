@@ -138,6 +138,7 @@ async fn answers_have_the_fields_of_their_schemas() {
             "errors",
             "request_id",
             "arms_left_out",
+            "one_for_all",
             "candidates",
             "max_per_tag",
             "experiment",

@@ -6,12 +6,29 @@ use crate::plots::Style;
 use askama::Template;
 use askama::filters::HtmlSafe;
 use bandit::{ArmResult, Experiment};
+use store::{OneForAll, Results};
 
 /// The arm most likely to be the best; none before the first trial.
 pub(crate) fn leader(arms: &[ArmResult]) -> Option<(usize, &ArmResult)> {
     let tried = arms.iter().any(|a| a.trials > 0);
     let best = arms.iter().enumerate().max_by(|a, b| a.1.p_best.total_cmp(&b.1.p_best));
     best.filter(|_| tried)
+}
+
+/// Where each arm is dealt to visitors of its own, so that rates over all visitors do not say which is the best for all: what is
+/// known of the arms dealt to everyone. None where arms can be compared as they stand.
+pub(crate) fn apart<'a>(e: &Experiment, r: &'a Results) -> Option<&'a [OneForAll]> {
+    match r.one_for_all.as_deref() {
+        // One of them is the best in every segment.
+        Some(all) if all.iter().any(|one| one.loss == 0.0) => None,
+        None if e.features.is_empty() => None,
+        all => Some(all.unwrap_or_default()),
+    }
+}
+
+/// The arm that would lose least if it alone were dealt.
+pub(crate) fn least_lost(apart: &[OneForAll]) -> Option<&OneForAll> {
+    apart.iter().min_by(|a, b| a.loss.total_cmp(&b.loss))
 }
 
 /// One table of arms.

@@ -1,6 +1,6 @@
 //! Where an experiment stands, in a sentence or two.
 
-use crate::arms::leader;
+use crate::arms::{apart, leader, least_lost};
 use crate::format::Num;
 use crate::lang::{Lang, Phrase};
 use bandit::Status;
@@ -42,6 +42,16 @@ pub(crate) fn verdict(lang: Lang, record: &ExperimentRecord, results: &Results) 
     };
     let (p, loss) = (Num::share(best.p_best), Num::points(best.expected_loss));
     let things = [("arm", best.id.as_str().into()), ("p", (&p).into())];
+    if let Some(apart) = apart(e, results) {
+        said.push(lang.say("No arm need be the best for all: each is dealt to other visitors, by segment or features. Over those {arm} has the highest rate with probability {p}.", &things));
+        if let Some(one) = least_lost(apart) {
+            said.push(lang.say(
+                "If one arm were shown to everyone from now on, {arm} would lose least: about {loss} of rate per trial.",
+                &[("arm", one.arm.as_str().into()), ("loss", (&Num::points(one.loss)).into())],
+            ));
+        }
+        return said;
+    }
     said.push(if best.p_best >= 0.95 {
         lang.say("{arm} is the best arm with probability {p}.", &things)
     } else if best.p_best >= 0.5 {

@@ -1,12 +1,13 @@
 //! An experiment's results, as the API answers and the dashboard shows them: one computation for both.
 
+mod alone;
 mod foremost;
 mod report;
 mod standing;
 
 pub(crate) use foremost::foremost;
 pub use foremost::{ARMS_SHOWN, with_foremost_arms};
-pub use report::{Delay, Examined, Group, Health, Holdout, Results, SegmentResult};
+pub use report::{Delay, Examined, Group, Health, Holdout, OneForAll, Results, SegmentResult};
 pub use standing::{Updates, updates};
 
 use crate::memory::{Memory, fingerprint};
@@ -82,6 +83,7 @@ pub async fn results_and_segments(
     let published = set.is_some();
     let pooled = pooled(stores, record, set, &totals).await?;
     let largest = counted(e, Some(&*pooled.0).filter(|_| published), &totals.outcomes, most);
+    let one_for_all = alone::one_for_all(e, &pooled.0, &totals.outcomes);
     let (experiment, memory) = (e.clone(), stores.memory.clone());
     let wanted = match detail {
         Detail::Whole => None,
@@ -108,6 +110,7 @@ pub async fn results_and_segments(
         arms_left_out,
         arms,
         segments,
+        one_for_all,
         holdout,
         delay,
         health,

@@ -2,7 +2,7 @@
 
 use super::{Answer, html};
 use crate::app::{App, Found};
-use crate::arms::leader;
+use crate::arms::{apart, leader, least_lost};
 use crate::failure::Failure;
 use crate::format::Num;
 use crate::frame::Frame;
@@ -27,6 +27,8 @@ struct Stop {
     verdict: Vec<Phrase>,
     worries: Vec<Health>,
     arms: Vec<Arm>,
+    /// Whether it is known what each arm would lose if everyone got it, although segments have best arms of their own.
+    apart: bool,
 }
 
 struct Arm {
@@ -38,6 +40,7 @@ struct Arm {
     rate: Num,
     p_best: Num,
     loss: Num,
+    alone: Num,
 }
 
 /// The arm that is chosen when the page opens.
@@ -60,7 +63,9 @@ pub(crate) async fn stop(
         return Err(Failure::conflict(why));
     }
     let results = results(&app.stores, &record, app.now(), Detail::Whole).await?;
-    let chosen = chosen.winner.or_else(|| leader(&results.arms).map(|(_, a)| a.id.clone()));
+    let apart = apart(e, &results).filter(|all| !all.is_empty());
+    let least = apart.and_then(least_lost).map(|one| one.arm.clone());
+    let chosen = chosen.winner.or(least).or_else(|| leader(&results.arms).map(|(_, a)| a.id.clone()));
     let lists = e.candidates.is_some();
     let arms =
         results.arms.iter().enumerate().filter(|(i, _)| e.arms.get(*i).is_some_and(|a| a.enabled)).map(|(i, a)| Arm {
@@ -72,9 +77,13 @@ pub(crate) async fn stop(
             rate: Num::maybe_rate(a.rate),
             p_best: Num::share(a.p_best),
             loss: Num::points(a.expected_loss),
+            alone: apart
+                .and_then(|all| all.iter().find(|one| one.arm == a.id))
+                .map_or_else(Num::none, |one| Num::points(one.loss)),
         });
     html(&Stop {
         arms: arms.collect(),
+        apart: apart.is_some(),
         id: e.id.clone(),
         title: e.title().into(),
         control: e.arms.get(e.control()).map_or_else(String::new, |a| a.id.clone()),

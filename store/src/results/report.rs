@@ -28,6 +28,10 @@ pub struct Results {
     pub arms: Vec<ArmResult>,
     /// The arms in each segment, those with most trials first; at most 400 rows in all.
     pub segments: Vec<SegmentResult>,
+    /// Where there are several segments: each enabled arm, were it dealt to everyone. Rows of `arms` do not say that then, since
+    /// the policy deals each arm to visitors of its own. Empty until segments with most of the trials have 100 of each arm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_for_all: Option<Vec<OneForAll>>,
     /// The uniform holdout beside the policy; none unless the experiment has one.
     pub holdout: Option<Holdout>,
     /// How long rewards take; none before there are any whose trials have waited.
@@ -43,6 +47,18 @@ pub struct SegmentResult {
     pub segment: String,
     /// Its arms.
     pub arms: Vec<ArmResult>,
+}
+
+/// An arm, were it dealt to everyone, each segment weighted by its trials.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct OneForAll {
+    /// The arm.
+    pub arm: String,
+    /// Posterior mean of its rate.
+    pub rate: f64,
+    /// Rate that is lost against dealing each segment the arm of the highest posterior mean there; 0 if that is this one
+    /// everywhere.
+    pub loss: f64,
 }
 
 /// Uniform allocation beside the policy's, at the same time on the same traffic.

@@ -1,6 +1,6 @@
 //! What an analyst wants to know first.
 
-use crate::arms::leader;
+use crate::arms::{apart, leader, least_lost};
 use crate::audit;
 use crate::format::Num;
 use crate::lang::{Lang, Phrase};
@@ -25,11 +25,11 @@ pub(super) fn answers(
 ) -> Vec<Answer> {
     // Of a catalog's items none is the winner, and what lists have earned is not weighed.
     if record.definition.candidates.is_some() {
-        return vec![health(lang, record, r), ahead(lang, r)];
+        return vec![health(lang, record, r), ahead(lang, &record.definition, r)];
     }
     let mut all = vec![
         health(lang, record, r),
-        ahead(lang, r),
+        ahead(lang, &record.definition, r),
         earned(lang, newest),
         stopping(lang, &record.definition, r, newest),
     ];
@@ -51,13 +51,18 @@ fn health(lang: Lang, record: &ExperimentRecord, r: &Results) -> Answer {
     Answer { question, answer, look: !bad.is_empty(), anchor: "health" }
 }
 
-fn ahead(lang: Lang, r: &Results) -> Answer {
+fn ahead(lang: Lang, e: &Experiment, r: &Results) -> Answer {
     let question = lang.t("Who leads, and how sure is it?");
     let answer = match leader(&r.arms) {
         None => lang.say("Nobody yet.", &[]),
         Some((_, arm)) => {
             let p = Num::share(arm.p_best);
-            lang.say("{arm}: the best with probability {p}.", &[("arm", arm.id.as_str().into()), ("p", (&p).into())])
+            let things = [("arm", arm.id.as_str().into()), ("p", (&p).into())];
+            if apart(e, r).is_some() {
+                lang.say("It differs. {arm} has the highest rate among those dealt it, with probability {p}.", &things)
+            } else {
+                lang.say("{arm}: the best with probability {p}.", &things)
+            }
         }
     };
     Answer { question, answer, look: false, anchor: "arms" }
@@ -81,7 +86,15 @@ fn earned(lang: Lang, newest: Option<&VersionEntry>) -> Answer {
 
 fn stopping(lang: Lang, e: &Experiment, r: &Results, newest: Option<&VersionEntry>) -> Answer {
     let question = lang.t("What would stopping now cost?");
+    let apart = apart(e, r);
     let answer = match (newest.and_then(|v| v.value_remaining), leader(&r.arms)) {
+        (_, Some(_)) if apart.is_some() => match apart.and_then(least_lost) {
+            Some(one) => lang.say(
+                "About {loss} of rate per trial, with {arm} for everyone.",
+                &[("arm", one.arm.as_str().into()), ("loss", (&Num::points(one.loss)).into())],
+            ),
+            None => lang.say("Not known yet: arms are dealt by segment or features.", &[]),
+        },
         (Some(v), Some(_)) => {
             let (most, level) = (Num::rate(v.remaining), Num::level(v.confidence(e)));
             lang.say(

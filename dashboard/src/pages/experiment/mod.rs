@@ -173,6 +173,12 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
     let Read { mut results, segments, ends, past, lost, changes } = read;
     if let Some(past) = &past {
         results.arms = past.rows(&app.stores.memory);
+        // Of the past only the arms' own rows are kept.
+        if let Some(all) = &mut results.one_for_all
+            && all.iter().all(|one| one.loss > 0.0)
+        {
+            all.clear();
+        }
     }
     let newest = past.as_ref().or(ends.entries.last());
     // A version that is not kept is not what plots show either.
