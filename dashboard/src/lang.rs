@@ -29,6 +29,7 @@ const JAPANESE: &[&str] = &[
     include_str!("../locales/ja/what_if.toml"),
     include_str!("../locales/ja/experiment.toml"),
     include_str!("../locales/ja/catalogs.toml"),
+    include_str!("../locales/ja/audit.toml"),
 ];
 
 static TABLE: LazyLock<HashMap<String, String>> = LazyLock::new(|| {

@@ -84,6 +84,7 @@ pub fn router(stores: Stores, shelf: Arc<Shelf>, clock: Arc<dyn Clock>, notice: 
         .route("/dashboard/catalogs/{catalog}/item", get(pages::item))
         .route("/dashboard/catalogs/{catalog}/visitors", get(pages::visitor))
         .route("/dashboard/catalogs/{catalog}/plots/{plot}", get(plots::of_catalog))
+        .route("/dashboard/audit", get(pages::audit))
         .route("/dashboard/pipeline", get(pages::pipeline::pipeline))
         .route("/dashboard/planner", get(pages::planner::planner))
         .route("/dashboard/planner/plots/regret", get(plots::regret))

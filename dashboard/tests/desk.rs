@@ -523,6 +523,53 @@ async fn who_may_only_look_sees_no_controls_and_has_none() {
 }
 
 #[tokio::test]
+async fn the_audit_log_is_a_page_for_who_may_edit() {
+    let house = House::open().await;
+    let page = "/dashboard/audit";
+    assert!(house.get(page).await.body.contains("Nothing has been changed yet"));
+    house.shop().await;
+    let note = store::Note { action: "key.create", subject: "3 '<b>'", document: serde_json::Value::Null };
+    let change = Change { request: "r-17".into(), ..house.change("for the shop") };
+    house.stores.experiments.note(&note, &change).await.unwrap();
+    let all = house.stores.experiments.audit(None, None, 10).await.unwrap();
+    let reply = house.get(page).await;
+    let rows: Vec<&str> = reply.body.split("<tbody>").nth(1).unwrap().split("<tr>").skip(1).collect();
+    assert_eq!((reply.status, rows.len()), (StatusCode::OK, all.len()));
+    assert!(rows[0].contains("key.create") && rows[0].contains("3 &#39;&#60;b&#62;&#39;"), "{}", rows[0]);
+    assert!(rows[0].contains("r-17") && rows[0].contains("for the shop") && rows[0].contains("tester"), "{}", rows[0]);
+    assert!(rows[2].contains("href=\"/dashboard/experiments/product-page\""), "{}", rows[2]);
+    let of_one = house.get(&format!("{page}?experiment=product-page")).await.body;
+    assert!(of_one.contains("started") && !of_one.contains("key.create"));
+    assert!(house.get(&format!("{page}?experiment=none")).await.body.contains("No change is noted here"));
+    let file = house.get(&format!("{page}?experiment=product-page&table=entries&as=json")).await.body;
+    let file: Vec<serde_json::Value> = serde_json::from_str(&file).unwrap();
+    let told: Vec<&str> = all.iter().filter(|e| e.experiment == "product-page").map(|e| e.action.as_str()).collect();
+    assert_eq!(file.iter().map(|e| e["action"].as_str().unwrap()).collect::<Vec<_>>(), told);
+
+    for n in 0..50 {
+        house
+            .stores
+            .experiments
+            .note(&store::Note { subject: &format!("key {n}"), ..note.clone() }, &change)
+            .await
+            .unwrap();
+    }
+    let newest = house.get(page).await.body;
+    assert!(newest.contains("key 49") && newest.contains("key 0<") && !newest.contains("3 &#39;"));
+    let older = newest.split("<nav class=\"pager\"").nth(1).unwrap().split("href=\"").nth(1).unwrap();
+    let older = house.get(&older.split('"').next().unwrap().replace("&#38;", "&")).await.body;
+    assert!(older.contains("3 &#39;") && !older.contains("key 49"));
+
+    let look = |uri: &str| {
+        let request = Request::get(uri).header("host", "shop.example:8080").header("x-person", "viewer");
+        house.send(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(look(page).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(look(&format!("{page}?table=entries")).await.status, StatusCode::FORBIDDEN);
+    assert!(!look("/dashboard").await.body.contains(page) && newest.contains("href=\"/dashboard/audit\""));
+}
+
+#[tokio::test]
 async fn what_was_kept_of_a_version_is_what_results_say() {
     let house = House::open().await;
     let record = house.shop().await;

@@ -287,6 +287,17 @@ async fn statistics_are_those_of_the_lists_served() {
         assert_eq!(row[field], told[field], "{field}");
     }
     assert_eq!((&row["lists_24_hours"], &row["coverage_24_hours"]), (&json!(40), &last["coverage"]));
+    let coverage = async || -> Vec<Value> {
+        let plot = shop.get("/dashboard/catalogs/shop/plots/coverage").await.body;
+        serde_json::from_str::<Value>(&plot).unwrap()["data"][0]["y"].as_array().unwrap().clone()
+    };
+    assert!((coverage().await[23].as_f64().unwrap() - distinct / 301.0).abs() < 1e-5, "all that there is");
+    let now = bandit::hour_of(shop.house.now);
+    let kept = &shop.house.stores.list_hours;
+    let before = store::ListHour { hour: now - 1, ..kept.list_hours(None, now..now + 1).await.unwrap().remove(0) };
+    kept.keep_list_hours("another", &[before]).await.unwrap();
+    let y = coverage().await;
+    assert!(y[22].is_number() && y[23].is_null(), "an hour that has just begun is no fall: {y:?}");
 }
 
 #[tokio::test]

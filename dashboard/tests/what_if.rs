@@ -153,6 +153,9 @@ async fn ranges_and_policies_that_cannot_be_are_told() {
     // The trials that are old enough were dealt on the 19th.
     let before = table(&router, &format!("{WHAT_IF}?to=2026-11-18"), "estimates").await;
     assert!(before.iter().all(|r| r["estimate"].is_null() && r["trials"] == 0), "{before:?}");
+    assert!(before.iter().all(|r| r["logged_rate"].is_null()), "no trials earn no rate: {before:?}");
+    let (_, page) = get(&router, &format!("{WHAT_IF}?to=2026-11-18")).await;
+    assert!(page.contains("From <data value=\"0\">0</data> trials") && !page.contains("0.00%"));
     let on = table(&router, &format!("{WHAT_IF}?from=2026-11-19&to=2026-11-19"), "estimates").await;
     assert!(on[0]["trials"].as_u64().unwrap() > 1_000);
     for (given, told) in [

@@ -79,8 +79,8 @@ pub use posteriors::PosteriorSets;
 pub use priority::yield_to_requests;
 pub use replicas::{Replica, ReplicaReport, Replicas, Tally};
 pub use results::{
-    ARMS_SHOWN, Delay, Detail, Examined, Group, Health, Holdout, OneForAll, Results, SegmentCounts, SegmentResult, Segments,
-    Updates, results, results_and_segments, segment_counts, updates, with_foremost_arms,
+    ARMS_SHOWN, Delay, Detail, Examined, Group, Health, Holdout, OneForAll, Results, SegmentCounts, SegmentResult,
+    Segments, Updates, results, results_and_segments, segment_counts, updates, with_foremost_arms,
 };
 pub use runs::{RUNS_KEPT, Run, RunKind, RunReport, RunStatus, RunStep, Runs, Trigger};
 pub use search::{DayTraffic, Found, Listed, Order, Search};

@@ -60,7 +60,9 @@ pub(crate) async fn all(app: &App, seen: Option<&HeaderValue>, body: &[u8]) -> R
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             headers.extend(HeaderValue::from_str(&tag).ok().map(|tag| (ETAG, tag)));
             let known = seen.and_then(|seen| seen.to_str().ok()).unwrap_or_default().split(',');
-            if known.map(str::trim).any(|known| known == tag || known == "*") {
+            // Compared weakly, as RFC 9110 has it here: a proxy may have taken the mark away.
+            let weak = |tag: &str| tag.trim_start_matches("W/").to_owned();
+            if known.map(str::trim).any(|known| weak(known) == weak(&tag) || known == "*") {
                 return (StatusCode::NOT_MODIFIED, headers).into_response();
             }
             (headers, Json(flags)).into_response()

@@ -170,7 +170,7 @@ async fn bulk_has_what_can_be_shown_and_a_tag_that_changes_with_it_alone() {
     assert_eq!(all["metadata"], json!({"left_out": 0}));
     let tag = headers["etag"].to_str().unwrap().to_owned();
     let status_of = async |body: &str, known: &str| post(&api, ALL, body, Some(known)).await.0;
-    for known in [&tag, &format!("\"x\", {tag}"), "*"] {
+    for known in [&tag, &format!("\"x\", {tag}"), tag.trim_start_matches("W/"), "*"] {
         let (status, headers, body) = post(&api, ALL, &body("u", ""), Some(known)).await;
         assert_eq!((status, headers["etag"].to_str().unwrap(), body), (304, &*tag, Value::Null));
     }

@@ -25,14 +25,16 @@ impl Outlook {
         self.share(|run| run.decided.is_some_and(|d| d.day <= day))
     }
 
-    /// Share of runs that ended with an arm that none is better than, and where that probability lies with 95 %.
+    /// Share of runs that ended with an arm that none is better than, and where that probability lies with 95 %: between
+    /// both ends, or beyond one where all runs were alike, as an interval without the share itself would contradict it.
     #[must_use]
     pub fn right(&self) -> (f64, [f64; 2]) {
         let n = count(self.runs.len());
         let right = count(self.runs.iter().filter(|run| run.right()).count());
-        let interval =
-            Beta::new(right + 1.0, n - right + 1.0).map_or([0.0, 1.0], |beta| beta.interval(crate::INTERVAL_LEVEL));
-        (right / n.max(1.0), interval)
+        let (none, all) = (right == 0.0, right == n);
+        let level = if none || all { 2.0 * crate::INTERVAL_LEVEL - 1.0 } else { crate::INTERVAL_LEVEL };
+        let [low, high] = Beta::new(right + 1.0, n - right + 1.0).map_or([0.0, 1.0], |beta| beta.interval(level));
+        (right / n.max(1.0), [if none { 0.0 } else { low }, if all { 1.0 } else { high }])
     }
 
     /// The day by which a share `q` of runs was decided; none if fewer were until the end.
@@ -107,6 +109,14 @@ mod tests {
         assert_eq!((outlook.decided_by(6), outlook.decided_by(8), outlook.decided_by(90)), (0.0, 0.5, 0.75));
         let (share, [low, high]) = outlook.right();
         assert!(share == 0.5 && low < 0.3 && high > 0.7);
+        for (right, [low, high]) in
+            [(true, [0.05_f64.powf(1.0 / 19.0), 1.0]), (false, [0.0, 1.0 - 0.05_f64.powf(1.0 / 19.0)])]
+        {
+            let runs = (0..18).map(|seed| run(seed, Some((7, right)))).collect();
+            let (share, within) = Outlook { runs, ..outlook.clone() }.right();
+            assert_eq!(share, f64::from(u8::from(right)));
+            assert!((within[0] - low).abs() < 1e-9 && (within[1] - high).abs() < 1e-9, "{within:?}");
+        }
         assert_eq!((outlook.regret_by(1).mean, outlook.regret().mean), (1.5, 4.5));
     }
 }

@@ -32,6 +32,8 @@ const PAGES: &[&str] = &[
     "/dashboard/catalogs/shop/visitors?user=nobody",
     "/dashboard/planner",
     "/dashboard/pipeline",
+    "/dashboard/audit",
+    "/dashboard/audit?experiment=unknown",
     "/dashboard/experiments/nothing",
 ];
 

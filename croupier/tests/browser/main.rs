@@ -8,5 +8,6 @@ mod support;
 
 mod every_page;
 mod in_the_page;
+mod interactive;
 mod journey;
 mod sign_in;

@@ -1,5 +1,6 @@
 //! The pages.
 
+mod audit;
 mod catalog;
 mod catalogs;
 mod decision;
@@ -16,6 +17,7 @@ mod stop;
 mod visitor;
 pub(crate) mod what_if;
 
+pub(crate) use audit::audit;
 pub(crate) use catalog::vectors::retry;
 pub(crate) use catalog::{began, catalog};
 pub(crate) use catalogs::catalogs;

@@ -237,11 +237,16 @@ fn shown(lang: Lang, app: &App, found: &Estimates, estimator: Estimator, version
     Shown {
         verdict: verdict(lang, found, estimator),
         facts: facts(lang, app, found),
-        logged: Num::rate(found.logged),
+        logged: Num::maybe_rate(earned(found)),
         version,
         drawn: found.rows.iter().any(|row| estimate(row, estimator).is_some()),
         rows: found.rows.iter().map(row).collect(),
     }
+}
+
+/// What the experiment earned per trial; none without trials.
+fn earned(found: &Estimates) -> Option<f64> {
+    (found.trials > 0).then_some(found.logged)
 }
 
 /// The best that can be trusted, against what was.
@@ -301,7 +306,7 @@ fn sheet(found: &Estimates, estimator: Estimator) -> Sheet {
             json!(value(|(e, _)| 1.0 - e.support.zero_share)),
             json!(known.is_some_and(|(e, _)| e.trustworthy())),
             json!(why.join("; ")),
-            json!(found.logged),
+            json!(earned(found)),
             json!(found.trials),
             json!(INTERVAL_LEVEL),
         ]

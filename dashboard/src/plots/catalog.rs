@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::extract::rejection::PathRejection;
+use bandit::hour_of;
 use plotly::common::{Line, Marker, MarkerSymbol, Mode, Pattern, PatternShape};
 use plotly::layout::{Axis, BarMode, HoverMode};
 use plotly::{Bar, Scatter};
@@ -32,9 +33,12 @@ pub(crate) async fn of_catalog(
     let hours = catalogs::hours(&app, &catalog.id, catalogs::range(&frame)).await?;
     let live = catalog.candidates.len();
     let shown = |h: &ListHour| h.lists > 0;
+    // Of the hour under way few items were shown so far: beside others it would look like a fall.
+    let (under_way, alone) = (hour_of(app.now()), hours.iter().filter(|h| shown(h)).count() < 2);
+    let covered = |h: &ListHour| h.coverage(live).filter(|_| shown(h) && (alone || h.hour < under_way));
     let figure = match plot.as_str() {
         "lists" => lists(lang, &hours),
-        "coverage" => line(lang, &hours, lang.t("Coverage"), "%{y:.1%}", |h| h.coverage(live).filter(|_| shown(h))),
+        "coverage" => line(lang, &hours, lang.t("Coverage"), "%{y:.1%}", covered),
         "distance" => line(lang, &hours, lang.t("Intra-list distance"), "%{y:.3f}", ListHour::mean_distance),
         "freshness" => line(lang, &hours, lang.t("Fresh items"), "%{y:.1%}", ListHour::fresh_share),
         _ => return Err(Failure::page()),

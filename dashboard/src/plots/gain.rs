@@ -36,7 +36,8 @@ pub(super) fn holdout(past: &Past<'_>) -> Figure {
     if !past.entries.iter().any(|entry| entry.holdout.is_some()) {
         return Figure::empty(past.lang.t("No trial of the holdout has been counted yet."));
     }
-    let y = Axis::new().title(past.lang.t("Difference of rates")).tick_format(".2~p").zero_line(true);
+    // Not `p`: of a tick at zero that is a rounding error it would show each digit.
+    let y = Axis::new().title(past.lang.t("Difference of rates")).tick_format(".3~%").zero_line(true);
     let value = |entry: &VersionEntry| entry.holdout.map(|d| (d.interval[0], d.difference, d.interval[1]));
     Figure::new(banded(past, past.lang.t("Policy less holdout"), "%{y:.3p}", value), past.layout(y))
 }

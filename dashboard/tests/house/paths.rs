@@ -5,6 +5,7 @@ pub(crate) const PAGES: &[&str] = &[
     "/dashboard",
     "/dashboard/experiments/large",
     "/dashboard/experiments/large?version=7&days=30",
+    "/dashboard/audit",
     "/dashboard/experiments/large?segment=country%3Dland-003%2Cdevice%3Dtelephone",
 ];
 

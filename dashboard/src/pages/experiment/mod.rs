@@ -23,7 +23,7 @@ use answers::Answer;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bandit::{Standing, Status};
+use bandit::{Exposure, Standing, Status};
 use guardrails::Guardrail;
 use jiff::Timestamp;
 use segments::{Drilled, SegmentRow};
@@ -83,6 +83,11 @@ struct Facts {
     reward: String,
     window_hours: Num,
     traffic: Num,
+    holdout: Num,
+    /// Whether a decision is a trial only once an event says that it was seen.
+    by_event: bool,
+    segment_by: String,
+    features: String,
 }
 
 struct Check {
@@ -258,6 +263,10 @@ fn facts(lang: Lang, record: &ExperimentRecord, r: &Results, now: Timestamp) -> 
         reward: e.reward.event.clone(),
         window_hours: Num::count(e.reward.window_hours.into()),
         traffic: Num::share(e.traffic),
+        holdout: Num::share(e.holdout),
+        by_event: e.exposure == Exposure::Event,
+        segment_by: e.segment_by.join(", "),
+        features: e.features.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", "),
     }
 }
 
