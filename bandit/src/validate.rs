@@ -164,6 +164,14 @@ fn policy(e: &Experiment, f: &mut Findings) {
             format!("belongs to kinds that draw from posteriors, as 'thompson': '{}' does not", policy_name(p.kind)),
         );
     }
+    if let Some(optimism) = p.optimism {
+        f.check((0.0..=10.0).contains(&optimism), "policy.optimism", "must be 0 to 10");
+        f.check(
+            p.kind.is_contextual(),
+            "policy.optimism",
+            "belongs to the kinds 'logistic_thompson' and 'linear_thompson'",
+        );
+    }
     f.check(
         !(p.on_change == OnChange::Forget && p.kind.is_contextual()),
         "policy.on_change",
@@ -385,6 +393,15 @@ mod tests {
         assert_eq!(kinds.map(|k| takes(k, r#""leader_share":0.5"#)), [false, true, false, false, false]);
         assert_eq!(kinds.map(|k| takes(k, r#""epsilon":0.5"#)), [false, false, true, false, false]);
         assert_eq!(kinds.map(|k| takes(k, r#""floor":0.5"#)), [true; 5]);
+        assert_eq!(kinds.map(|k| takes(k, r#""optimism":0.5"#)), [false; 5]);
+        let contextual = |optimism: f64| {
+            use crate::{Feature, FeatureKind};
+            let mut e = example();
+            e.policy = crate::PolicySpec { optimism: Some(optimism), ..crate::PolicySpec::recommended(true) };
+            e.features = vec![Feature { name: "x".into(), kind: FeatureKind::Numeric }];
+            validate(&e).is_ok()
+        };
+        assert_eq!([0.0, 1.2, 10.0, -0.1, 10.1, f64::NAN].map(contextual), [true, true, true, false, false, false]);
         assert!(!takes("thompson", r#""posterior_scale":0.0"#) && !takes("top_two_thompson", r#""leader_share":1.5"#));
     }
 

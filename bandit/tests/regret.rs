@@ -145,10 +145,9 @@ fn many_small_items() {
     }
 }
 
-/// Beside the best of the reference it is judged in tests/contextual.rs.
 #[test]
 fn rates_that_depend_on_context() {
-    if let Some(compared) = compare("contextual6", 2) {
+    if let Some(compared) = holds("contextual6", 2) {
         assert!(
             compared.ours.mean < 0.25 * compared.plain.mean,
             "{:?}, without context {:?}",

@@ -76,6 +76,7 @@ impl Settings {
         }
         if self.contextual() {
             e["features"] = json!([{"name": "x", "kind": "numeric"}]);
+            e["policy"]["optimism"] = json!(2.0 * self.floor);
         }
         serde_json::from_value(e).unwrap()
     }

@@ -115,6 +115,7 @@ async fn every_mistake_that_the_api_finds_is_told_at_its_input() {
         ("policy.half_life_hours", "0"),
         ("policy.window_hours", "0"),
         ("policy.posterior_scale", "0"),
+        ("policy.optimism", "-1"),
         ("policy.pace_rewards", "-1"),
         ("policy.leader_share", "3"),
         ("segment_by", "device\ndevice"),

@@ -20,8 +20,11 @@ const MEAN_WORK: usize = 20_000;
 
 /// A contextual policy, ready to deal.
 ///
-/// Arms' posteriors are independent, so that for one context x the predictor of arm a is N(xᵀm, s² xᵀΣx), s being the
-/// policy's `posterior_scale`: a draw takes one normal variate for each arm. The probability of an enabled arm is
+/// Arms' posteriors are independent, so that for one context x the predictor of arm a is N(xᵀm + o √(xᵀΣx), s² xᵀΣx), s being
+/// the policy's `posterior_scale` and o its `optimism`: a draw takes one normal variate for each arm. With s = 1 and o = 0 that
+/// is Thompson sampling; with o > 0 a randomised upper confidence bound, whose noise each arm has to itself so that trials
+/// that are dealt before the next update spread (Vaswani, Mehrabian, Durand & Kveton 2020, "Old dog learns new tricks",
+/// share one noise among arms). The probability of an enabled arm is
 /// h/K + (1 − h)(f + (1 − K f) π), with holdout share h, floor f, K enabled arms, and π the probability that its
 /// predictor is the highest, by quadrature to 1e-9 under the Gaussian posterior.
 #[derive(Debug, Clone)]
@@ -31,6 +34,7 @@ pub struct ContextPolicy {
     arms: Vec<(usize, Posterior)>,
     order: usize,
     scale: f64,
+    optimism: f64,
     floor: f64,
     holdout: f64,
 }
@@ -65,6 +69,7 @@ impl ContextPolicy {
             columns: model.features.compile(),
             order,
             scale: experiment.policy.posterior_scale(),
+            optimism: experiment.policy.optimism(),
             floor: experiment.policy.floor.min(1.0 / count(arms.len())),
             holdout: experiment.holdout,
             arms,
@@ -78,8 +83,8 @@ impl ContextPolicy {
         self.arms
             .iter()
             .map(|(_, arm)| {
-                let sd = self.scale * arm.factor.norm2(&row, &mut scratch).sqrt();
-                Normal::new(dot(&row, &arm.mean), sd)
+                let sd = arm.factor.norm2(&row, &mut scratch).sqrt();
+                Normal::new(dot(&row, &arm.mean) + self.optimism * sd, self.scale * sd)
             })
             .collect()
     }
@@ -250,6 +255,7 @@ mod tests {
         for policy in [
             r#"{"kind":"logistic_thompson"}"#,
             r#"{"kind":"logistic_thompson","floor":0.1,"posterior_scale":0.5}"#,
+            r#"{"kind":"logistic_thompson","posterior_scale":0.25,"optimism":1.2}"#,
             r#"{"kind":"linear_thompson"}"#,
         ] {
             let compiled = compiled(policy);

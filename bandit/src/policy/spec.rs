@@ -32,6 +32,10 @@ pub struct PolicySpec {
     /// Factor on the standard deviation of what `thompson` and `top_two_thompson` draw: below 1 explores less. Absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posterior_scale: Option<f64>,
+    /// Standard deviations of its posterior by which `logistic_thompson` and `linear_thompson` draw every arm above its mean:
+    /// arms that are little known are tried sooner, and those that are known waste less. Absent: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimism: Option<f64>,
     /// Rewards that a segment must have seen to explore with half of the posterior's variance, where segments are many: few
     /// rewards explore little. Absent: all explore fully.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +51,12 @@ impl PolicySpec {
     #[must_use]
     pub fn recommended(contextual: bool) -> Self {
         if contextual {
-            return Self { kind: PolicyKind::LogisticThompson, posterior_scale: Some(0.5), ..Self::default() };
+            return Self {
+                kind: PolicyKind::LogisticThompson,
+                posterior_scale: Some(0.25),
+                optimism: Some(1.2),
+                ..Self::default()
+            };
         }
         Self {
             pooling: Pooling::Hierarchical,
@@ -83,6 +92,12 @@ impl PolicySpec {
     #[must_use]
     pub fn posterior_scale(&self) -> f64 {
         self.posterior_scale.unwrap_or(1.0)
+    }
+
+    /// Deviations by which contextual policies draw above the mean.
+    #[must_use]
+    pub fn optimism(&self) -> f64 {
+        self.optimism.unwrap_or(0.0)
     }
 
     /// Whether priors are fitted across segments. Under a contextual policy segments are for people to read, and arms share a

@@ -40,6 +40,7 @@ pub(super) const FIELDS: [(&str, Kind); 30] = [
     ("policy.pooling", Choice),
     ("policy.on_change", Choice),
     ("policy.posterior_scale", Kind::Number),
+    ("policy.optimism", Kind::Number),
     ("policy.pace_rewards", Kind::Number),
     ("policy.leader_share", Kind::Number),
     ("policy.epsilon", Kind::Number),

@@ -23,7 +23,7 @@ fn everything() -> Value {
         {"id": "a", "payload": {"x": [1, 2.5, null, "é"]}, "prior": {"alpha": 0.1, "beta": 1e9}, "weight": 0.30000000000000004},
         {"id": "b", "control": true, "payload": "text", "enabled": true}, {"id": "c", "enabled": false}],
      "policy": {"kind": "top_two_thompson", "floor": 0.01, "half_life_hours": 168.5, "window_hours": 240, "pooling": "hierarchical",
-        "on_change": "forget", "posterior_scale": 0.8, "pace_rewards": 100, "leader_share": 0.25},
+        "on_change": "forget", "posterior_scale": 0.8, "optimism": 1.5, "pace_rewards": 100, "leader_share": 0.25},
      "segment_by": ["country, region", "device"], "sticky": {"by": ["day", "user"], "time_zone": "Asia/Tokyo"},
      "reward": {"event": "purchase", "kind": "binary", "window_hours": 48},
      "guardrails": [{"event": "error", "max_rate": 0.05, "freeze": true}, {"event": "slow", "max_rate": 1}],
