@@ -3,7 +3,7 @@
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use recommend::{CatalogDefinition, Embedder, Item, Serving};
+use recommend::{CatalogDefinition, Item, Serving};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -33,12 +33,12 @@ pub trait Catalogs: Send + Sync {
     /// [`Catalogs::serve`] changes that.
     async fn put_catalog(&self, catalog: &Catalog) -> Result<u64>;
 
-    /// Makes a catalog's lists go by another model, if `embedder` is still what its definition names; the number of the
-    /// change, none if the definition names another.
+    /// Makes a catalog's lists go by another model, if its definition still names the embedder and dimension of `wanted`; the
+    /// number of the change, none if it names others.
     ///
     /// # Errors
     /// [`crate::StoreError::Missing`] when there is no such catalog.
-    async fn serve(&self, catalog: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>>;
+    async fn serve(&self, wanted: &Catalog, serving: &Serving) -> Result<Option<u64>>;
 
     /// Removes a catalog, its items and what is popular in it; the number of the change, none if there was no such
     /// catalog. A removal that was cut off is completed by the next, and nothing that it left is in a catalog that is made
@@ -242,7 +242,16 @@ pub(crate) fn succeeding(new: &CatalogDefinition, standing: Option<&CatalogDefin
     next
 }
 
-/// The definition of a catalog once its lists go by another model.
-pub(crate) fn served_by(standing: &CatalogDefinition, serving: &Serving) -> CatalogDefinition {
-    CatalogDefinition { dimension: serving.dimension, serving: Some(serving.clone()), ..standing.clone() }
+/// The definition of a catalog once its lists go by another model; none if what it names is not what is `wanted` any more.
+pub(crate) fn served_by(
+    standing: &CatalogDefinition,
+    wanted: &CatalogDefinition,
+    serving: &Serving,
+) -> Option<CatalogDefinition> {
+    let names = |d: &CatalogDefinition| (d.embedder.clone(), d.dimension);
+    (names(standing) == names(wanted)).then(|| CatalogDefinition {
+        dimension: serving.dimension,
+        serving: Some(serving.clone()),
+        ..standing.clone()
+    })
 }

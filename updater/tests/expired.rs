@@ -129,8 +129,8 @@ impl Catalogs for Stuck {
     async fn put_catalog(&self, catalog: &Catalog) -> Result<u64> {
         self.catalogs.put_catalog(catalog).await
     }
-    async fn serve(&self, catalog: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>> {
-        self.catalogs.serve(catalog, embedder, serving).await
+    async fn serve(&self, wanted: &Catalog, serving: &Serving) -> Result<Option<u64>> {
+        self.catalogs.serve(wanted, serving).await
     }
     async fn replace_items(&self, catalog: &str, pairs: &[(Item, Item)]) -> Result<Vec<bool>> {
         self.catalogs.replace_items(catalog, pairs).await

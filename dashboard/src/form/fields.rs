@@ -22,7 +22,7 @@ pub(super) enum Kind {
 use Kind::{Choice, Json, Lines, Switch, Text};
 
 /// Inputs that are there once, in the order of the page.
-pub(super) const FIELDS: [(&str, Kind); 30] = [
+pub(super) const FIELDS: [(&str, Kind); 31] = [
     ("id", Text),
     ("name", Text),
     ("candidates.catalog", Choice),

@@ -14,7 +14,7 @@ use crate::locations::InProject;
 use crate::{Result, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use recommend::{Embedder, Item, Serving};
+use recommend::{Item, Serving};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,15 +77,14 @@ impl CatalogTables {
         }
     }
 
-    async fn serve(&self, id: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>> {
+    async fn serve(&self, wanted: &Catalog, serving: &Serving) -> Result<Option<u64>> {
+        let id = wanted.id.as_str();
         loop {
             let seen = self.read_registry().await?;
             let standing = seen.catalogs.get(id).ok_or_else(|| StoreError::Missing(format!("catalog '{id}'")))?;
             let (kept_under, definition) = standing;
-            if definition.embedder != *embedder {
-                return Ok(None);
-            }
-            if self.edit(&seen, vec![define(id, *kept_under, &served_by(definition, serving))?]).await? {
+            let Some(served) = served_by(definition, &wanted.definition, serving) else { return Ok(None) };
+            if self.edit(&seen, vec![define(id, *kept_under, &served)?]).await? {
                 return self.log.note(id, Changed::Definition).await.map(Some);
             }
         }
@@ -212,13 +211,12 @@ impl Catalogs for Bigtable {
         .await
     }
 
-    async fn serve(&self, catalog: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>> {
-        let (tables, id) = (self.catalogs.clone(), catalog.to_owned());
-        let (embedder, serving) = (embedder.clone(), serving.clone());
+    async fn serve(&self, wanted: &Catalog, serving: &Serving) -> Result<Option<u64>> {
+        let (tables, wanted, serving) = (self.catalogs.clone(), wanted.clone(), serving.clone());
         let alone = tables.editing.clone().lock_owned().await;
         to_the_end(async move {
             let _alone = alone;
-            tables.serve(&id, &embedder, &serving).await
+            tables.serve(&wanted, &serving).await
         })
         .await
     }

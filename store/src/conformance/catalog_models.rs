@@ -38,15 +38,19 @@ async fn definition(catalogs: &dyn Catalogs) -> recommend::CatalogDefinition {
 /// dimension is another.
 pub async fn lists_go_by_what_serves(place: impl Place) {
     let catalogs = place.open().await.catalogs;
-    let missing = catalogs.serve("c", &by("a"), &serving("a", 2)).await;
+    let missing = catalogs.serve(&catalog("a", 2, None), &serving("a", 2)).await;
     assert!(matches!(missing, Err(StoreError::Missing(_))), "{missing:?}");
     catalogs.put_catalog(&catalog("a", 2, Some(serving("a", 2)))).await.unwrap();
     catalogs.put_items("c", &[item("i", "x")]).await.unwrap();
     catalogs.put_catalog(&catalog("b", 3, Some(serving("b", 3)))).await.unwrap();
     assert_eq!(definition(&*catalogs).await, catalog("b", 3, Some(serving("a", 2))).definition, "it goes on by a");
-    assert_eq!(catalogs.serve("c", &by("a"), &serving("a", 2)).await.unwrap(), None, "it is to go by b");
+    for (wanted, what) in
+        [(catalog("a", 3, None), "it is to go by b"), (catalog("b", 2, None), "and by another dimension")]
+    {
+        assert_eq!(catalogs.serve(&wanted, &serving("a", 2)).await.unwrap(), None, "{what}");
+    }
     let before = catalogs.last_change().await.unwrap();
-    let number = catalogs.serve("c", &by("b"), &serving("b", 3)).await.unwrap().unwrap();
+    let number = catalogs.serve(&catalog("b", 3, None), &serving("b", 3)).await.unwrap().unwrap();
     assert_eq!(number, before + 1);
     assert_eq!(definition(&*catalogs).await, catalog("b", 3, Some(serving("b", 3))).definition);
     assert_eq!(found(&*catalogs, "c", &["i".into()]).await, [Some(item("i", "x"))]);

@@ -173,15 +173,14 @@ impl Catalogs for Embedded {
         Ok(number)
     }
 
-    async fn serve(&self, catalog: &str, embedder: &Embedder, serving: &Serving) -> Result<Option<u64>> {
+    async fn serve(&self, wanted: &Catalog, serving: &Serving) -> Result<Option<u64>> {
+        let catalog = wanted.id.as_str();
         let mut edited = self.catalogs.editing.write().await;
         let _ = edited.clone().wait().await;
         let standing = self.defined(catalog)?.ok_or_else(|| StoreError::Missing(format!("catalog '{catalog}'")))?;
         let (kept_under, definition) = standing;
-        if definition.embedder != *embedder {
-            return Ok(None);
-        }
-        let bytes = encode_definition(kept_under, &served_by(&definition, serving))?;
+        let Some(served) = served_by(&definition, &wanted.definition, serving) else { return Ok(None) };
+        let bytes = encode_definition(kept_under, &served)?;
         let put = Op::put(&self.catalogs.definitions, of_catalog(catalog), bytes);
         let (number, durable) = self.note(catalog, &[Changed::Definition], |_| Ok(vec![put]))?;
         *edited = durable.clone();

@@ -111,10 +111,12 @@ impl Vectors {
                 "lists stay as they are, since they would lose items that are set aside, as '{item}': {why}"
             )));
         }
-        let embedder = &catalog.definition.embedder;
-        let (version, dimension) = (wanted.version().to_owned(), wanted.dimension());
-        let serving = Serving { embedder: embedder.clone(), version, dimension };
-        let served = self.stores.catalogs.serve(&catalog.id, embedder, &serving).await?;
+        let serving = Serving {
+            embedder: catalog.definition.embedder.clone(),
+            version: wanted.version().to_owned(),
+            dimension: wanted.dimension(),
+        };
+        let served = self.stores.catalogs.serve(catalog, &serving).await?;
         if served.is_some() {
             tracing::info!("lists of catalog '{}' go by {} from now on", catalog.id, serving.version);
             return Ok(Turn::Taken);
