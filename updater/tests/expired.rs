@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bandit::Clock;
 use jiff::{SignedDuration, Timestamp};
-use recommend::{Embedder, Item, Serving};
+use recommend::{Item, Serving};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

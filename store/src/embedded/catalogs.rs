@@ -16,7 +16,7 @@ use crate::{Result, StoreError};
 use async_trait::async_trait;
 use fjall::{Database, Keyspace};
 use jiff::Timestamp;
-use recommend::{CatalogDefinition, Embedder, Item, Serving};
+use recommend::{CatalogDefinition, Item, Serving};
 use std::ops::Bound;
 use std::sync::Mutex;
 use std::time::Duration;
