@@ -96,7 +96,7 @@ pub struct NewEvent {
     pub experiment: Option<String>,
     /// Size of the reward, 0 or more; 1 when absent.
     pub value: Option<f64>,
-    /// When it happened; on arrival when absent.
+    /// When it happened; on arrival when absent, or when that is up to five minutes ahead.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
 }
@@ -231,7 +231,8 @@ impl NewEvent {
             decision_id: self.decision_id,
             experiment: self.experiment,
             value,
-            at,
+            // Nothing has happened later than now: of clocks, ours is the one that all else here goes by.
+            at: at.min(now),
         })
     }
 }

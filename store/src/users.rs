@@ -9,9 +9,6 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use utoipa::ToSchema;
 
-/// How far ahead of the clock an event may be stamped: those sent before an erasure bear moments up to this long after it.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
-
 /// How long an erasure is remembered: no log keeps a record for longer.
 pub(crate) const REMEMBERED: SignedDuration = SignedDuration::from_hours(40 * 24);
 
@@ -91,9 +88,7 @@ impl Erasures {
 
     /// What is left of a batch; none if all of it is.
     pub(crate) fn without_erased(&self, batch: &Ingest) -> Option<Ingest> {
-        let event = |user: Option<&str>, at: Timestamp| {
-            user.is_some_and(|user| self.has(user, at.saturating_sub(AHEAD).unwrap_or(at)))
-        };
+        let event = |user: Option<&str>, at: Timestamp| user.is_some_and(|user| self.has(user, at));
         let gone = batch.decisions.iter().chain(&batch.offers).any(|d| self.cover(d))
             || batch.events.iter().any(|(e, _)| event(e.user.as_deref(), e.at));
         gone.then(|| {
@@ -113,9 +108,4 @@ impl Erasures {
 /// By which an erased user is known.
 pub(crate) fn hash(user: &str) -> [u8; 32] {
     Sha256::digest(user.as_bytes()).into()
-}
-
-/// Up to which moment events go with an erasure.
-pub(crate) fn events_until(at: Timestamp) -> i64 {
-    at.saturating_add(AHEAD).unwrap_or(at).as_millisecond()
 }

@@ -40,12 +40,12 @@ async fn decide(api: &Api, user: &str) -> Value {
     api.post("/v1/decide", &json!({"experiment": "page", "user": user})).await.1
 }
 
-/// A decision that was rewarded, and a view.
+/// A decision that was rewarded, and a view by a clock that is ahead.
 async fn visit(api: &Api, user: &str) -> Value {
     let decision = decide(api, user).await;
     let events = json!([
         {"id": format!("{user}-buy"), "type": "reward", "name": "buy", "user": user, "decision_id": decision["decision_id"]},
-        {"id": format!("{user}-view"), "type": "view", "user": user, "item": "sku-1"}
+        {"id": format!("{user}-view"), "type": "view", "user": user, "item": "sku-1", "at": "2026-11-21T10:04:00Z"}
     ]);
     assert_eq!(api.post("/v1/events", &events).await.1["accepted"], 2);
     decision
@@ -87,8 +87,12 @@ async fn what_is_known_of_a_user_is_told_and_then_nothing_is() {
     api.clock.set("2026-11-21T10:00:01Z");
     assert_eq!(decide(&api, USER).await["first"], true);
     assert_eq!(decide(&api, "other").await["first"], false, "others stay");
+    let reward = json!({"type": "reward", "name": "buy", "user": USER, "at": "2026-11-21T10:00:30Z"});
+    assert_eq!(api.post("/v1/events", &reward).await.1["accepted"], 1);
     consume(&api).await;
-    assert_eq!(data(&api).await["decisions"].as_array().unwrap().len(), 1, "what they do from now on is theirs");
+    let anew = data(&api).await;
+    assert_eq!((&anew["decisions"][0]["rewarded"], &anew["decisions"][1]), (&json!(true), &Value::Null));
+    assert_eq!((&anew["events"][0]["at"], &anew["events"][1]), (&json!("2026-11-21T10:00:01Z"), &Value::Null));
 }
 
 #[tokio::test]

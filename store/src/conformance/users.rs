@@ -97,11 +97,10 @@ pub async fn what_is_on_its_way_is_left_out(place: impl Place) {
     assert_eq!((taken.decisions, taken.events, taken.set_aside), (0, 1, 0));
     let mut later = batch.decisions[0].clone();
     later.at = moment(5_001);
-    // Clocks of pages may be ahead: what was sent before the erasure may seem to be of after it.
-    let mut ahead = event(&e, "ahead", UserEventKind::Reward, 5_000 + 300_000, &[]);
-    let mut after = event(&e, "after", UserEventKind::Reward, 5_001 + 300_000, &[]);
-    (ahead.0.user, after.0.user) = (Some(user.into()), Some(user.into()));
-    let next = Ingest { decisions: vec![later.clone()], events: vec![ahead, after], ..Ingest::default() };
+    let mut until = event(&e, "until", UserEventKind::Reward, 5_000, &[]);
+    let mut after = event(&e, "after", UserEventKind::Reward, 5_001, &[]);
+    (until.0.user, after.0.user) = (Some(user.into()), Some(user.into()));
+    let next = Ingest { decisions: vec![later.clone()], events: vec![until, after], ..Ingest::default() };
     let taken = stores.outcomes.ingest(&next).await.unwrap();
     assert_eq!((taken.decisions, taken.events), (1, 1));
     assert_eq!(decisions(&stores, user).await, [later]);

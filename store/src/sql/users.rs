@@ -2,7 +2,7 @@
 
 use super::bulk::{Id, id};
 use super::{Database, Either, Turn, Tx, moment, signed, storable};
-use crate::users::{REMEMBERED, events_until, hash};
+use crate::users::{REMEMBERED, hash};
 use crate::{Erased, Erasures, KeptEvent, Result, StoreError, Users};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -85,7 +85,7 @@ impl Users for Database {
         erased.events = on!(&mut tx, db => {
             sqlx::query("UPDATE events SET visitor = NULL WHERE visitor = $1 AND at <= $2")
                 .bind(&*storable(user))
-                .bind(events_until(at))
+                .bind(at.as_millisecond())
                 .execute(&mut **db)
                 .await?
                 .rows_affected()
