@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::get;
 use bandit::Clock;
-use dashboard::{Door, Identity};
+use dashboard::{Door, Identity, Notice};
 use embed::Find;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
@@ -79,7 +79,7 @@ impl Server {
         settings: &Settings,
         clock: Arc<dyn Clock>,
         roles: Roles,
-        notice: Option<String>,
+        notice: Option<Notice>,
     ) -> Result<Self, Failure> {
         // First, since stores say what they find when they are opened.
         let recorder = recorder::install()?;
