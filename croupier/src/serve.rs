@@ -120,7 +120,7 @@ impl Server {
                 .map_or_else(|| shelf.insert(Arc::new(Shelf::default())).clone(), |app| app.shelf().clone());
             let pages = dashboard::router(stores.clone(), known, clock.clone(), notice, door(settings));
             let pages = pages.route("/", get(|| async { Redirect::temporary("/dashboard") }));
-            admin = admin.merge(api::named(api::in_turn(pages)));
+            admin = admin.merge(api::named(api::measured(api::in_turn(pages))));
         }
         if !roles.api {
             let health = Router::new().route("/healthz", get(|| async { "alive" })).merge(readiness(stores.clone()));
