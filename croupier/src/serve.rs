@@ -304,7 +304,7 @@ async fn access(settings: &Settings, listens: bool, stores: &Stores) -> Result<A
     let open = addresses
         .into_iter()
         .find_map(|(setting, address)| Some((setting, address.filter(|a| !a.ip().is_loopback())?)));
-    let Some((setting, address)) = open else { return Ok(Access::Loopback) };
+    let Some((setting, address)) = open else { return Ok(Access::loopback()) };
     let valid = stores.keys.valid_keys().await?;
     if !valid.iter().any(|k| k.scope == Scope::Admin) {
         let why = "other machines reach this address and there is no admin key: make one with \
