@@ -2,7 +2,7 @@
 export interface Options {
   /** Where the API is, as `https://abtest.example`; this page's own origin when absent. */
   url?: string;
-  /** A publishable key: scope `decide`, limited to this page's origin. None is needed on loopback addresses. */
+  /** A publishable key: scope `decide`, limited to this page's origin. None is needed on loopback addresses; one that is given must be valid there too. */
   key?: string;
   /** The visitor, where the page knows who it is; else a random id is made and kept. */
   user?: string;

@@ -21,19 +21,20 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What a browser says of a request that it sends to the page's own origin.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Who is let in.
+/// Who is let in. Keys come as `Authorization: Bearer …` or `X-API-Key`; pages may also send a decide key as `?key=`.
 #[derive(Clone)]
 pub enum Access {
-    /// Everyone who reaches a loopback address of this machine.
-    Loopback,
-    /// Who brings a key, as `Authorization: Bearer …` or `X-API-Key`; pages may also send a decide key as `?key=`.
+    /// Everyone who reaches a loopback address of this machine; but a key that somebody brings all the same must be valid,
+    /// and allows what it does anywhere: who mistyped one learns it here and not in production.
+    Loopback(Arc<Keyring>),
+    /// Who brings a key.
     Keys(Arc<Keyring>),
 }
 
 impl std::fmt::Debug for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Loopback => "Loopback",
+            Self::Loopback(_) => "Loopback",
             Self::Keys(_) => "Keys",
         })
     }
@@ -47,10 +48,21 @@ const NOBODY: &str = "this machine";
 pub(crate) struct Caller(pub(crate) Arc<str>);
 
 impl Access {
+    /// Asks for no key.
+    #[must_use]
+    pub fn loopback() -> Self {
+        Self::Loopback(Arc::default())
+    }
+
     /// Asks for keys.
     #[must_use]
     pub fn keys() -> Self {
         Self::Keys(Arc::default())
+    }
+
+    fn ring(&self) -> &Arc<Keyring> {
+        let (Self::Loopback(ring) | Self::Keys(ring)) = self;
+        ring
     }
 
     /// Reads which keys are valid.
@@ -58,37 +70,35 @@ impl Access {
     /// # Errors
     /// When they cannot be read; the keys known before stay.
     pub(crate) async fn refresh(&self, keys: &dyn Keys, clock: &Arc<dyn Clock>) -> store::Result<()> {
-        match self {
-            Self::Loopback => Ok(()),
-            Self::Keys(ring) => ring.refresh(keys, clock).await,
-        }
+        self.ring().refresh(keys, clock).await
     }
 
     /// Lets a caller in who may do what `needed` says, and tells the name of the key.
     pub(crate) fn admit(&self, headers: &HeaderMap, uri: &Uri, needed: Scope) -> Result<Option<Arc<str>>, Problem> {
-        match self {
-            Self::Loopback if needed == Scope::Decide => Ok(None),
-            Self::Loopback => same_machine(headers).map(|()| None),
-            Self::Keys(ring) => {
-                let header = secret_of(headers);
-                let in_url = header.is_none() && needed == Scope::Decide;
-                let given = if in_url { key_of(uri) } else { header };
-                let missing = || {
-                    Problem::new(
-                        StatusCode::UNAUTHORIZED,
-                        "a key is needed: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
-                    )
-                };
-                let unknown = || Problem::new(StatusCode::UNAUTHORIZED, "the key is unknown or revoked");
-                let known = ring.find(&hash_secret(&given.ok_or_else(missing)?)).ok_or_else(unknown)?;
-                may(&known, headers, needed, in_url)?;
-                known.touch();
-                if let Some(limit) = &known.limit {
-                    limit.count().map_err(Problem::too_many)?;
-                }
-                Ok(Some(known.name.clone()))
-            }
+        let refused = |why| Problem::new(StatusCode::UNAUTHORIZED, why);
+        let open = matches!(self, Self::Loopback(_));
+        if open && needed == Scope::Admin {
+            same_machine(headers)?;
         }
+        let header = secret_of(headers);
+        let in_url = header.is_none() && needed == Scope::Decide;
+        let given = if in_url { key_of(uri) } else { header };
+        let Some(given) = given.filter(|given| !given.is_empty()) else {
+            let why = "a key is needed: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'";
+            return if open { Ok(None) } else { Err(refused(why)) };
+        };
+        let unknown = if open {
+            "the key is unknown or revoked: send a valid one, or none, since this address needs none"
+        } else {
+            "the key is unknown or revoked"
+        };
+        let known = self.ring().find(&hash_secret(&given)).ok_or_else(|| refused(unknown))?;
+        may(&known, headers, needed, in_url)?;
+        known.touch();
+        if let Some(limit) = &known.limit {
+            limit.count().map_err(Problem::too_many)?;
+        }
+        Ok(Some(known.name.clone()))
     }
 }
 

@@ -46,7 +46,7 @@ fn open(access: &Access, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
     answer.append(VARY, HeaderValue::from_static("origin"));
     let Some(origin) = origin else { return };
     let allowed = match access {
-        Access::Loopback => origin.to_str().is_ok_and(|text| host_of(text).is_some_and(is_local)),
+        Access::Loopback(_) => origin.to_str().is_ok_and(|text| host_of(text).is_some_and(is_local)),
         Access::Keys(ring) => origin.to_str().is_ok_and(|text| ring.is_for(text)),
     };
     if allowed {

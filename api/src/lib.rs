@@ -75,6 +75,11 @@ pub fn named(router: Router) -> Router {
     router.layer(from_fn(request::name))
 }
 
+/// Measures each request to the dashboard's `router`.
+pub fn measured(router: Router) -> Router {
+    router.layer(from_fn(measure::page))
+}
+
 fn admin(app: &Arc<App>) -> Router<Arc<App>> {
     in_turn(reads()).route("/metrics", get(operations::metrics)).layer(from_fn_with_state(app.clone(), auth::admin))
 }

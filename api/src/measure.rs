@@ -1,10 +1,14 @@
 //! Metrics. A handle is looked up once; a request only adds to it.
 
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
 use bandit::Source;
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use store::Tally;
 
 /// A counter that can be read as well.
@@ -81,6 +85,12 @@ pub fn describe() {
         "Whether a part is well, by part: 1, or 0 as /readyz tells it: database, state, catalogs, events."
     );
     describe_gauge!("croupier_build_info", "1, by version of this process.");
+    describe_counter!("croupier_dashboard_requests_total", "Requests of the dashboard, by route and status.");
+    describe_histogram!(
+        "croupier_dashboard_seconds",
+        metrics::Unit::Seconds,
+        "Time to the answer of the dashboard, by route."
+    );
 }
 
 const SOURCES: [(Source, &str); 5] = [
@@ -115,7 +125,6 @@ impl Metrics {
         for (name, ok) in parts {
             gauge!("croupier_part_up", "part" => *name).set(f64::from(u8::from(*ok)));
         }
-        gauge!("croupier_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         #[expect(clippy::cast_precision_loss, reason = "exact up to petabytes")]
         let (items, bytes) = (items as f64, bytes as f64);
         self.items.set(items);
@@ -144,4 +153,21 @@ impl Metrics {
 /// Counts an answer that is a problem: rarely, so that its handle is looked up each time.
 pub(crate) fn problem(status: u16) {
     counter!("croupier_problems_total", "status" => status.to_string()).increment(1);
+}
+
+/// Says which version this is.
+pub(crate) fn build() {
+    gauge!("croupier_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+/// Counts and times a request of the dashboard by its route as it is written, of which there are few.
+pub(crate) async fn page(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let route = route.map_or_else(String::new, |route| route.as_str().to_owned());
+    histogram!("croupier_dashboard_seconds", "route" => route.clone()).record(begun.elapsed());
+    let status = response.status().as_u16().to_string();
+    counter!("croupier_dashboard_requests_total", "route" => route, "status" => status).increment(1);
+    response
 }

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::auth::Access;
-use crate::request;
+use crate::{measure, request};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -107,6 +107,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
 }
 
 fn rendered(recorder: &PrometheusHandle) -> impl IntoResponse + use<> {
+    measure::build();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render())
 }
 

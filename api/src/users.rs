@@ -16,7 +16,7 @@ use std::sync::Arc;
 use store::{Cursor, DecisionFilter, FoundDecisions, KeptEvent, LoggedDecision, VIEWS_KEPT};
 use utoipa::{IntoParams, ToSchema};
 
-/// Decisions, and then events, of one page.
+/// Decisions and events of one page, together.
 const PAGE: usize = 1_000;
 
 /// Some of what is known of a user.
@@ -30,7 +30,7 @@ pub(crate) struct UserData {
     events: Vec<KeptEvent>,
     /// What they looked at last, on the first page.
     views: Vec<UserView>,
-    /// Give it as `after` to read on.
+    /// Give it as `after` to read on, whatever is on this page; the last has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -136,13 +136,19 @@ pub(crate) async fn get(
                 delay_ms,
             };
             data.decisions = decisions.into_iter().map(told).collect();
-            Some(next.map_or(Place::Events(None), Place::Decisions))
+            next.map_or(Place::Events(None), Place::Decisions)
         }
-        Place::Events(after) => {
-            data.events = app.stores.users.user_events(&data.user, after, PAGE).await?;
-            let last = data.events.last().filter(|_| data.events.len() == PAGE);
+        events => events,
+    };
+    // Once no more decisions come, as many events as the page has room for.
+    let room = PAGE.saturating_sub(data.decisions.len());
+    let next = match next {
+        Place::Events(after) if room > 0 => {
+            data.events = app.stores.users.user_events(&data.user, after, room).await?;
+            let last = data.events.last().filter(|_| data.events.len() == room);
             last.map(|event| Place::Events(Some(event.key)))
         }
+        more => Some(more),
     };
     data.next = next.map(|place| place.text());
     Ok(Json(data))

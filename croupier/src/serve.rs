@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::get;
 use bandit::Clock;
-use dashboard::{Door, Identity};
+use dashboard::{Door, Identity, Notice};
 use embed::Find;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
@@ -79,7 +79,7 @@ impl Server {
         settings: &Settings,
         clock: Arc<dyn Clock>,
         roles: Roles,
-        notice: Option<String>,
+        notice: Option<Notice>,
     ) -> Result<Self, Failure> {
         // First, since stores say what they find when they are opened.
         let recorder = recorder::install()?;
@@ -120,7 +120,7 @@ impl Server {
                 .map_or_else(|| shelf.insert(Arc::new(Shelf::default())).clone(), |app| app.shelf().clone());
             let pages = dashboard::router(stores.clone(), known, clock.clone(), notice, door(settings));
             let pages = pages.route("/", get(|| async { Redirect::temporary("/dashboard") }));
-            admin = admin.merge(api::named(api::in_turn(pages)));
+            admin = admin.merge(api::named(api::measured(api::in_turn(pages))));
         }
         if !roles.api {
             let health = Router::new().route("/healthz", get(|| async { "alive" })).merge(readiness(stores.clone()));
@@ -304,7 +304,7 @@ async fn access(settings: &Settings, listens: bool, stores: &Stores) -> Result<A
     let open = addresses
         .into_iter()
         .find_map(|(setting, address)| Some((setting, address.filter(|a| !a.ip().is_loopback())?)));
-    let Some((setting, address)) = open else { return Ok(Access::Loopback) };
+    let Some((setting, address)) = open else { return Ok(Access::loopback()) };
     let valid = stores.keys.valid_keys().await?;
     if !valid.iter().any(|k| k.scope == Scope::Admin) {
         let why = "other machines reach this address and there is no admin key: make one with \

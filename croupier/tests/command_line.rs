@@ -237,6 +237,17 @@ async fn admin_routes_may_have_an_address_of_their_own() {
     assert!(code == 2 && err.contains("admin_listen = '0.0.0.0:0'"), "{err}");
 }
 
+/// A process that does not outlive a test that fails.
+struct Process(std::process::Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[tokio::test]
 async fn a_process_without_an_api_has_metrics_too() {
     store::choose_cryptography();
@@ -247,11 +258,11 @@ async fn a_process_without_an_api_has_metrics_too() {
         let mut command = croupier(&[args, &["--log", "warn", "--data", &data]].concat());
         let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
         let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
-        (child, format!("http://127.0.0.1:{}/metrics", line.rsplit(':').next().unwrap()))
+        (Process(child), format!("http://127.0.0.1:{}/metrics", line.rsplit(':').next().unwrap()))
     };
-    let stop = |mut child: std::process::Child| {
-        let ended = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-        assert!(ended.success() && child.wait().unwrap().success());
+    let stop = |mut process: Process| {
+        let ended = std::process::Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
+        assert!(ended.success() && process.0.wait().unwrap().success());
     };
     let (updater, dashboard) = (["updater", "--metrics-listen"], ["dashboard", "--listen"]);
     for role in [updater, dashboard] {
@@ -261,6 +272,23 @@ async fn a_process_without_an_api_has_metrics_too() {
         let elsewhere = client.get(&metrics).header("host", "evil.example").send().await.unwrap();
         assert_eq!(elsewhere.status(), 403, "{role:?}");
         assert_eq!(client.get(metrics.replace("metrics", "readyz")).send().await.unwrap().status(), 200, "{role:?}");
+        assert!(said.text().await.unwrap().contains("croupier_build_info{"), "{role:?}");
+        if role == dashboard {
+            for page in ["dashboard", "dashboard/experiments/one", "dashboard/experiments/two", "dashboard/a/b"] {
+                client.get(metrics.replace("metrics", page)).send().await.unwrap();
+            }
+            let text = client.get(&metrics).send().await.unwrap().text().await.unwrap();
+            for (route, status, requests) in
+                [("/dashboard", 200, 1), ("/dashboard/experiments/{id}", 404, 2), ("/dashboard/{*rest}", 404, 1)]
+            {
+                let labels = format!("{{route=\"{route}\"");
+                let counted = format!("croupier_dashboard_requests_total{labels},status=\"{status}\"}} {requests}\n");
+                assert!(text.contains(&counted), "{counted} in {text}");
+                let timed = format!("croupier_dashboard_seconds_count{labels}}} {requests}\n");
+                assert!(text.contains(&timed), "{timed} in {text}");
+            }
+            assert!(!text.contains("/experiments/one"), "what visitors type is no label");
+        }
         stop(child);
     }
     // Whoever is on another machine brings a key.

@@ -3,6 +3,7 @@
 use crate::door::{Door, Entrance};
 use crate::estimates::Estimates;
 use crate::failure::Failure;
+use crate::lang::Notice;
 use crate::plan::Plan;
 use crate::work::{Works, turn};
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -18,7 +19,7 @@ pub(crate) struct App {
     pub(crate) stores: Stores,
     pub(crate) entrance: Arc<Entrance>,
     clock: Arc<dyn Clock>,
-    pub(crate) notice: Option<Arc<str>>,
+    pub(crate) notice: Option<Notice>,
     pub(crate) estimates: Arc<Works<Estimates>>,
     pub(crate) plans: Arc<Works<Plan>>,
     /// The catalogs that this process knows.
@@ -30,13 +31,13 @@ impl App {
         stores: Stores,
         shelf: Arc<Shelf>,
         clock: Arc<dyn Clock>,
-        notice: Option<String>,
+        notice: Option<Notice>,
         door: Door,
     ) -> Self {
         let turn = turn();
         let (estimates, plans) = (Arc::new(Works::new(turn.clone())), Arc::new(Works::new(turn)));
         let entrance = Arc::new(Entrance::new(door));
-        Self { stores, entrance, clock, notice: notice.map(Into::into), estimates, plans, shelf }
+        Self { stores, entrance, clock, notice, estimates, plans, shelf }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

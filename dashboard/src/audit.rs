@@ -1,7 +1,13 @@
 //! Changes and states in words.
 
+use crate::door::THIS_MACHINE;
 use crate::lang::Lang;
 use bandit::Status;
+
+/// Who did something. People keep their names.
+pub(crate) fn who(lang: Lang, name: &str) -> &str {
+    if name == THIS_MACHINE { lang.t("this machine") } else { name }
+}
 
 /// What an entry of the audit log did.
 pub(crate) fn action(lang: Lang, action: &str) -> &str {

@@ -1,5 +1,6 @@
 //! A decision in words: who chose and what that means, and what became of it.
 
+use crate::audit;
 use crate::format::Num;
 use crate::lang::{Lang, Phrase, Thing};
 use crate::moment::Moment;
@@ -106,7 +107,7 @@ fn paused(lang: Lang, status: Option<&AuditEntry>, now: Timestamp) -> Phrase {
         );
     };
     let at = Moment::full(lang, entry.at, now);
-    let things = [("who", entry.who.as_str().into()), ("moment", (&at).into())];
+    let things = [("who", audit::who(lang, &entry.who).into()), ("moment", (&at).into())];
     match entry.action.as_str() {
         "create" => lang.say("The experiment had not been started: {who} created it {moment}.", &things),
         "paused" => lang.say("The experiment was paused: {who} did so {moment}.", &things),

@@ -10,11 +10,10 @@ use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 /// What the layout needs, whatever the page.
 pub(crate) struct Frame {
-    pub(crate) notice: Option<Arc<str>>,
+    pub(crate) notice: Option<&'static str>,
     /// Whether the page keeps itself current.
     pub(crate) live: bool,
     /// Whether it waits for something that is being computed.
@@ -103,6 +102,7 @@ impl FromRequestParts<App> for Frame {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let Preferences { lang, theme } = Preferences::of(&parts.headers);
         let person = parts.extensions.get::<Person>().cloned();
-        Ok(Self { notice: app.notice.clone(), live: false, soon: false, lang, theme, person, uri: parts.uri.clone() })
+        let notice = app.notice.map(|notice| notice.text(lang));
+        Ok(Self { notice, live: false, soon: false, lang, theme, person, uri: parts.uri.clone() })
     }
 }

@@ -94,6 +94,24 @@ impl Lang {
     }
 }
 
+/// A line that every page shows at its top, by whoever runs the dashboard.
+#[derive(Debug, Clone, Copy)]
+pub struct Notice {
+    /// In English.
+    pub english: &'static str,
+    /// The same in Japanese.
+    pub japanese: &'static str,
+}
+
+impl Notice {
+    pub(crate) fn text(self, lang: Lang) -> &'static str {
+        match lang {
+            Lang::English => self.english,
+            Lang::Japanese => self.japanese,
+        }
+    }
+}
+
 /// What may stand in a sentence.
 pub(crate) enum Thing<'a> {
     /// Somebody's text, which may hold anything.

@@ -41,6 +41,7 @@ mod wording;
 mod work;
 
 pub use door::{Door, Identity, PasswordError, hash_password};
+pub use lang::Notice;
 
 use app::App;
 use axum::extract::DefaultBodyLimit;
@@ -55,8 +56,8 @@ use store::{Shelf, Stores};
 const MAX_CLAIM: usize = 1 << 14;
 
 /// Everything under `/dashboard`, for those who come in by `door`. Catalogs are shown as `shelf` knows them, which somebody
-/// keeps current. `notice` is a line that every page shows at its top.
-pub fn router(stores: Stores, shelf: Arc<Shelf>, clock: Arc<dyn Clock>, notice: Option<String>, door: Door) -> Router {
+/// keeps current. Every page shows `notice` at its top.
+pub fn router(stores: Stores, shelf: Arc<Shelf>, clock: Arc<dyn Clock>, notice: Option<Notice>, door: Door) -> Router {
     let app = App::new(stores, shelf, clock, notice, door);
     let home = || async { Redirect::permanent("/dashboard") };
     Router::new()

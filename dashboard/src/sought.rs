@@ -75,6 +75,11 @@ impl Sought {
         self.errors.is_empty()
     }
 
+    /// The experiment that is named and is not there: it has no decisions, arms or segments.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        self.values.get("experiment").filter(|_| self.experiment.is_none()).map(String::as_str)
+    }
+
     /// The filters that are set.
     pub(crate) fn set(&self) -> Vec<&'static str> {
         FILTERS.into_iter().filter(|field| !self.value(field).is_empty()).collect()
@@ -95,11 +100,7 @@ impl Sought {
             "no" => Some(false),
             _ => None,
         });
-        let id = self.value("experiment").to_owned();
-        if !id.is_empty() && self.experiment.is_none() {
-            let error =
-                lang.say("There is no experiment {id}. It may have been deleted.", &[("id", id.as_str().into())]);
-            self.errors.insert("experiment", error);
+        if self.missing().is_some() {
             return;
         }
         let lists = self.experiment.as_ref().is_some_and(|e| e.definition.candidates.is_some());

@@ -259,7 +259,7 @@ async fn wrong_fields_say_what_they_may_be() {
     let house = House::open().await;
     house.begin(definition("thompson", json!({}))).await;
     for (query, field, says) in [
-        ("experiment=nothing", "experiment", "There is no experiment <strong><bdi>nothing"),
+        ("experiment=nothing&day=yesterday", "day", "Must be a day"),
         ("day=yesterday", "day", "Must be a day"),
         ("from=noon", "from", "Must be a moment"),
         ("from=2026-11-21T10:00&to=2026-11-21T10:00", "to", "Must be after the beginning"),
@@ -288,6 +288,28 @@ async fn wrong_fields_say_what_they_may_be() {
             assert!(!reply.body.contains("<b>"));
         }
     }
+}
+
+/// A name that was mistyped, or whose experiment is gone: a search that finds nothing, as others are.
+#[tokio::test]
+async fn an_experiment_that_is_not_there_has_no_decisions() {
+    let house = House::open().await;
+    let record = house.begin(definition("thompson", json!({}))).await;
+    deal(&house, &record, 1, 1).await;
+    for more in ["", "&user=u&arm=b&segment=x"] {
+        let reply = house.get(&format!("{LIST}?experiment=%3Ci%3Eshup{more}")).await;
+        assert_eq!(reply.status, StatusCode::OK, "{more}");
+        assert_private(&reply);
+        let none = reply.body.split("<section class=\"card empty\"").nth(1).unwrap();
+        assert!(none.contains("There is no experiment <strong><bdi>&#60;i&#62;shup</bdi></strong>"), "{none}");
+        let without = format!("href=\"{LIST}{}\">Without", more.replacen('&', "?", 1).replace('&', "&#38;"));
+        assert!(none.contains(&without), "{without}: {none}");
+        assert!(none.contains(&format!("href=\"{LIST}\">All decisions")), "{none}");
+        assert!(none.contains("href=\"/dashboard\">All experiments"), "{none}");
+        assert!(ids(&reply.body).is_empty() && reply.body.contains("<option>shop</option>"), "what there is");
+    }
+    let file = house.get(&format!("{LIST}?experiment=shup&table=decisions&as=csv")).await;
+    assert_eq!((file.status, file.body.lines().count()), (StatusCode::OK, 1), "its head alone");
 }
 
 #[tokio::test]

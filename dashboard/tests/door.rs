@@ -368,6 +368,28 @@ async fn the_sign_in_speaks_japanese() {
     }
 }
 
+/// Who changes things without a name, and what stands above every page; the audit log and its file keep what was written.
+#[tokio::test]
+async fn this_machine_and_the_notice_speak_japanese() {
+    let house = House::open().await;
+    let hands = Hands::at(house.now);
+    house.shop().await;
+    let mut browser = Browser::before(house.router_by(door(&hands, true)));
+    browser.headers = vec![("accept-language", "ja")];
+    let csrf = browser::field(&browser.get(PAGE).await.body, "csrf");
+    let paused = browser.post(&format!("{PAGE}/pause"), &[("csrf", &csrf), ("why", "")]).await;
+    assert_eq!(paused.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.stores.experiments.audit(None, None, 1).await.unwrap()[0].who, "this machine");
+    for page in [PAGE, "/dashboard/audit"] {
+        let body = browser.get(page).await.body;
+        assert!(body.contains("<p class=\"notice\">架空の&#60;訪問者&#62;</p>"), "{page}");
+        assert_eq!(body.matches("<bdi>このマシン</bdi>").count(), 2, "above the page, and in its table: {page}");
+        assert!(!body.contains("this machine") && body.contains("<bdi>tester</bdi>"), "{page}");
+    }
+    let file = browser.get("/dashboard/audit?table=entries&as=csv").await.body;
+    assert!(file.contains("this machine") && !file.contains("このマシン"), "{file}");
+}
+
 #[tokio::test]
 async fn the_log_knows_who_and_never_a_password() {
     let lines = Arc::new(Mutex::new(Vec::new()));

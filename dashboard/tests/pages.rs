@@ -399,7 +399,7 @@ async fn what_was_earned_is_that_of_the_version() {
     house.shop().await;
     let mut entry = house.stores.history.version("product-page", 3).await.unwrap().unwrap();
     entry.version = 4;
-    entry.as_of = house.now;
+    entry.as_of = "2026-11-21T09:20:00Z".parse().unwrap();
     // Of 100 trials, 20 rewarded; an even split would have had 12.5.
     entry.gain = Some(bandit::evaluate::Gain {
         trials: 100,
@@ -426,6 +426,79 @@ async fn what_was_earned_is_that_of_the_version() {
     let ratio = plot("sample-ratio").await;
     let (evidence, alarm) = (ratio["data"][0]["y"][0].as_f64().unwrap(), ratio["data"][1]["y"][0].as_f64().unwrap());
     assert!((evidence - 1.5_f64.exp()).abs() < 1e-5 && (alarm - 100.0).abs() < 1e-3);
+}
+
+/// Numbers of a kept version stand beside those of this moment: each says which it is.
+#[tokio::test]
+async fn numbers_of_a_version_say_as_of_when() {
+    let house = House::open().await;
+    let record = house.shop().await;
+    let mut entry = house.stores.history.version("product-page", 3).await.unwrap().unwrap();
+    let gain = |trials| bandit::evaluate::Gain {
+        trials,
+        rewards: 20,
+        uniform: 0.125,
+        total: 7.5,
+        interval: [-1.5, 16.5],
+        effective_trials: 40.0,
+    };
+    // Propensities are weighed by the hour.
+    (entry.version, entry.as_of) = (4, "2026-11-21T09:20:00Z".parse().unwrap());
+    (entry.gain, entry.propensities) = (Some(gain(100)), vec![0, 0, 0, 0, 0, 100]);
+    house.stores.history.keep("product-page", &[entry.clone()]).await.unwrap();
+    house.try_out(&record.definition, "device=tv", 1, 40, 10).await;
+    let results = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();
+    let now: u64 = results.arms.iter().map(|arm| arm.trials).sum();
+    assert!(now > 1_500, "more than the version knows of");
+    let page = house.get(PAGE).await.body;
+    let of = |page: &str, id: &str| {
+        page.split(&format!("id=\"{id}\"")).nth(1).unwrap().split("class=\"plot").next().unwrap().to_owned()
+    };
+    let since = "<time datetime=\"2026-11-21T09:00:00Z\">2026-11-21 09:00:00</time> <span class=\"quiet\">1 h ago</span>, \
+                 in version <data value=\"4\">4</data>: what was decided or rewarded since is not in it.";
+    for id in ["offpolicy", "propensities"] {
+        assert!(of(&page, id).contains(&format!("As of {since}")), "{id}: {}", of(&page, id));
+    }
+    assert!(page.contains("by the log as of version <data value=\"4\">4</data>."), "in the answers");
+    let holdout = of(&page, "holdout");
+    let groups = results.holdout.unwrap();
+    for number in [groups.holdout.trials, groups.policy.trials, groups.policy.rewards] {
+        assert!(holdout.contains(&exact(number)), "the holdout is as results have it: {holdout}");
+    }
+    assert_eq!(groups.holdout.trials + groups.policy.trials, now);
+    assert!(holdout.contains(&exact(groups.difference.unwrap().difference)));
+    let request = Request::get(PAGE).header("accept-language", "ja").body(Body::empty()).unwrap();
+    let japanese = house.send(request).await.body;
+    assert!(of(&japanese, "offpolicy").contains("時点（バージョン <data value=\"4\">4</data>）の値です。"));
+
+    // Once it has stopped, versions are published for late rewards, and nothing more is weighed.
+    let change = house.change("enough");
+    let all = &house.stores.experiments;
+    all.set_status("product-page", bandit::Status::Running, bandit::Status::Stopped, None, &change).await.unwrap();
+    (entry.version, entry.as_of) = (5, house.now + jiff::SignedDuration::from_hours(1));
+    house.stores.history.keep("product-page", &[entry]).await.unwrap();
+    let page = house.get(PAGE).await.body;
+    assert!(of(&page, "offpolicy").contains("As of the last update before the experiment stopped (<time"), "{page}");
+}
+
+/// However many versions there are, and however far plots over time go back: it is that of the version that the page shows.
+#[tokio::test]
+async fn propensities_are_those_of_the_version() {
+    let house = House::open().await;
+    house.shop().await;
+    house.begin(json!({"id": "old", "arms": [{"id": "a"}, {"id": "b"}], "reward": {"event": "x"}})).await;
+    let mut entry = house.stores.history.version("product-page", 3).await.unwrap().unwrap();
+    for version in 1..=300 {
+        entry.version = version;
+        entry.as_of = house.now - jiff::SignedDuration::from_hours(24 * 30 - i64::try_from(version).unwrap());
+        entry.propensities = vec![version; 13];
+        house.stores.history.keep("old", &[entry.clone()]).await.unwrap();
+    }
+    for (query, shown) in [("?version=151", 151), ("?version=152&days=7", 152), ("", 300), ("?days=7", 300)] {
+        let plot = house.get(&format!("/dashboard/experiments/old/plots/propensities{query}")).await.body;
+        let plot: Value = serde_json::from_str(&plot).unwrap();
+        assert_eq!(plot["data"][0]["y"][0], shown, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ impl Shop {
             store_timeout: Duration::from_secs(10),
             catalog_bytes: 64 << 20,
             catalogs_file: None,
-            access: Access::Loopback,
+            access: Access::loopback(),
             models: None,
         };
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle();

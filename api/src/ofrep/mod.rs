@@ -15,7 +15,7 @@ use axum::Json;
 use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bandit::{Context, ContextValue, DecideRequest, Decider, Source, Status};
+use bandit::{Context, ContextValue, DecideRequest, Decider, Source, Status, check_id};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -61,13 +61,17 @@ pub(crate) async fn all(app: &App, seen: Option<&HeaderValue>, body: &[u8]) -> R
             headers.extend(HeaderValue::from_str(&tag).ok().map(|tag| (ETAG, tag)));
             let known = seen.and_then(|seen| seen.to_str().ok()).unwrap_or_default().split(',');
             // Compared weakly, as RFC 9110 has it here: a proxy may have taken the mark away.
-            let weak = |tag: &str| tag.trim_start_matches("W/").to_owned();
-            if known.map(str::trim).any(|known| weak(known) == weak(&tag) || known == "*") {
+            if known.map(str::trim).any(|known| opaque(known) == opaque(&tag) || known == "*") {
                 return (StatusCode::NOT_MODIFIED, headers).into_response();
             }
             (headers, Json(flags)).into_response()
         }
     }
+}
+
+/// A tag without the mark of a weak one.
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 async fn offer(app: &App, body: &[u8]) -> Result<(String, BulkEvaluation)> {
@@ -138,9 +142,17 @@ impl Asked {
             Some(_) => Err((ErrorCode::InvalidContext, "must be text")),
         };
         let user = user.map_err(|(code, why)| fail(code, &format!("context.targetingKey: {why}")))?;
+        // Of no flag in particular: all would fail of it.
+        let usable = |field: &str, id: &str| {
+            check_id(id).map_err(|why| fail(ErrorCode::InvalidContext, &format!("context.{field}: {why}")))
+        };
+        usable("targetingKey", &user)?;
         let item = match context.get("item") {
             None | Some(Value::Null) => None,
-            Some(Value::String(item)) => Some(item.clone()),
+            Some(Value::String(item)) => {
+                usable("item", item)?;
+                Some(item.clone())
+            }
             Some(_) => return Err(fail(ErrorCode::InvalidContext, "context.item: must be text")),
         };
         Ok(Self { user, item, context })

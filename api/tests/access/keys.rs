@@ -49,6 +49,49 @@ async fn keys_are_taken_from_where_clients_put_them() {
     assert!(!format!("{:?}", Access::keys()).contains('['), "no hash in what is logged");
 }
 
+/// Nobody needs a key on a loopback address. One that is sent is no decoration: whoever mistyped it learns it there.
+#[tokio::test]
+async fn where_no_key_is_needed_one_that_is_sent_must_be_valid() {
+    let api = start().await;
+    let (admin, id) = api.key(NewKey::new("ops", Scope::Admin, [0; 32])).await;
+    let (decide, _) = api.key(NewKey::new("server", Scope::Decide, [0; 32])).await;
+    api.run(&page()).await;
+    let bearer = |key: &str| format!("Bearer {key}");
+    let (by_admin, by_decide, wrong) = (bearer(&admin), bearer(&decide), bearer("ck_wrong"));
+    let status = async |method: &str, at: &str, headers: &[(&str, &str)]| {
+        let answer = api.ask(method, at, headers, if method == "POST" { ASK } else { "" }).await;
+        if answer.status == 401 {
+            assert!(answer.body["detail"].as_str().unwrap().contains("or none"), "what to do: {}", answer.body);
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
+        }
+        answer.status
+    };
+    for (headers, deciding, administering) in [
+        (vec![], 200, 200),
+        (vec![("authorization", &*wrong)], 401, 401),
+        (vec![("x-api-key", "ck_wrong")], 401, 401),
+        (vec![("authorization", &*by_decide)], 200, 403),
+        (vec![("authorization", &*by_admin)], 200, 200),
+        // Empty, as a variable that is not set.
+        (vec![("authorization", "Bearer ")], 200, 200),
+    ] {
+        assert_eq!(status("POST", "/v1/decide", &headers).await, deciding, "{headers:?}");
+        assert_eq!(status("GET", "/v1/experiments", &headers).await, administering, "{headers:?}");
+    }
+    let by_get = async |key: &str| status("GET", &format!("/v1/decide?experiment=page&user=u&key={key}"), &[]).await;
+    assert_eq!((by_get("ck_wrong").await, by_get(&decide).await, by_get("").await), (401, 200, 200));
+    // With a key, too, other sites are refused where none is needed.
+    let rebound = [("authorization", &*by_admin), ("host", "evil.example")];
+    assert_eq!(status("GET", "/v1/experiments", &rebound).await, 403);
+    let exported = [("authorization", &*by_admin)];
+    assert_eq!(status("GET", "/v1/users/u/data", &exported).await, 200);
+    let entry = &api.call("GET", "/v1/audit", "").await.1["entries"][0];
+    assert_eq!((&entry["action"], &entry["who"]), (&json!("user.export"), &json!("ops")), "by the key's name");
+    api.stores.keys.revoke_key(id, api.clock_now()).await.unwrap();
+    api.app.refresh().await.unwrap();
+    assert_eq!(status("GET", "/v1/experiments", &exported).await, 401, "revoked");
+}
+
 /// Two replicas on one database that look for changes by themselves, as they do when they serve.
 #[tokio::test]
 async fn a_revoked_key_ends_on_every_replica() {

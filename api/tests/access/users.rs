@@ -36,6 +36,30 @@ async fn data(api: &Api) -> Value {
     all
 }
 
+/// Whoever reads to the first page without events must not take it for all.
+#[tokio::test]
+async fn the_first_page_has_events_once_decisions_are_told() {
+    let api = start().await;
+    api.run(&page()).await;
+    visit(&api, USER).await;
+    consume(&api).await;
+    let (status, first) = api.call("GET", &path("/data"), "").await;
+    let count = |page: &Value, part: &str| page[part].as_array().unwrap().len();
+    assert_eq!((status, count(&first, "decisions"), count(&first, "events")), (200, 1, 2), "{first}");
+    assert_eq!(first.get("next"), None, "that is all");
+    // A page is bounded, whatever it holds: of 1,000 events more, two wait for the next.
+    let view = |n: u32| json!({"id": format!("v{n}"), "type": "view", "user": USER, "item": format!("sku-{n}")});
+    api.post("/v1/events", &(0..999).map(view).collect()).await;
+    consume(&api).await;
+    let first = api.call("GET", &path("/data"), "").await.1;
+    assert_eq!((count(&first, "decisions"), count(&first, "events")), (1, 999));
+    assert!(first["next"].as_str().unwrap().starts_with("events-"), "{}", first["next"]);
+    let all = data(&api).await;
+    let keys: std::collections::HashSet<&str> =
+        all["events"].as_array().unwrap().iter().map(|event| event["key"].as_str().unwrap()).collect();
+    assert_eq!((keys.len(), count(&all, "events")), (1_001, 1_001), "each once");
+}
+
 async fn decide(api: &Api, user: &str) -> Value {
     api.post("/v1/decide", &json!({"experiment": "page", "user": user})).await.1
 }

@@ -36,7 +36,7 @@ pub struct Api {
 }
 
 pub async fn start() -> Api {
-    start_with(Access::Loopback).await
+    start_with(Access::loopback()).await
 }
 
 pub async fn start_with(access: Access) -> Api {
@@ -45,7 +45,7 @@ pub async fn start_with(access: Access) -> Api {
 
 /// On stores that the test has changed, waiting for them so long.
 pub async fn start_on(patience: Duration, change: impl FnOnce(&mut Stores)) -> Api {
-    open(Access::Loopback, patience, change).await
+    open(Access::loopback(), patience, change).await
 }
 
 async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut Stores)) -> Api {
@@ -70,7 +70,7 @@ async fn open(access: Access, store_timeout: Duration, change: impl FnOnce(&mut 
 
 /// Another replica on the same stores, with the same clock.
 pub async fn beside(api: &Api) -> Api {
-    beside_with(api, Access::Loopback).await
+    beside_with(api, Access::loopback()).await
 }
 
 pub async fn beside_with(api: &Api, access: Access) -> Api {

@@ -51,7 +51,7 @@ pub(crate) async fn app(stores: &Stores) -> Outcome<Arc<App>> {
         catalogs_file: None,
         catalog_bytes: 1 << 30,
         traced: false,
-        access: Access::Loopback,
+        access: Access::loopback(),
         models: None,
     };
     Ok(App::new(stores.clone(), Arc::new(Fixed), config, PrometheusBuilder::new().build_recorder().handle()).await?)

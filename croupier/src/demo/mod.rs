@@ -9,6 +9,7 @@ use crate::serve::{Roles, Server};
 use crate::settings::{SettingArgs, Settings};
 use bandit::{Clock, Experiment, Status};
 use clap::Args;
+use dashboard::Notice;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reqwest::Client;
@@ -18,7 +19,10 @@ use std::time::Duration;
 use store::{Change, StoreError, Stores};
 use tokio::sync::watch;
 
-const NOTICE: &str = "Demo: visitors are simulated and the clock runs 360 times as fast, an hour in ten seconds.";
+const NOTICE: Notice = Notice {
+    english: "Demo: visitors are simulated and the clock runs 360 times as fast, an hour in ten seconds.",
+    japanese: "デモ: 訪問者はシミュレーションで、時計は 360 倍の速さ（1 時間が 10 秒）で進みます。",
+};
 /// Simulated seconds in a second.
 const FACTOR: i32 = 360;
 /// Visitors at a time, and how long each looks at a page.
@@ -83,12 +87,12 @@ pub(crate) async fn run(args: &DemoArgs, given: &SettingArgs) -> Result<(), Fail
     let scratch = tempfile::tempdir().map_err(|e| Failure::Failed(format!("no temporary directory: {e}")))?;
     let settings = Settings::load(&given.all_in_one(scratch.path()))?;
     let clock = Arc::new(AcceleratedClock::new(start(&settings).await?, FACTOR));
-    let server = Server::open(&settings, clock.clone(), Roles::ALL, Some(NOTICE.into())).await?;
+    let server = Server::open(&settings, clock.clone(), Roles::ALL, Some(NOTICE)).await?;
     set_up(server.stores(), &*clock, &settings.locations.state).await?;
     let address = server.addresses().into_iter().next();
     let address = address.ok_or_else(|| Failure::Failed("the demo has no port".into()))?;
     let base = format!("http://{address}");
-    println!("{NOTICE}\n\n  dashboard   {base}/dashboard\n  API         {base}/openapi.json\n");
+    println!("{}\n\n  dashboard   {base}/dashboard\n  API         {base}/openapi.json\n", NOTICE.english);
     println!(
         "  curl -s {base}/v1/decide -d '{{\"experiment\":\"product-page\",\"user\":\"you\",\"item\":\"sku-1\",\"context\":{{\"device\":\"mobile\"}}}}'\n"
     );

@@ -15,7 +15,7 @@ pub use passwords::{PasswordError, hash_password};
 pub(crate) use caller::Caller;
 pub(crate) use cookies::{clear, secret, session};
 pub(crate) use origin::{only_ours, wanted};
-pub(crate) use recognise::{FormToken, Shut, guard, recognise};
+pub(crate) use recognise::{FormToken, Shut, THIS_MACHINE, guard, recognise};
 
 use axum::http::HeaderName;
 use bandit::Clock;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use store::{Role, Session};
 
 /// Who changes things where everyone is let in, as the API calls them.
-const THIS_MACHINE: &str = "this machine";
+pub(crate) const THIS_MACHINE: &str = "this machine";
 /// How exactly the use of a session is known.
 const EXACTLY: SignedDuration = SignedDuration::from_mins(1);
 

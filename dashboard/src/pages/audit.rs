@@ -2,7 +2,7 @@
 
 use super::html;
 use crate::app::App;
-use crate::audit::action;
+use crate::audit::{action, who};
 use crate::export::{Sheet, Wanted};
 use crate::failure::Failure;
 use crate::frame::Frame;
@@ -62,7 +62,7 @@ pub(crate) async fn audit(
     let now = app.now();
     let entry = |entry: &AuditEntry| Entry {
         at: Moment::full(frame.lang, entry.at, now),
-        who: entry.who.clone(),
+        who: who(frame.lang, &entry.who).into(),
         action: action(frame.lang, &entry.action).into(),
         experiment: entry.experiment.clone(),
         subject: entry.subject.clone(),

@@ -110,7 +110,7 @@ pub(crate) async fn decisions(
     }
     let now = app.now();
     let start = Cursor::at(now.saturating_add(AHEAD).unwrap_or(now));
-    let found = if sought.is_usable() {
+    let found = if sought.is_usable() && sought.missing().is_none() {
         app.stores.decisions.search(&sought.filter, sought.before.unwrap_or(start), PAGE).await?
     } else {
         FoundDecisions { decisions: Vec::new(), next: None, gave_up: false }

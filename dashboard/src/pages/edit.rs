@@ -3,6 +3,7 @@
 use super::html;
 use crate::address::host;
 use crate::app::{App, Found};
+use crate::audit::who;
 use crate::failure::Failure;
 use crate::form::{Difference, Form, curl, differences, pretty};
 use crate::frame::Frame;
@@ -212,7 +213,11 @@ async fn meanwhile(
         why,
         changes: shown
             .into_iter()
-            .map(|c| Made { who: c.who.clone(), why: c.why.clone(), at: Moment::full(lang, c.at, app.now()) })
+            .map(|c| Made {
+                who: who(lang, &c.who).into(),
+                why: c.why.clone(),
+                at: Moment::full(lang, c.at, app.now()),
+            })
             .collect(),
         differences: differences(&fields(&record.definition).into(), &fields(&ours).into()),
         revision: (record.status != Status::Stopped).then_some(record.revision),

@@ -10,7 +10,8 @@ use crate::view::View;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use store::{Detail, Versions, results, segment_counts, with_foremost_arms};
+use jiff::Timestamp;
+use store::{Detail, VersionEntry, Versions, results, segment_counts, with_foremost_arms};
 
 /// Versions that a plot over time shows: more than this many are thinned evenly.
 const VERSIONS: usize = 100;
@@ -30,11 +31,7 @@ pub(crate) async fn plot(
     let Path((_, plot)) = path.map_err(|_| Failure::page())?;
     let figure = match plot.as_str() {
         "densities" => {
-            let past = match view.version {
-                Some(version) => stores.history.version(&e.id, version).await?,
-                None => None,
-            };
-            let arms = match past {
+            let arms = match chosen(&app, &e.id, view.version).await? {
                 Some(entry) => entry.rows(&stores.memory),
                 None => results(stores, &record, app.now(), Detail::Whole).await?.arms,
             };
@@ -43,6 +40,13 @@ pub(crate) async fn plot(
         "delay" => {
             let results = results(stores, &record, app.now(), Detail::Whole).await?;
             delay::figure(lang, results.delay.as_ref(), e.reward.window_hours)
+        }
+        "propensities" => {
+            let version = match chosen(&app, &e.id, view.version).await? {
+                Some(entry) => Some(entry),
+                None => stores.history.entries(&e.id, Timestamp::MIN, 2).await?.entries.pop(),
+            };
+            propensities::figure(lang, version.as_ref())
         }
         "segments" => segments::figure(lang, e, &segment_counts(stores, &record, segments::SEGMENTS).await?),
         over_time => {
@@ -54,7 +58,6 @@ pub(crate) async fn plot(
                 "holdout" => gain::holdout,
                 "remaining" => values::remaining,
                 "sample-ratio" => values::sample_ratio,
-                "propensities" => propensities::figure,
                 _ => return Err(Failure::page()),
             };
             let since = view.since(app.now());
@@ -64,4 +67,12 @@ pub(crate) async fn plot(
         }
     };
     Ok(Json(Brief(figure)))
+}
+
+/// The version that the page shows, if it is not the newest.
+async fn chosen(app: &App, id: &str, version: Option<u64>) -> Result<Option<VersionEntry>, Failure> {
+    Ok(match version {
+        Some(version) => app.stores.history.version(id, version).await?,
+        None => None,
+    })
 }

@@ -2,16 +2,15 @@
 
 use super::Style;
 use super::figure::{Figure, layout};
-use super::past::Past;
+use crate::lang::Lang;
 use bandit::evaluate::PROPENSITY_EDGES;
 use plotly::Bar;
 use plotly::common::Marker;
 use plotly::layout::{Axis, AxisType, HoverMode};
+use store::VersionEntry;
 
-pub(super) fn figure(past: &Past<'_>) -> Figure {
-    let lang = past.lang;
-    let chosen = past.entries.iter().rev().find(|entry| past.chosen.is_none_or(|version| entry.version <= version));
-    let Some(entry) = chosen.filter(|entry| entry.propensities.iter().any(|n| *n > 0)) else {
+pub(super) fn figure(lang: Lang, version: Option<&VersionEntry>) -> Figure {
+    let Some(entry) = version.filter(|entry| entry.propensities.iter().any(|n| *n > 0)) else {
         return Figure::empty(lang.t("No trial with a propensity has been counted yet."));
     };
     let ends = || PROPENSITY_EDGES.iter().copied().chain([1.0]);

@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use bandit::{AssignmentKey, Clock, DecisionRecord, Experiment, Source, Status, UserEvent, UserEventKind, recompute};
-use dashboard::{Door, Identity};
+use dashboard::{Door, Identity, Notice};
 use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use std::net::SocketAddr;
@@ -64,7 +64,7 @@ impl House {
     }
 
     pub(crate) fn router_by(&self, door: Door) -> Router {
-        let notice = Some("Simulated <visitors>".into());
+        let notice = Some(Notice { english: "Simulated <visitors>", japanese: "架空の<訪問者>" });
         dashboard::router(self.stores.clone(), self.shelf.clone(), Arc::new(At(self.now)), notice, door)
     }
 

@@ -70,24 +70,29 @@ fn ahead(lang: Lang, e: &Experiment, r: &Results) -> Answer {
 
 fn earned(lang: Lang, newest: Option<&VersionEntry>) -> Answer {
     let question = lang.t("What has it earned beyond an A/B test?");
-    let gain = newest.and_then(|v| v.gain);
+    let gain = newest.and_then(|v| Some((v.gain?, v.version)));
     let answer = match &gain {
         None => lang.say("Not known before the first update with trials.", &[]),
-        Some(g) => {
+        Some((g, version)) => {
             let (total, [low, high]) = (Num::signed(g.total), g.interval.map(Num::signed));
             lang.say(
-                "{total} rewards ({low} to {high}), by the log.",
-                &[("total", (&total).into()), ("low", (&low).into()), ("high", (&high).into())],
+                "{total} rewards ({low} to {high}), by the log as of version {n}.",
+                &[
+                    ("total", (&total).into()),
+                    ("low", (&low).into()),
+                    ("high", (&high).into()),
+                    ("n", (&Num::count(*version)).into()),
+                ],
             )
         }
     };
-    Answer { question, answer, look: gain.is_some_and(|g| g.interval[1] < 0.0), anchor: "gain" }
+    Answer { question, answer, look: gain.is_some_and(|(g, _)| g.interval[1] < 0.0), anchor: "gain" }
 }
 
 fn stopping(lang: Lang, e: &Experiment, r: &Results, newest: Option<&VersionEntry>) -> Answer {
     let question = lang.t("What would stopping now cost?");
     let apart = apart(e, r);
-    let answer = match (newest.and_then(|v| v.value_remaining), leader(&r.arms)) {
+    let answer = match (newest.and_then(|v| Some((v.value_remaining?, v.version))), leader(&r.arms)) {
         (_, Some(_)) if apart.is_some() => match apart.and_then(least_lost) {
             Some(one) => lang.say(
                 "About {loss} of rate per trial, with {arm} for everyone.",
@@ -95,11 +100,11 @@ fn stopping(lang: Lang, e: &Experiment, r: &Results, newest: Option<&VersionEntr
             ),
             None => lang.say("Not known yet: arms are dealt by segment or features.", &[]),
         },
-        (Some(v), Some(_)) => {
+        (Some((v, version)), Some(_)) => {
             let (most, level) = (Num::rate(v.remaining), Num::level(v.confidence(e)));
             lang.say(
-                "At most {share} of the leader’s rate, with {level} probability.",
-                &[("share", (&most).into()), ("level", (&level).into())],
+                "At most {share} of the leader’s rate, with {level} probability, as of version {n}.",
+                &[("share", (&most).into()), ("level", (&level).into()), ("n", (&Num::count(version)).into())],
             )
         }
         (None, Some((_, arm))) => {

@@ -25,7 +25,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bandit::{Exposure, Standing, Status};
 use guardrails::Guardrail;
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use segments::{Drilled, SegmentRow};
 use store::{AuditEntry, Detail, ExperimentRecord, Group, Results, Segments, VersionEntry, Versions};
 use store::{results_and_segments, segment_counts, with_foremost_arms};
@@ -63,6 +63,8 @@ struct Experiment {
     drilled: Option<Drilled>,
     /// With which probability no more value remains than is shown.
     remaining_level: Num,
+    /// As of when the numbers of the log are.
+    weighed: Option<Phrase>,
     gain: Option<GainRow>,
     groups: Vec<GroupRow>,
     difference: Option<(Num, [Num; 2])>,
@@ -218,6 +220,9 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
                 .and_then(|v| v.value_remaining)
                 .map_or_else(|| e.stopping.clone().unwrap_or_default().confidence, |v| v.confidence(e)),
         ),
+        weighed: newest
+            .filter(|v| v.gain.is_some() || !v.propensities.is_empty())
+            .map(|v| weighed(lang, record, v, now)),
         gain: newest.and_then(|v| v.gain).map(|g| GainRow {
             trials: Num::count(g.trials),
             rewards: Num::count(g.rewards),
@@ -268,6 +273,23 @@ fn facts(lang: Lang, record: &ExperimentRecord, r: &Results, now: Timestamp) -> 
         segment_by: e.segment_by.join(", "),
         features: e.features.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", "),
     }
+}
+
+/// What is weighed by propensities is read by the hour, and no more once the experiment has stopped; versions are published
+/// all the same while rewards come.
+fn weighed(lang: Lang, record: &ExperimentRecord, version: &VersionEntry, now: Timestamp) -> Phrase {
+    if let Some(stopped) = record.stopped_at.filter(|stopped| *stopped <= version.as_of) {
+        return lang.say(
+            "As of the last update before the experiment stopped ({at}): what came since is not in it.",
+            &[("at", (&Moment::full(lang, stopped, now)).into())],
+        );
+    }
+    let hour = version.as_of.round(TimestampRound::new().smallest(Unit::Hour).mode(RoundMode::Trunc));
+    let at = Moment::full(lang, hour.unwrap_or(version.as_of), now);
+    lang.say(
+        "As of {at}, in version {n}: what was decided or rewarded since is not in it.",
+        &[("at", (&at).into()), ("n", (&Num::count(version.version)).into())],
+    )
 }
 
 fn group(name: &'static str, g: &Group) -> GroupRow {

@@ -32,7 +32,7 @@ impl Timeline {
         let older = entries.get(CHANGES - 1).filter(|_| more).map(|last| frame.with("before", &last.id.to_string()));
         let change = |(i, entry): (usize, &AuditEntry)| Change {
             at: Moment::full(frame.lang, entry.at, now),
-            who: entry.who.clone(),
+            who: audit::who(frame.lang, &entry.who).into(),
             action: audit::action(frame.lang, &entry.action).into(),
             detail: detail(entry, &entries[i + 1..]),
             why: entry.why.clone(),
