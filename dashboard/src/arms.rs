@@ -71,8 +71,19 @@ struct Whisker {
 }
 
 impl ArmsTable {
-    /// The arms in a segment, or over all visitors.
-    pub(crate) fn new(lang: Lang, segment: Option<&str>, e: &Experiment, arms: &[ArmResult]) -> Self {
+    /// The arms over all visitors. None leads where each is dealt to visitors of its own.
+    pub(crate) fn whole(lang: Lang, e: &Experiment, r: &Results) -> Self {
+        let table = Self::new(lang, None, e, &r.arms);
+        let leads = apart(e, r).is_none();
+        Self { rows: table.rows.into_iter().map(|row| ArmRow { leads: row.leads && leads, ..row }).collect(), ..table }
+    }
+
+    /// The arms in a segment.
+    pub(crate) fn within(lang: Lang, segment: &str, e: &Experiment, arms: &[ArmResult]) -> Self {
+        Self::new(lang, Some(segment), e, arms)
+    }
+
+    fn new(lang: Lang, segment: Option<&str>, e: &Experiment, arms: &[ArmResult]) -> Self {
         let caption = match segment {
             Some(segment) => lang.say("Arms in segment {segment}", &[("segment", segment.into())]),
             None => lang.say("Arms over all visitors", &[]),

@@ -62,7 +62,7 @@ fn counted(listed: &Listed, traffic: &[&DayTraffic], updates: Updates) -> Summar
         p_best: None,
         trials: traffic.iter().map(|t| t.trials).sum(),
         rewards: traffic.iter().map(|t| t.rewards).sum(),
-        updated: updates.succeeded_at,
+        updated: updates.of(&listed.record),
         worries: failing.then(|| "update".to_owned()).into_iter().chain(listed.worries.iter().cloned()).collect(),
     }
 }

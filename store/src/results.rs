@@ -72,7 +72,7 @@ pub async fn results_and_segments(
     let set = stores.memory.newest_set(&*stores.posteriors, &e.id).await?;
     let runs = stores.runs.latest_runs(Some(crate::RunKind::Posteriors), None, RECENT_RUNS).await?;
     let backlog = stores.events.backlog().await?;
-    let updated_at = updates_of(&runs).succeeded_at;
+    let updated_at = updates_of(&runs).of(record);
     let mut health: Vec<Health> =
         [freshness(record, &runs, backlog), context(e, set.as_deref())].into_iter().flatten().collect();
     if let Some(text) = stores.findings.findings(&e.id).await? {

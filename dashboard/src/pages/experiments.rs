@@ -115,6 +115,8 @@ struct Leader {
     id: String,
     style: Style,
     wins: bool,
+    /// Whether arms are dealt to visitors of their own, so that it need not be the best for all.
+    differs: bool,
 }
 
 /// `GET /dashboard?q=&status=&health=look&sort=newest|traffic&page=`
@@ -179,6 +181,7 @@ fn row(lang: Lang, listed: &Listed, summary: Option<Summary>, traffic: &[&DayTra
                 id: e.arms[i].id.clone(),
                 style: Style::of(i),
                 wins: record.winner.is_some(),
+                differs: record.winner.is_none() && !(e.segment_by.is_empty() && e.features.is_empty()),
             }),
             p_best: s.p_best.map_or_else(Num::none, Num::share),
             trials: Num::count(s.trials),

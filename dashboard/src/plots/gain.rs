@@ -10,7 +10,7 @@ use store::VersionEntry;
 /// Cumulative rewards, as they came and as an even split would have had them.
 pub(super) fn rewards(past: &Past<'_>) -> Figure {
     if !past.entries.iter().any(|entry| entry.gain.is_some()) {
-        return Figure::empty(past.lang.t("No trial with a propensity has been counted yet."));
+        return Figure::empty(past.lang.t("No full hour of trials has been weighed yet."));
     }
     let came = past.line(Style::of(0), past.lang.t("As dealt"), |entry| entry.gain.map(|g| real(g.rewards)));
     let even = past.line(Style::of(1), past.lang.t("Even split, estimated"), |entry| {
@@ -24,7 +24,7 @@ pub(super) fn rewards(past: &Past<'_>) -> Figure {
 /// Rewards beyond an even split, with the interval.
 pub(super) fn gained(past: &Past<'_>) -> Figure {
     if !past.entries.iter().any(|entry| entry.gain.is_some()) {
-        return Figure::empty(past.lang.t("No trial with a propensity has been counted yet."));
+        return Figure::empty(past.lang.t("No full hour of trials has been weighed yet."));
     }
     let y = Axis::new().title(past.lang.t("Rewards gained")).zero_line(true);
     let value = |entry: &VersionEntry| entry.gain.map(|g| (g.interval[0], g.total, g.interval[1]));

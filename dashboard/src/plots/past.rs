@@ -65,9 +65,9 @@ impl Past<'_> {
             _ => x,
         };
         let along = if self.unreadable > 0 {
-            self.lang.t("Published at (UTC), without versions that cannot be read")
+            self.lang.t("As of (UTC), without versions that cannot be read")
         } else {
-            self.lang.t("Published at (UTC)")
+            self.lang.t("As of (UTC)")
         };
         let within = |at: Timestamp| {
             self.entries.first().is_some_and(|first| first.as_of <= at)

@@ -11,7 +11,7 @@ use store::VersionEntry;
 
 pub(super) fn figure(lang: Lang, version: Option<&VersionEntry>) -> Figure {
     let Some(entry) = version.filter(|entry| entry.propensities.iter().any(|n| *n > 0)) else {
-        return Figure::empty(lang.t("No trial with a propensity has been counted yet."));
+        return Figure::empty(lang.t("No full hour of trials has been weighed yet."));
     };
     let ends = || PROPENSITY_EDGES.iter().copied().chain([1.0]);
     let starts = std::iter::once(0.0).chain(PROPENSITY_EDGES);

@@ -94,12 +94,13 @@ impl House {
         Change { who: "tester".into(), why: why.into(), at: self.now, request: String::new() }
     }
 
-    /// Creates and starts an experiment.
+    /// Creates and starts an experiment, days before the trials and updates of tests.
     pub(crate) async fn begin(&self, json: serde_json::Value) -> ExperimentRecord {
         let e: Experiment = serde_json::from_value(json).unwrap();
         let all = &self.stores.experiments;
-        all.create(&e, &self.change("because <i>I</i> can")).await.unwrap();
-        all.set_status(&e.id, Status::Draft, Status::Running, None, &self.change("")).await.unwrap()
+        let then = |why| Change { at: self.now - SignedDuration::from_hours(96), ..self.change(why) };
+        all.create(&e, &then("because <i>I</i> can")).await.unwrap();
+        all.set_status(&e.id, Status::Draft, Status::Running, None, &then("")).await.unwrap()
     }
 
     /// Adds trials of an arm in a segment, of which the first `rewards` are rewarded.

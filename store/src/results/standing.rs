@@ -17,6 +17,14 @@ pub struct Updates {
     pub failing: bool,
 }
 
+impl Updates {
+    /// When the last update ended that could read something of this experiment; none if none has since it was started.
+    #[must_use]
+    pub fn of(self, record: &ExperimentRecord) -> Option<Timestamp> {
+        self.succeeded_at.filter(|ended| record.started_at.is_some_and(|started| started <= *ended))
+    }
+}
+
 /// How updates go, as results have it.
 ///
 /// # Errors

@@ -204,7 +204,7 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
         stamp: format!("{}/{}/{}", r.posterior_version, record.revision, record.status),
         stepper: Stepper::new(lang, &ends.entries, past.as_ref(), lost, now),
         unreadable: (ends.unreadable > 0).then(|| Num::count(ends.unreadable as u64)),
-        arms: ArmsTable::new(lang, None, e, &r.arms),
+        arms: ArmsTable::whole(lang, e, r),
         tried: r.arms.iter().any(|a| a.trials > 0),
         contextual: !e.features.is_empty(),
         lists: e.candidates.as_ref().map(|c| Lists {

@@ -41,7 +41,7 @@ pub(super) struct Drilled {
 
 impl Drilled {
     pub(super) fn new(lang: Lang, e: &Experiment, name: &str, found: &[SegmentResult]) -> Self {
-        let arms = found.first().map(|s| ArmsTable::new(lang, Some(name), e, &s.arms));
+        let arms = found.first().map(|s| ArmsTable::within(lang, name, e, &s.arms));
         Self { name: name.into(), arms }
     }
 }
