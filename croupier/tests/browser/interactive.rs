@@ -34,7 +34,8 @@ async fn requests_are_sent_from_the_document() {
     let documented = document["paths"].as_object().unwrap().values().flat_map(|p| p.as_object().unwrap().values());
     let mut documented: Vec<&str> = documented.map(|o| o["operationId"].as_str().unwrap()).collect();
     let mut shown: Vec<&str> = operations.iter().map(String::as_str).collect();
-    (documented.sort_unstable(), shown.sort_unstable());
+    documented.sort_unstable();
+    shown.sort_unstable();
     assert_eq!(shown, documented);
 
     open(&browser, "decide").await;
