@@ -406,6 +406,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_shows_nothing_is_no_title() {
+        let mut e = example();
+        for (name, title) in [("", "product-page"), ("\u{200b} \u{feff}", "product-page"), (" a\u{200b}", " a\u{200b}")]
+        {
+            e.name = name.into();
+            assert_eq!(e.title(), title);
+        }
+    }
+
+    #[test]
     fn a_payload_holds_no_nul() {
         let mut e = example();
         for (payload, fine) in [
