@@ -5,6 +5,11 @@
   const connection = document.getElementById("connection");
   const coarse = matchMedia("(pointer: coarse)").matches;
   const drawn = new WeakMap();
+  const ruler = document.createElement("canvas").getContext("2d");
+  const sizes = new ResizeObserver((changes) => {
+    for (const { target } of changes)
+      if (target.clientWidth && target.clientWidth !== Number(target.dataset.width)) show(target, drawn.get(target));
+  });
   let timer;
 
   async function get(url) {
@@ -15,9 +20,26 @@
     return answer;
   }
 
-  // Text and lines take the page's colours, light or dark.
+  // Plotly breaks no lines. Japanese has no spaces, and may break between any two letters.
+  function broken(text, width, font) {
+    ruler.font = font;
+    const lines = [""];
+    for (const part of (text ?? "").match(/[\u3000-\u9fff\uff00-\uffef]|[^\s\u3000-\u9fff\uff00-\uffef]+\s*/g) ?? []) {
+      const longer = lines.at(-1) + part;
+      if (lines.at(-1) && ruler.measureText(longer.trimEnd()).width > width) lines.push(part);
+      else lines[lines.length - 1] = longer;
+    }
+    return lines.map((line) => line.trim()).join("<br>");
+  }
+
+  // Text and lines take the page's colours, light or dark, and the room that there is.
   function themed(div, layout) {
     const style = getComputedStyle(div);
+    const [wide, high] = [div.clientWidth - 80, (layout.height ?? div.clientHeight) - 70];
+    const font = `${layout.font.size + 1}px ${style.fontFamily}`;
+    const title = (a, length) => a.title && { ...a.title, text: broken(a.title.text, length, font) };
+    // A date, which is written below the first hour of each day, needs this many pixels.
+    const ticks = (a) => (a.type === "date" ? Math.max(1, Math.min(a.nticks ?? 6, Math.floor(wide / 130))) : a.nticks);
     const line = style.getPropertyValue("--line").trim();
     const hover = { bgcolor: style.getPropertyValue("--card").trim(), bordercolor: line, font: { color: style.color } };
     const axis = (a) => ({ ...a, gridcolor: line, linecolor: line, zerolinecolor: line, fixedrange: coarse || a.fixedrange });
@@ -25,8 +47,9 @@
       ...layout,
       font: { ...layout.font, color: style.color, family: style.fontFamily },
       hoverlabel: hover,
-      xaxis: axis(layout.xaxis),
-      yaxis: axis(layout.yaxis),
+      xaxis: { ...axis(layout.xaxis), title: title(layout.xaxis, wide), nticks: ticks(layout.xaxis) },
+      yaxis: { ...axis(layout.yaxis), title: title(layout.yaxis, high) },
+      annotations: layout.annotations?.map((a) => (a.xref === "paper" ? { ...a, text: broken(a.text, wide, font) } : a)),
       dragmode: coarse ? false : "zoom",
       // A zoom outlives a refresh.
       uirevision: "kept",
@@ -41,7 +64,9 @@
     }
     drawn.set(div, figure);
     const { data, layout, config } = figure;
-    return (first ? Plotly.newPlot : Plotly.react)(div, data, themed(div, layout), config);
+    div.dataset.width = div.clientWidth;
+    sizes.observe(div);
+    return (first ? Plotly.newPlot : Plotly.react)(div, data, themed(div, layout), { ...config, responsive: false });
   }
 
   async function draw(div) {

@@ -34,6 +34,33 @@ pub(crate) fn status(lang: Lang, status: Status) -> &'static str {
     }
 }
 
+/// What a check found, in short, for those who read its details as a foreign language; empty for all others.
+pub(crate) fn finding(lang: Lang, check: &str, ok: bool) -> &'static str {
+    if lang == Lang::English {
+        return "";
+    }
+    match (check, ok) {
+        ("sample_ratio", true) => lang.t("The log fits its propensities."),
+        ("sample_ratio", false) => lang.t("The log does not fit its propensities: records are lost or twice."),
+        ("propensity", true) => lang.t("Arms are dealt at their propensities."),
+        ("propensity", false) => lang.t("Arms are not dealt at their propensities."),
+        ("multiple_exposure", true) => lang.t("Visitors keep their arm."),
+        ("multiple_exposure", false) => lang.t("Visitors saw several arms."),
+        ("change", true) => lang.t("No change of rates to act on."),
+        ("change", false) => lang.t("The rate of an arm has changed."),
+        ("guardrails", true) => lang.t("Guardrails are kept."),
+        ("guardrails", false) => lang.t("A guardrail is at risk or broken."),
+        ("stopping", true) => lang.t("There is no advice to stop."),
+        ("stopping", false) => lang.t("There is advice to stop."),
+        ("update", true) => lang.t("Updates work."),
+        ("update", false) => lang.t("The last update failed."),
+        ("context", true) => lang.t("The policy learns from features."),
+        ("context", false) => lang.t("No decision brought a feature."),
+        ("lists", _) => lang.t("Lists are not judged as arms are."),
+        _ => "",
+    }
+}
+
 /// What a check is about.
 pub(crate) fn check(lang: Lang, check: &str) -> String {
     match check {

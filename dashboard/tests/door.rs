@@ -386,6 +386,12 @@ async fn this_machine_and_the_notice_speak_japanese() {
         assert_eq!(body.matches("<bdi>このマシン</bdi>").count(), 2, "above the page, and in its table: {page}");
         assert!(!body.contains("this machine") && body.contains("<bdi>tester</bdi>"), "{page}");
     }
+    let body = browser.get(PAGE).await.body;
+    let health = body.split("<ul class=\"health\">").nth(1).unwrap().split("</ul>").next().unwrap();
+    for check in health.split("<li").skip(1) {
+        let found = check.split("</span>").nth(1).unwrap().split("<bdi").next().unwrap();
+        assert!(found.trim().ends_with('。'), "what a check found, ahead of its English details: {check}");
+    }
     let file = browser.get("/dashboard/audit?table=entries&as=csv").await.body;
     assert!(file.contains("this machine") && !file.contains("このマシン"), "{file}");
 }

@@ -100,6 +100,7 @@ async fn pages_have_no_errors_and_no_barriers() {
                 browser.complaints().await.into_iter().filter(|c| !(refused && c.contains("status of 40")));
             wrong.extend(complaints.map(|c| format!("{page}: console: {c}")));
             wrong.extend(browser.barriers(&axe).await.into_iter().map(|b| format!("{page}: {b}")));
+            wrong.extend(browser.cut().await.into_iter().map(|c| format!("{page}: {c}")));
             wrong.extend(browser.overflowing().await.into_iter().map(|e| format!("{page}: scrolls sideways: {e}")));
         }
         assert!(wrong.is_empty(), "{look:?}:\n{}", wrong.join("\n"));

@@ -224,6 +224,23 @@ impl Browser {
         found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
     }
 
+    /// Words of plots that are cut off, or stand on one another along an axis.
+    pub async fn cut(&self) -> Vec<String> {
+        let script = "return [...document.querySelectorAll('.plot .main-svg')].flatMap(svg => {
+            const box = svg.getBoundingClientRect();
+            const place = e => [e, e.getBoundingClientRect()];
+            const all = [...svg.querySelectorAll('text')].map(place).filter(([, r]) => r.width > 0);
+            const out = all.filter(([, r]) =>
+                r.left < box.left - 2 || r.right > box.right + 2 || r.top < box.top - 2 || r.bottom > box.bottom + 2);
+            const ticks = [...svg.querySelectorAll('.xtick text')].map(place).sort((a, b) => a[1].left - b[1].left);
+            const over = ticks.filter(([, r], i) => i > 0 && r.left < ticks[i - 1][1].right);
+            const of = e => `${e.closest('.plot').dataset.plot}: ${e.textContent}`;
+            return [...out.map(([e]) => `cut: ${of(e)}`), ...over.map(([e]) => `on another: ${of(e)}`)];
+        })";
+        let found = self.client.execute(script, Vec::new()).await.unwrap();
+        found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+    }
+
     /// The whole page as a picture.
     pub async fn picture(&self, path: &Path) {
         let height = self.client.execute("return document.documentElement.scrollHeight", Vec::new()).await.unwrap();

@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::extract::rejection::PathRejection;
 use bandit::hour_of;
 use plotly::common::{Line, Marker, MarkerSymbol, Mode, Pattern, PatternShape};
-use plotly::layout::{Axis, BarMode, HoverMode};
+use plotly::layout::{Axis, AxisType, BarMode, HoverMode};
 use plotly::{Bar, Scatter};
 use store::ListHour;
 
@@ -66,7 +66,7 @@ fn lists(lang: Lang, hours: &[ListHour]) -> Figure {
         side(1, lang.t("Popular"), |h| h.lists - h.from_history.min(h.lists)),
     ];
     let y = Axis::new().title(lang.t("Lists")).range_mode(plotly::layout::RangeMode::ToZero).fixed_range(true);
-    let layout = layout(Axis::new().show_grid(false), y, lang.t("Hour (UTC)"));
+    let layout = layout(hours_along(), y, lang.t("Hour (UTC)"));
     Figure::new(sides, layout.bar_mode(BarMode::Stack).hover_mode(HoverMode::XUnified))
 }
 
@@ -83,6 +83,10 @@ fn line(lang: Lang, hours: &[ListHour], title: &str, shown: &str, value: impl Fn
         .hover_template(format!("{shown}<extra></extra>"));
     let y = Axis::new().title(title).range_mode(plotly::layout::RangeMode::ToZero).fixed_range(true);
     let y = if shown.contains('%') && shown.ends_with("%}") { y.tick_format(".0%") } else { y };
-    let layout = layout(Axis::new().show_grid(false), y, lang.t("Hour (UTC)"));
+    let layout = layout(hours_along(), y, lang.t("Hour (UTC)"));
     Figure::new([points], layout.show_legend(false).hover_mode(HoverMode::XUnified))
+}
+
+fn hours_along() -> Axis {
+    Axis::new().type_(AxisType::Date).n_ticks(6).tick_angle(0.0).show_grid(false)
 }

@@ -94,6 +94,7 @@ struct Facts {
 
 struct Check {
     name: String,
+    finding: &'static str,
     ok: bool,
     detail: String,
 }
@@ -247,7 +248,12 @@ fn page(app: &App, frame: Frame, record: &ExperimentRecord, view: View, read: Re
         health: results
             .health
             .into_iter()
-            .map(|h| Check { name: audit::check(lang, &h.check), ok: h.ok, detail: h.detail })
+            .map(|h| Check {
+                name: audit::check(lang, &h.check),
+                finding: audit::finding(lang, &h.check, h.ok),
+                ok: h.ok,
+                detail: h.detail,
+            })
             .collect(),
         view,
         frame,
