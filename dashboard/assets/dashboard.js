@@ -35,11 +35,13 @@
   // Text and lines take the page's colours, light or dark, and the room that there is.
   function themed(div, layout) {
     const style = getComputedStyle(div);
-    const [wide, high] = [div.clientWidth - 80, (layout.height ?? div.clientHeight) - 70];
-    const font = `${layout.font.size + 1}px ${style.fontFamily}`;
+    const font = `${layout.font.size + 3}px ${style.fontFamily}`;
+    ruler.font = font;
+    const names = (layout.yaxis.categoryarray ?? []).map((name) => ruler.measureText(name).width);
+    const [wide, high] = [div.clientWidth - 80 - Math.max(0, ...names), (layout.height ?? div.clientHeight) - 70];
     const title = (a, length) => a.title && { ...a.title, text: broken(a.title.text, length, font) };
     // A date, which is written below the first hour of each day, needs this many pixels.
-    const ticks = (a) => (a.type === "date" ? Math.max(1, Math.min(a.nticks ?? 6, Math.floor(wide / 130))) : a.nticks);
+    const ticks = (a) => (a.type === "date" ? Math.max(2, Math.min(a.nticks ?? 6, Math.floor(wide / 130))) : a.nticks);
     const line = style.getPropertyValue("--line").trim();
     const hover = { bgcolor: style.getPropertyValue("--card").trim(), bordercolor: line, font: { color: style.color } };
     const axis = (a) => ({ ...a, gridcolor: line, linecolor: line, zerolinecolor: line, fixedrange: coarse || a.fixedrange });
