@@ -232,7 +232,9 @@ impl Browser {
             const all = [...svg.querySelectorAll('text')].map(place).filter(([, r]) => r.width > 0);
             const out = all.filter(([, r]) =>
                 r.left < box.left - 2 || r.right > box.right + 2 || r.top < box.top - 2 || r.bottom > box.bottom + 2);
-            const ticks = [...svg.querySelectorAll('.xtick text')].map(place).sort((a, b) => a[1].left - b[1].left);
+            // Of turned words the boxes around them overlap where the words do not.
+            const upright = e => !/rotate[(](?!0[,)])/.test(e.getAttribute('transform') ?? '');
+            const ticks = [...svg.querySelectorAll('.xtick text')].filter(upright).map(place).sort((a, b) => a[1].left - b[1].left);
             const over = ticks.filter(([, r], i) => i > 0 && r.left < ticks[i - 1][1].right);
             const of = e => `${e.closest('.plot').dataset.plot}: ${e.textContent}`;
             return [...out.map(([e]) => `cut: ${of(e)}`), ...over.map(([e]) => `on another: ${of(e)}`)];
