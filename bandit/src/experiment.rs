@@ -1,6 +1,7 @@
 //! What an experiment is, as its owner writes it.
 
 use crate::candidates::CandidateArms;
+use crate::id::shows_nothing;
 use crate::policy::PolicySpec;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -68,16 +69,8 @@ impl Experiment {
     /// Name for people; the id where that would show nothing.
     #[must_use]
     pub fn title(&self) -> &str {
-        if self.name.chars().all(draws_nothing) { &self.id } else { &self.name }
+        if shows_nothing(&self.name) { &self.id } else { &self.name }
     }
-}
-
-/// Blanks, and what Unicode calls ignorable by default (Unicode Standard 16, §5.21).
-fn draws_nothing(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn one() -> f64 {

@@ -49,6 +49,20 @@ pub fn check_slug(id: &str) -> Result<(), IdError> {
     if ok { Ok(()) } else { Err(IdError::Slug) }
 }
 
+/// Whether a text, however long, would be seen as nothing.
+#[must_use]
+pub fn shows_nothing(text: &str) -> bool {
+    text.chars().all(draws_nothing)
+}
+
+/// Blanks, and what Unicode calls ignorable by default (Unicode Standard 16, §5.21).
+fn draws_nothing(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,7 +57,7 @@ pub use health::{
     HourCount, PropensityBin, SAMPLE_RATIO_ALARM, SampleRatio, SampleRatioFinding, Standing, changes, exposure,
     guardrail, homogeneous_since,
 };
-pub use id::{IdError, check_id, check_slug};
+pub use id::{IdError, check_id, check_slug, shows_nothing};
 pub use key::{AssignmentKey, DecisionId};
 pub use learn::{
     DelayCurve, Evidence, HourDelay, HourOutcome, WATCHED_SEGMENTS, candidate_decisions, delay_bucket, hour_of,

@@ -1,10 +1,12 @@
 //! What can go wrong with a page: what its reader learns, and what only the operator does.
 
 use crate::frame::Frame;
-use crate::lang::Phrase;
+use crate::lang::{Lang, Phrase};
+use crate::reasons::reason;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use bandit::FieldError;
 use store::StoreError;
 use store::manage::Refusal;
 
@@ -35,6 +37,8 @@ pub(crate) enum Failure {
     Form,
     /// It cannot be done as things stand: why.
     Conflict(String),
+    /// Fields of what was sent are wrong.
+    Fields(Vec<FieldError>),
     /// Too much is being computed.
     Busy,
     /// Something of ours failed; it is logged.
@@ -96,7 +100,7 @@ impl Failure {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::Stale | Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Form => StatusCode::BAD_REQUEST,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::Fields(_) => StatusCode::CONFLICT,
             Self::Busy | Self::Reading => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -147,10 +151,11 @@ impl Failure {
                 lang.t("Not understood"),
                 lang.say("The form was not sent whole. Nothing was changed: go back and send it again.", &[]),
             ),
-            Self::Conflict(why) => (
-                lang.t("Not done"),
-                lang.say("It cannot be done as things stand: {why}. Nothing was changed.", &[("why", why.as_str().into())]),
-            ),
+            Self::Conflict(why) => refused(lang, &reason(lang, &why)),
+            Self::Fields(errors) => {
+                let told = errors.iter().map(|e| format!("{}: {}", e.field, reason(lang, &e.why)));
+                refused(lang, &told.collect::<Vec<_>>().join("; "))
+            }
             Self::Busy => (
                 lang.t("Still computing"),
                 lang.say("The server has more to compute than it does at once. Reload this page in a moment.", &[]),
@@ -164,6 +169,11 @@ impl Failure {
     }
 }
 
+fn refused(lang: Lang, why: &str) -> (&'static str, Phrase) {
+    let said = lang.say("It cannot be done as things stand: {why}. Nothing was changed.", &[("why", why.into())]);
+    (lang.t("Not done"), said)
+}
+
 impl From<StoreError> for Failure {
     fn from(e: StoreError) -> Self {
         Self::internal(&e)
@@ -175,9 +185,7 @@ impl From<Refusal> for Failure {
         match e {
             Refusal::Missing(id) => Self::NoExperiment(id),
             Refusal::Conflict(why) => Self::Conflict(why),
-            Refusal::Fields(errors) => Self::Conflict(
-                errors.into_iter().map(|e| format!("{}: {}", e.field, e.why)).collect::<Vec<_>>().join("; "),
-            ),
+            Refusal::Fields(errors) => Self::Fields(errors),
             Refusal::Unreadable(_) => Self::Form,
             Refusal::Store(e) => e.into(),
         }

@@ -167,7 +167,7 @@ impl Display for Phrase {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::format::Num;
     use std::collections::BTreeSet;
@@ -206,7 +206,8 @@ mod tests {
         found
     }
 
-    fn unquoted(literal: &str) -> String {
+    /// A literal that begins here.
+    pub(crate) fn unquoted(literal: &str) -> String {
         let mut out = String::new();
         let mut chars = literal.chars();
         while let Some(c) = chars.next() {
@@ -233,7 +234,8 @@ mod tests {
     #[test]
     fn every_text_has_its_japanese_and_every_translation_its_text() {
         let written = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("locales/ja"), ".toml");
-        assert_eq!(written.len(), JAPANESE.len(), "a file of translations is not compiled in");
+        // Reasons are told elsewhere, and tested there.
+        assert_eq!(written.len(), JAPANESE.len() + 1, "a file of translations is not compiled in");
         let (used, known) = (used(), TABLE.keys().cloned().collect::<BTreeSet<_>>());
         assert!(used.len() > 10, "{used:?}");
         assert_eq!(used.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "not translated");

@@ -31,6 +31,7 @@ mod plan;
 pub mod plots;
 mod preferences;
 mod probe;
+mod reasons;
 mod said;
 mod sought;
 mod spark;

@@ -2,6 +2,7 @@
 
 use crate::address;
 use crate::lang::{Lang, Phrase};
+use crate::reasons::reason;
 use axum::http::Uri;
 use bandit::simulate::{Delay, Drift, Environment, Outlook, Phase, Rates};
 use bandit::{PolicyKind, PolicySpec};
@@ -124,8 +125,9 @@ impl Asked {
         }
         let world = self.environment();
         if let Err(wrong) = world.experiment(spec) {
-            let why = wrong.first().map_or("", |e| e.why.as_str());
-            errors.push(("policy", lang.say("This policy cannot be simulated: {why}", &[("why", why.into())])));
+            let why = wrong.first().map_or_else(String::new, |e| reason(lang, &e.why));
+            errors
+                .push(("policy", lang.say("This policy cannot be simulated: {why}", &[("why", why.as_str().into())])));
         }
         errors.is_empty()
     }

@@ -335,6 +335,15 @@ async fn hostile_users_and_items_are_text() {
         let link = link.unwrap_or_else(|| panic!("{uri}")).replace("&#38;", "&").replace("&amp;", "&");
         assert_eq!(ids(&house.get(&link).await.body), [d.decision_id.to_string()], "{link}");
     }
+    // One that shows nothing is told by its code points.
+    d.decision_id.0[0] ^= 2;
+    (d.user, d.item) = (" \u{200b}".into(), Some("\u{3000}".into()));
+    let batch = Ingest { at: house.now, decisions: vec![d.clone()], ..Ingest::default() };
+    house.stores.outcomes.ingest(&batch).await.unwrap();
+    for uri in [LIST.to_owned(), page_of(&d)] {
+        let body = house.get(&uri).await.body;
+        assert!(body.contains("<bdi>U+0020 U+200B</bdi>") && body.contains("<bdi>U+3000</bdi>"), "{uri}");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod house;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use form::{REQUEST, fields, post, set, shown};
+use form::{REQUEST, fields, post, post_in, set, shown};
 use house::House;
 use serde_json::{Value, json};
 use store::{Change, manage};
@@ -147,12 +147,24 @@ async fn every_mistake_that_the_api_finds_is_told_at_its_input() {
         assert!(reply.body.contains(&format!("href=\"#{place}\"")), "{place} is in the summary");
         assert!(reply.body.contains(&format!("{place}-error\"")) && reply.body.contains("aria-describedby"));
     }
+    let japanese = post_in(&house, "ja", NEW, &pairs, "save").await;
+    let whys: Vec<&str> =
+        japanese.body.split("<p class=\"why\"").skip(1).map(|w| w.split("</p>").next().unwrap()).collect();
+    assert!(whys.len() >= 24, "{whys:?}");
+    for why in whys {
+        assert!(is_japanese(why), "{why}");
+    }
     for (name, text) in bad {
         assert!(fields(&reply.body).contains(&(name.to_owned(), text.to_owned())), "{name} is kept as it was typed");
     }
     let first = reply.body.split(" autofocus").next().unwrap();
     assert!(first.rsplit('<').next().unwrap().contains("id=\"id\"") && reply.body.matches(" autofocus").count() == 1);
     assert_eq!(house.stores.experiments.list(None, 9).await.unwrap(), []);
+}
+
+/// Whether it has a kana: no English has.
+fn is_japanese(text: &str) -> bool {
+    text.chars().any(|c| ('ぁ'..='ヺ').contains(&c))
 }
 
 #[tokio::test]
@@ -310,6 +322,12 @@ async fn started_paused_and_stopped_with_a_winner() {
     }
     assert_eq!(house.stores.runs.latest_runs(None, None, 1).await.unwrap()[0].status, store::RunStatus::Requested);
     assert_eq!(post(&house, &format!("{page}/start"), &reason(""), "").await.status, StatusCode::CONFLICT);
+
+    let refused = post_in(&house, "ja", &format!("{page}/start"), &reason(""), "").await.body;
+    assert!(refused.contains("実験「product-page」の状態は「実行中」で、「実行中」にはできません"), "{refused}");
+    let winner = vec![("winner".to_owned(), "nobody".to_owned()), ("csrf".to_owned(), "unguarded".to_owned())];
+    let refused = post_in(&house, "ja", &format!("{page}/stop"), &winner, "").await.body;
+    assert!(refused.contains("「nobody」は「product-page」のアームではありません"), "{refused}");
 
     let results = store::results(&house.stores, &record, house.now, store::Detail::Whole).await.unwrap();
     let confirm = house.get(&format!("{page}/stop")).await.body;

@@ -73,9 +73,12 @@ impl CandidateArms {
             "policy.pooling",
             "must be 'none' with 'candidates': similarity says what to expect of an item".into(),
         );
-        let none = "must be empty with 'candidates'";
-        tell(e.segment_by.is_empty(), "segment_by", none.into());
-        tell(e.guardrails.is_empty(), "guardrails", format!("{none}: no item is a control to go back to"));
+        tell(e.segment_by.is_empty(), "segment_by", "must be empty with 'candidates'".into());
+        tell(
+            e.guardrails.is_empty(),
+            "guardrails",
+            "must be empty with 'candidates': no item is a control to go back to".into(),
+        );
         tell(
             e.stopping.is_none(),
             "stopping",

@@ -95,6 +95,9 @@ async fn answer(State(seen): State<Arc<Seen>>, Json(asked): Json<Value>) -> Resp
     seen.calls.send_modify(|calls| *calls += 1);
     tokio::time::sleep(seen.delay).await;
     let has = |word: &str| texts.iter().any(|text| text.starts_with(word));
+    if first && has("hang") {
+        return std::future::pending().await;
+    }
     if first && has("429") {
         return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")]).into_response();
     }

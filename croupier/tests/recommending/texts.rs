@@ -135,13 +135,17 @@ async fn a_bad_endpoint_gives_no_wrong_vectors() {
     assert_eq!(one.status(), 404, "it was not set aside");
     put(&server, [("nan".to_owned(), "a better text".to_owned())].into_iter()).await;
     until(&server, &["model-8"], |standing| standing["embedded"] == 6 && standing["set_aside"] == 3).await;
+    // It never answers: half a minute later it is asked again, and searches do not wait for that.
+    put(&server, [("hang".to_owned(), "hang on".to_owned())].into_iter()).await;
+    until(&server, &["model-8"], |standing| standing["embedded"] == 7 && standing["waiting"] == 0).await;
+    assert_eq!(endpoint.repeats_of("model-8", "hang on"), 1);
     // The same model is said to make longer vectors, which it does not: lists stay as they are.
     definition["dimension"] = json!(12);
     server.expect(Method::PUT, "/v1/catalogs/shop", Some(&definition), 200).await;
     let held = |standing: &Value| standing["trouble"].as_str().is_some_and(|why| why.contains("would lose items"));
     let standing = until(&server, &["model-8"], held).await;
-    assert_eq!((&standing["embedded"], &standing["changing"]), (&json!(6), &json!(true)), "{standing}");
-    assert_eq!(list(&server, &["model-8"]).await, 6);
+    assert_eq!((&standing["embedded"], &standing["changing"]), (&json!(7), &json!(true)), "{standing}");
+    assert_eq!(list(&server, &["model-8"]).await, 7);
 }
 
 /// A real model from a folder: what is alike is near, and names that are no model's are told.

@@ -80,10 +80,23 @@ impl Server {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Creates and starts an experiment.
+    /// Creates and starts an experiment. Unless it says where its days are, they are where it is noon: none ends while
+    /// a test looks at who keeps an arm.
     pub async fn run(&self, definition: &Value) {
-        self.expect(Method::POST, "/v1/experiments", Some(definition), 201).await;
+        let mut definition = definition.clone();
+        if definition["sticky"]["time_zone"].is_null() {
+            definition["sticky"]["time_zone"] = self.noon().await.into();
+        }
+        self.expect(Method::POST, "/v1/experiments", Some(&definition), 201).await;
         self.post(&format!("/v1/experiments/{}/start", definition["id"].as_str().unwrap()), &Value::Null).await;
+    }
+
+    /// A time zone in which it is noon, by the server's clock.
+    async fn noon(&self) -> String {
+        let answer = self.send(Method::GET, "/healthz", None).await.unwrap();
+        let hour = jiff::fmt::rfc2822::parse(answer.headers()["date"].to_str().unwrap()).unwrap().hour();
+        // Etc/GMT+5 is five hours behind.
+        format!("Etc/GMT{:+}", hour - 12)
     }
 
     /// Updates posteriors; all that was acknowledged before is in them.

@@ -11,6 +11,8 @@ pub(crate) use diff::{Difference, differences};
 pub(crate) use input::policies;
 pub(crate) use send::{curl, pretty};
 
+use crate::lang::Lang;
+use crate::reasons::reason;
 use bandit::{FieldError, PolicySpec};
 use fields::{FIELDS, GROUPS, Group, group, put, take};
 use serde_json::{Map, Value};
@@ -154,6 +156,13 @@ impl Form {
         let told = errors.into_iter().map(|e| Mistake { place: place(&places, &e.field), why: e.why });
         self.mistakes.extend(told.filter(|m| !unread.contains(&m.place)));
         self.mistakes.sort_by_key(|m| places.iter().position(|p| *p == m.place));
+    }
+
+    /// Tells what is wrong in a language.
+    pub(crate) fn speak(&mut self, lang: Lang) {
+        for mistake in &mut self.mistakes {
+            mistake.why = reason(lang, &mistake.why);
+        }
     }
 
     /// Whether nothing wrong is known.

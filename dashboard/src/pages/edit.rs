@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::lang::Lang;
 use crate::moment::Moment;
 use crate::person::{Editor, Posted};
+use crate::reasons::reason;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -210,7 +211,7 @@ async fn meanwhile(
     // As both would be kept, so that 1 and 1.0 are the same.
     let ours = manage::definition(Value::Object(ours).to_string().as_bytes())?;
     Ok(Conflict {
-        why,
+        why: reason(lang, &why),
         changes: shown
             .into_iter()
             .map(|c| Made {
@@ -227,7 +228,7 @@ async fn meanwhile(
 /// The page; what was typed comes back as it was.
 fn show(
     frame: Frame,
-    form: Form,
+    mut form: Form,
     record: Option<&ExperimentRecord>,
     headers: &HeaderMap,
     conflict: Option<Conflict>,
@@ -238,6 +239,7 @@ fn show(
         (None, false, "save" | "overwrite") => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
+    form.speak(frame.lang);
     let looked = judged && conflict.is_none() && form.is_well();
     let id = record.map(|r| r.definition.id.clone());
     let mut document = form.draft();

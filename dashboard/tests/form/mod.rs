@@ -57,6 +57,11 @@ pub(crate) const REQUEST: &str = "sent-form";
 
 /// Sends it by a button.
 pub(crate) async fn post(house: &House, path: &str, pairs: &[(String, String)], wish: &str) -> Reply {
+    post_in(house, "en", path, pairs, wish).await
+}
+
+/// The same, by who reads a language.
+pub(crate) async fn post_in(house: &House, lang: &str, path: &str, pairs: &[(String, String)], wish: &str) -> Reply {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(pairs);
     if !wish.is_empty() {
@@ -65,6 +70,7 @@ pub(crate) async fn post(house: &House, path: &str, pairs: &[(String, String)], 
     let request = Request::post(path)
         .header("host", "shop.example:8080")
         .header("x-request-id", REQUEST)
+        .header("accept-language", lang)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(Body::from(body.finish()))
         .unwrap();

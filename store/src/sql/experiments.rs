@@ -130,12 +130,12 @@ impl Experiments for Database {
         });
         if inserted == 0 {
             let gone = find(&mut tx, &definition.id).await?.is_none();
-            let why = if gone {
-                "belonged to a deleted experiment whose decisions live on: choose another id"
+            let id = &definition.id;
+            return Err(StoreError::Conflict(if gone {
+                format!("experiment '{id}' was deleted and its decisions live on: choose another id")
             } else {
-                "exists already"
-            };
-            return Err(StoreError::Conflict(format!("experiment '{}' {why}", definition.id)));
+                format!("experiment '{id}' exists already")
+            }));
         }
         audit(&mut tx, "create", &definition.id, &document, change).await?;
         let record = existing(&mut tx, &definition.id).await?;
