@@ -36,12 +36,31 @@ fn explain<T: DeserializeOwned>(bytes: &[u8]) -> Unreadable {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Err(e) if e.inner().is_data() => {
-            let why = e.inner().to_string();
+            let why = plain(&e.inner().to_string());
             field(field_of(&e.path().to_string(), &why), why)
         }
         Err(e) => Unreadable::Whole(format!("is not JSON: {}", e.inner())),
         Ok(_) => Unreadable::Whole("has something after its JSON".into()),
     }
+}
+
+/// What was expected, in words of people who do not write Rust.
+fn plain(why: &str) -> String {
+    const TYPES: [(&str, &str); 9] = [
+        ("u8", "a whole number"),
+        ("u16", "a whole number"),
+        ("u32", "a whole number"),
+        ("u64", "a whole number"),
+        ("usize", "a whole number"),
+        ("f32", "a number"),
+        ("f64", "a number"),
+        ("a sequence", "a list"),
+        ("a map", "an object"),
+    ];
+    let Some((found, wanted)) = why.split_once(", expected ") else { return why.into() };
+    let known = TYPES.iter().find_map(|(rust, words)| Some((words, wanted.strip_prefix(rust)?)));
+    let known = known.filter(|(_, rest)| rest.is_empty() || rest.starts_with(" at line "));
+    known.map_or_else(|| why.into(), |(words, rest)| format!("{found}, expected {words}{rest}"))
 }
 
 /// The path to the mistake; for a missing or unknown field the error's words name the last step.
@@ -57,5 +76,26 @@ fn field_of(path: &str, why: &str) -> String {
         Some(name) => format!("{path}.{name}"),
         None if path.is_empty() => "body".to_owned(),
         None => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Experiment;
+
+    #[test]
+    fn mistakes_are_told_without_types_of_rust() {
+        let why = |json: &str| match read::<Experiment>(json.as_bytes()) {
+            Err(Unreadable::Field(e)) => format!("{}: {}", e.field, e.why.split(" at line ").next().unwrap()),
+            other => panic!("{other:?}"),
+        };
+        let hours =
+            |value: &str| why(&format!(r#"{{"id": "e", "reward": {{"event": "x", "window_hours": {value}}}}}"#));
+        assert_eq!(hours("-1"), "reward.window_hours: invalid value: integer `-1`, expected a whole number");
+        assert_eq!(hours("[]"), "reward.window_hours: invalid type: sequence, expected a whole number");
+        assert_eq!(why(r#"{"traffic": "half"}"#), "traffic: invalid type: string \"half\", expected a number");
+        assert_eq!(why(r#"{"arms": {}}"#), "arms: invalid type: map, expected a list");
+        assert_eq!(why(r#"{"id": 1}"#), "id: invalid type: integer `1`, expected a string");
     }
 }

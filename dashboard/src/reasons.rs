@@ -131,8 +131,11 @@ mod tests {
             told("dashboard/src/form/fields.rs", |l| l.starts_with("must") || l.starts_with("is ")),
             // The words of serde, and of documents.
             [
-                "invalid type: map, expected u32",
-                "invalid value: integer `-1`, expected u32",
+                "invalid type: map, expected an object",
+                "invalid type: map, expected a number",
+                "invalid type: map, expected a whole number",
+                "invalid value: integer `-1`, expected a whole number",
+                "invalid value: integer `-1`, expected something else",
                 "missing field `id`",
                 "duplicate field `id`",
                 "unknown variant `x`, expected `a` or `b`",

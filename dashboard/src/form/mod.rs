@@ -153,7 +153,9 @@ impl Form {
     pub(crate) fn refuse(&mut self, errors: Vec<FieldError>) {
         let places = self.places();
         let unread: Vec<String> = self.mistakes.iter().map(|m| m.place.clone()).collect();
-        let told = errors.into_iter().map(|e| Mistake { place: place(&places, &e.field), why: e.why });
+        // Lines and columns are those of the JSON that the form became, which nobody typed.
+        let why = |e: &FieldError| e.why.rsplit_once(" at line ").map_or(&*e.why, |(why, _)| why).to_owned();
+        let told = errors.iter().map(|e| Mistake { place: place(&places, &e.field), why: why(e) });
         self.mistakes.extend(told.filter(|m| !unread.contains(&m.place)));
         self.mistakes.sort_by_key(|m| places.iter().position(|p| *p == m.place));
     }
