@@ -27,6 +27,11 @@ impl FromStr for Url {
             }
             _ => return Err("begins with http://, as in http://127.0.0.1:8080"),
         }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(
+                "names a user, whom this tool does not sign in: leave that out, and give --header if one is wanted",
+            );
+        }
         if uri.query().is_some() {
             return Err("has a query; requests bring their own");
         }
@@ -70,7 +75,7 @@ mod tests {
         let error = far.resolve(&["192.0.2.8".to_owned()]).unwrap_err();
         assert!(error.to_string().contains("--allow-host 192.0.2.7") && error.code() == 2, "{error}");
         assert!(far.resolve(&["192.0.2.7".to_owned()]).is_ok());
-        for text in ["127.0.0.1:80", "https://x", "http://x/?q", "ftp://x", ""] {
+        for text in ["127.0.0.1:80", "https://x", "http://x/?q", "ftp://x", "http://ann:secret@x", ""] {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }
     }

@@ -50,20 +50,24 @@ fn about(target: &TargetReport, out: &mut String) {
         let _ = write!(out, "<div><b>{value}</b>{name}</div>");
     }
     out.push_str("</div><h3>Response time over time</h3><p>From when each request was due; seconds of the run.</p>");
-    let line =
-        |name, class, times, value: fn(&PointReport) -> f64| Line { name, class, points: series(target, value, times) };
+    let line = |name, class, value: fn(&PointReport, f64) -> Option<f64>| Line {
+        name,
+        class,
+        points: series(&target.points, target.seconds, value),
+    };
+    // A time of zero is none.
     let curves = [
-        line("p50", "a", true, |p| p.p50),
-        line("p90", "b", true, |p| p.p90),
-        line("p99", "c", true, |p| p.p99),
-        line("max", "d", true, |p| p.max),
+        line("p50", "a", |p, _| Some(p.p50).filter(|ms| *ms > 0.0)),
+        line("p90", "b", |p, _| Some(p.p90).filter(|ms| *ms > 0.0)),
+        line("p99", "c", |p, _| Some(p.p99).filter(|ms| *ms > 0.0)),
+        line("max", "d", |p, _| Some(p.max).filter(|ms| *ms > 0.0)),
     ];
     out.push_str(&lines("response time percentiles over time", &Axis::Linear, &Axis::Log, " ms", &curves));
     out.push_str("<h3>Rate</h3><p>Requests per second that were due, sent and answered.</p>");
     let curves = [
-        line("asked", "d", false, |p| p.asked as f64),
-        line("sent", "a", false, |p| p.sent as f64),
-        line("answered", "b", false, |p| p.answered as f64),
+        line("asked", "d", |p, part| rate(p.asked, part)),
+        line("sent", "a", |p, part| rate(p.sent, part)),
+        line("answered", "b", |p, part| rate(p.answered, part)),
     ];
     out.push_str(&lines("requests per second over time", &Axis::Linear, &Axis::Linear, "/s", &curves));
     out.push_str("<h3>Distribution</h3><p>Which share of requests stayed within which time.</p>");
@@ -96,13 +100,50 @@ fn about(target: &TargetReport, out: &mut String) {
     }
 }
 
-/// A value for each second; of long runs the largest of as many seconds as fall on one point. A time of zero is none.
-fn series(target: &TargetReport, value: fn(&PointReport) -> f64, times: bool) -> Vec<(f64, Option<f64>)> {
-    let group = target.points.len().div_ceil(POINTS).max(1);
-    let groups = target.points.chunks(group).enumerate();
-    let point = |(i, points): (usize, &[PointReport])| {
-        let most = points.iter().map(value).fold(0.0, f64::max);
-        ((i * group) as f64, Some(most).filter(|most| !times || *most > 0.0))
-    };
-    groups.map(point).collect()
+/// Of the last second of a run, shares below this are too short to say a rate.
+const SHORTEST: f64 = 0.1;
+
+/// Requests per second, of those in a part of one.
+fn rate(requests: u64, part: f64) -> Option<f64> {
+    (part >= SHORTEST).then(|| requests as f64 / part)
+}
+
+/// A value for each second, of which the last may be a part; of long runs the largest of as many seconds as fall on one
+/// point.
+fn series(
+    points: &[PointReport],
+    seconds: f64,
+    value: fn(&PointReport, f64) -> Option<f64>,
+) -> Vec<(f64, Option<f64>)> {
+    let group = points.len().div_ceil(POINTS).max(1);
+    let values: Vec<Option<f64>> =
+        points.iter().enumerate().map(|(i, p)| value(p, (seconds - i as f64).clamp(0.0, 1.0))).collect();
+    let point = |(i, of): (usize, &[Option<f64>])| ((i * group) as f64, of.iter().flatten().copied().reduce(f64::max));
+    values.chunks(group).enumerate().map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_second_is_no_drop_of_the_rate() {
+        let of = |sent: u64| PointReport {
+            asked: sent,
+            sent,
+            answered: 0,
+            errors: 0,
+            p50: 0.0,
+            p90: 0.0,
+            p99: 0.0,
+            max: 0.0,
+        };
+        let rates = |sent: &[u64], seconds| {
+            let points: Vec<PointReport> = sent.iter().map(|n| of(*n)).collect();
+            series(&points, seconds, |p, part| rate(p.sent, part)).into_iter().map(|(_, rate)| rate).collect::<Vec<_>>()
+        };
+        assert_eq!(rates(&[500, 500, 125], 2.25), [Some(500.0), Some(500.0), Some(500.0)]);
+        assert_eq!(rates(&[500, 10], 1.02), [Some(500.0), None]);
+        assert_eq!(rates(&[100], 0.5), [Some(200.0)]);
+    }
 }
