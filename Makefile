@@ -43,6 +43,7 @@ bench:
 	$(CARGO) bench -p dashboard
 	$(CARGO) bench -p embed
 	$(CARGO) bench -p updater
+	$(CARGO) bench -p loadtest
 
 ## What everything costs as there is more of it, and beyond capacity; into docs/growth.md and its pictures.
 growth:

@@ -39,9 +39,10 @@ pub(crate) struct SendArgs {
     /// them safe, and a decide by GET deals a user an arm at most once a day, as any visit would
     #[arg(long, value_name = "METHOD", help_heading = "Target")]
     pub(crate) allow_method: Vec<String>,
-    /// Send only on multiples of this: coarse, as in 1ms, costs less, and what is due in between goes late together
-    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration, help_heading = "Target")]
-    pub(crate) grain: Duration,
+    /// Send only on multiples of this: coarse costs less. An even --rate is planned on them; of all else, what is due in
+    /// between goes late together [default: 1ms at an even rate, else 0s, which is exact]
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Target")]
+    pub(crate) grain: Option<Duration>,
     /// Send lag at the 99th percentile beyond which the run is invalid
     #[arg(long, default_value = "10ms", value_name = "TIME", value_parser = duration, help_heading = "Target")]
     pub(crate) max_lag: Duration,
@@ -86,6 +87,10 @@ pub(crate) struct MapArgs {
     #[arg(long, default_value = "purchase", value_name = "NAME", help_heading = "Rewards")]
     pub(crate) reward_name: String,
 }
+
+/// On multiples of this requests of an even rate are due: each wake of this program costs as much as sending several, and
+/// where nobody says when in a millisecond they come, that may be at its beginning.
+const EVEN_GRAIN: Duration = Duration::from_millis(1);
 
 /// When requests are due.
 #[derive(Debug, Clone, Args)]
@@ -221,11 +226,13 @@ impl MapArgs {
 }
 
 impl TimingArgs {
-    pub(crate) fn timing(&self) -> Timing {
+    /// With the grain that was asked for.
+    pub(crate) fn timing(&self, grain: Option<Duration>) -> Timing {
         Timing {
             speed: self.speed,
             rate: self.rate.clone(),
             spread: self.spread,
+            grain: grain.unwrap_or(EVEN_GRAIN),
             reorder: self.reorder,
             max_gap: self.max_gap,
             duration: self.duration,

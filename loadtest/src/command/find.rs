@@ -80,7 +80,11 @@ pub(super) fn find(args: &ReplayArgs, stop: &Arc<AtomicBool>) -> Result<Verdict,
 }
 
 fn attempt(args: &ReplayArgs, rate: f64, stop: &Arc<AtomicBool>) -> Result<(Report, Tried), Failure> {
-    let timing = Timing { rate: Some(Rate::constant(rate)), duration: Some(args.find_step), ..args.timing.timing() };
+    let timing = Timing {
+        rate: Some(Rate::constant(rate)),
+        duration: Some(args.find_step),
+        ..args.timing.timing(args.send.grain)
+    };
     let report = once(args, timing, true, stop)?;
     let achieved = report.targets.first().map_or(0.0, |target| target.rate_achieved);
     let tried = if report.invalid.is_some() {

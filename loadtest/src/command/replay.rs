@@ -32,7 +32,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Verdict, Failure> {
     if !args.find_rate.is_empty() {
         return super::find::find(args, &stop);
     }
-    let report = once(args, args.timing.timing(), args.timing.again, &stop)?;
+    let report = once(args, args.timing.timing(args.send.grain), args.timing.again, &stop)?;
     finish(&report, &args.output, args.send.patience)
 }
 

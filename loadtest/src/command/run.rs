@@ -31,7 +31,7 @@ pub(super) fn prepare(
         targets: targets.clone(),
         timeout: args.timeout,
         patience: args.patience,
-        grain: args.grain,
+        grain: args.grain.unwrap_or_default(),
         epoch,
         stop,
     };

@@ -21,6 +21,8 @@ pub(crate) struct Timing {
     /// In place of the log's clock.
     pub(crate) rate: Option<Rate>,
     pub(crate) spread: Spread,
+    /// An even rate is due on multiples of this.
+    pub(crate) grain: Duration,
     /// How far back in time a line may be to be put in order.
     pub(crate) reorder: Duration,
     /// Longer pauses are cut to this.
@@ -114,8 +116,12 @@ impl Dues {
                     Spread::Poisson => -(1.0 - self.rng.random::<f64>()).ln(),
                     _ => 1.0,
                 };
-                let seconds = if timing.spread == Spread::Burst { seconds.floor() } else { seconds };
-                (seconds * 1e9) as u64
+                let due = (seconds * 1e9) as u64;
+                match timing.spread {
+                    Spread::Uniform => due.next_multiple_of((timing.grain.as_nanos() as u64).max(1)),
+                    Spread::Poisson => due,
+                    Spread::Burst => seconds.floor() as u64 * 1_000_000_000,
+                }
             }
             None => self.by_log(timing, at),
         };

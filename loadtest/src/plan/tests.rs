@@ -8,6 +8,7 @@ fn timing() -> Timing {
         speed: Speed(1.0),
         rate: None,
         spread: Spread::Uniform,
+        grain: Duration::ZERO,
         reorder: Duration::from_secs(5),
         max_gap: None,
         duration: None,
@@ -78,6 +79,12 @@ fn a_rate_takes_the_place_of_the_clock() {
     let rate = Timing { rate: Some(Rate::constant(100.0)), ..timing() };
     let (jobs, _) = plan(rate.clone(), &seconds(&[0, 0, 7, 90]), 2);
     assert_eq!(jobs.iter().map(|j| j.1 / MS).collect::<Vec<_>>(), [0, 10, 20, 30, 40, 50, 60, 70]);
+    // An even rate on a grid keeps its rate, and no request is early.
+    let coarse = Timing { rate: Some(Rate::constant(2_500.0)), grain: Duration::from_millis(1), ..timing() };
+    let (jobs, _) = plan(coarse.clone(), &seconds(&[0; 7]), 1);
+    assert_eq!(jobs.iter().map(|j| j.1 / 1_000).collect::<Vec<_>>(), [0, 1_000, 1_000, 2_000, 2_000, 2_000, 3_000]);
+    let (exact, _) = plan(Timing { grain: Duration::ZERO, ..coarse }, &seconds(&[0; 7]), 1);
+    assert_eq!(exact.iter().map(|j| j.1 / 1_000).collect::<Vec<_>>(), [0, 400, 800, 1_200, 1_600, 2_000, 2_400]);
     let (jobs, _) = plan(Timing { spread: Spread::Poisson, ..rate.clone() }, &seconds(&[0; 2_000]), 1);
     // 2,000 arrivals at 100/s: 20 s, give or take 4 × √2000 / 100.
     assert!((jobs[1_999].1 as f64 / 1e9 - 20.0).abs() < 1.8, "{:?}", jobs[1_999]);
