@@ -6,20 +6,22 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Times of appends of 64 bytes, each followed by `fdatasync`, for `duration`; in milliseconds.
-pub(crate) fn appends(directory: &Path, duration: Duration) -> Outcome<Vec<f64>> {
-    let path = directory.join("fdatasync");
-    let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+/// Times of appends of 64 bytes, each followed by `fdatasync`, for `duration`; in milliseconds. At most one every `pace`,
+/// and each from when it was due: as many wait for a stall of the disk as would have come meanwhile.
+pub(crate) fn appends(file: &Path, duration: Duration, pace: Duration) -> Outcome<Vec<f64>> {
+    let mut open = OpenOptions::new().create(true).append(true).open(file)?;
     let begun = Instant::now();
     let mut times = Vec::new();
-    while begun.elapsed() < duration {
-        let one = Instant::now();
-        file.write_all(&[7; 64])?;
-        file.sync_data()?;
-        times.push(one.elapsed().as_secs_f64() * 1e3);
+    let mut due = begun;
+    while due < begun + duration {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        open.write_all(&[7; 64])?;
+        open.sync_data()?;
+        times.push(due.elapsed().as_secs_f64() * 1e3);
+        due += pace;
     }
-    drop(file);
-    std::fs::remove_file(path)?;
+    drop(open);
+    std::fs::remove_file(file)?;
     Ok(times)
 }
 
