@@ -57,7 +57,7 @@ fn plain(why: &str) -> String {
         ("a sequence", "a list"),
         ("a map", "an object"),
     ];
-    let Some((found, wanted)) = why.split_once(", expected ") else { return why.into() };
+    let Some((found, wanted)) = why.rsplit_once(", expected ") else { return why.into() };
     let known = TYPES.iter().find_map(|(rust, words)| Some((words, wanted.strip_prefix(rust)?)));
     let known = known.filter(|(_, rest)| rest.is_empty() || rest.starts_with(" at line "));
     known.map_or_else(|| why.into(), |(words, rest)| format!("{found}, expected {words}{rest}"))

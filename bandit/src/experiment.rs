@@ -314,3 +314,18 @@ impl std::fmt::Display for Status {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_shows_nothing_is_no_title() {
+        let json = r#"{"id":"page","arms":[{"id":"a"},{"id":"b"}],"reward":{"event":"x"}}"#;
+        let mut e: Experiment = serde_json::from_str(json).unwrap();
+        for (name, title) in [("", "page"), ("\u{200b} \u{feff}", "page"), (" a\u{200b}", " a\u{200b}")] {
+            e.name = name.into();
+            assert_eq!(e.title(), title);
+        }
+    }
+}

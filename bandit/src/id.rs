@@ -85,4 +85,11 @@ mod tests {
             assert_eq!(check_slug(bad), Err(IdError::Slug), "{bad}");
         }
     }
+
+    #[test]
+    fn blanks_and_what_is_ignored_show_nothing() {
+        for (text, nothing) in [("", true), ("\u{200b} \u{feff}", true), (" a\u{200b}", false), ("\u{3000}", true)] {
+            assert_eq!(shows_nothing(text), nothing, "{text:?}");
+        }
+    }
 }

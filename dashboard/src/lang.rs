@@ -80,18 +80,26 @@ impl Lang {
     /// escaped and stand out; numbers and moments bring their own markup. (In templates the list is written without `&`.)
     pub(crate) fn say(self, english: &'static str, things: &[(&str, Thing<'_>)]) -> Phrase {
         let mut out = String::new();
-        let mut rest = self.t(english);
-        while let Some((before, (name, after))) = rest.split_once('{').and_then(|(b, r)| Some((b, r.split_once('}')?)))
-        {
+        let (holes, end) = cut(self.t(english));
+        for (before, name) in holes {
             escape(&mut out, before);
             if let Some((_, thing)) = things.iter().find(|(known, _)| *known == name) {
                 thing.put(&mut out);
             }
-            rest = after;
         }
-        escape(&mut out, rest);
+        escape(&mut out, end);
         Phrase(out)
     }
+}
+
+/// A text cut at its holes, `{name}`: what stands before each, and its name; and what stands after the last.
+pub(crate) fn cut(text: &str) -> (Vec<(&str, &str)>, &str) {
+    let (mut holes, mut rest) = (Vec::new(), text);
+    while let Some((before, (name, after))) = rest.split_once('{').and_then(|(b, r)| Some((b, r.split_once('}')?))) {
+        holes.push((before, name));
+        rest = after;
+    }
+    (holes, rest)
 }
 
 /// A line that every page shows at its top, by whoever runs the dashboard.
@@ -228,7 +236,7 @@ pub(crate) mod tests {
     }
 
     fn holes(text: &str) -> BTreeSet<&str> {
-        text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+        cut(text).0.into_iter().map(|(_, name)| name).collect()
     }
 
     #[test]

@@ -221,7 +221,7 @@ fn spec(given: &str, lang: Lang, errors: &mut Vec<(&'static str, Phrase)>) -> Op
             None
         }
         Err(why) => {
-            unknown(errors, lang.say("This is not a policy: {why}", &[("why", why.as_str().into())]));
+            unknown(errors, lang.say("This is not a policy: {why}", &[("why", reason(lang, &why).as_str().into())]));
             None
         }
     }

@@ -68,21 +68,16 @@ fn pacing(dir: &Path, nginx: &Nginx) -> Outcome<()> {
         ("loadtest", PathBuf::from(LOADTEST), ours.to_vec()),
         ("loadtest --grain 0s", LOADTEST.into(), [ours.to_vec(), owned(&["--grain", "0s"])].concat()),
     ];
-    match program("WRK2", "wrk2") {
-        Some(wrk2) => all.push((
-            "wrk2",
-            wrk2,
-            owned(&["-t1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), "-R", &rate, &url]),
-        )),
-        None => println!("wrk2 is missing: its cost is not measured"),
-    }
-    match program("OHA", "oha") {
-        Some(oha) => all.push((
-            "oha",
-            oha,
-            owned(&["--no-tui", "-c", CONNECTIONS, "-z", &format!("{seconds}s"), "-q", &rate, &url]),
-        )),
-        None => println!("oha is missing: its cost is not measured"),
+    let time = format!("{seconds}s");
+    let peers = [
+        ("wrk2", "WRK2", owned(&["-t1", "-c", CONNECTIONS, "-d", &time, "-R", &rate, &url])),
+        ("oha", "OHA", owned(&["--no-tui", "-c", CONNECTIONS, "-z", &time, "-q", &rate, &url])),
+    ];
+    for (name, variable, args) in peers {
+        match program(variable, name) {
+            Some(found) => all.push((name, found, args)),
+            None => println!("{name} is missing: its cost is not measured"),
+        }
     }
     let mut costs = vec![Vec::new(); all.len()];
     for _ in 0..ROUNDS {

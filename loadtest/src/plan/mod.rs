@@ -21,7 +21,8 @@ pub(crate) struct Timing {
     /// In place of the log's clock.
     pub(crate) rate: Option<Rate>,
     pub(crate) spread: Spread,
-    /// An even rate is due on multiples of this.
+    /// An even rate is due on multiples of this: each request at the beginning of where it falls, so that a part of the
+    /// run has as many as it would have had.
     pub(crate) grain: Duration,
     /// How far back in time a line may be to be put in order.
     pub(crate) reorder: Duration,
@@ -118,7 +119,7 @@ impl Dues {
                 };
                 let due = (seconds * 1e9) as u64;
                 match timing.spread {
-                    Spread::Uniform => due.next_multiple_of((timing.grain.as_nanos() as u64).max(1)),
+                    Spread::Uniform => due - due % (timing.grain.as_nanos() as u64).max(1),
                     Spread::Poisson => due,
                     Spread::Burst => seconds.floor() as u64 * 1_000_000_000,
                 }

@@ -79,10 +79,12 @@ fn a_rate_takes_the_place_of_the_clock() {
     let rate = Timing { rate: Some(Rate::constant(100.0)), ..timing() };
     let (jobs, _) = plan(rate.clone(), &seconds(&[0, 0, 7, 90]), 2);
     assert_eq!(jobs.iter().map(|j| j.1 / MS).collect::<Vec<_>>(), [0, 10, 20, 30, 40, 50, 60, 70]);
-    // An even rate on a grid keeps its rate, and no request is early.
+    // An even rate on a grid keeps its rate, and a duration its number of requests.
     let coarse = Timing { rate: Some(Rate::constant(2_500.0)), grain: Duration::from_millis(1), ..timing() };
     let (jobs, _) = plan(coarse.clone(), &seconds(&[0; 7]), 1);
-    assert_eq!(jobs.iter().map(|j| j.1 / 1_000).collect::<Vec<_>>(), [0, 1_000, 1_000, 2_000, 2_000, 2_000, 3_000]);
+    assert_eq!(jobs.iter().map(|j| j.1 / 1_000).collect::<Vec<_>>(), [0, 0, 0, 1_000, 1_000, 2_000, 2_000]);
+    let (jobs, _) = plan(Timing { duration: Some(Duration::from_millis(2)), ..coarse.clone() }, &seconds(&[0; 9]), 1);
+    assert_eq!(jobs.len(), 5);
     let (exact, _) = plan(Timing { grain: Duration::ZERO, ..coarse }, &seconds(&[0; 7]), 1);
     assert_eq!(exact.iter().map(|j| j.1 / 1_000).collect::<Vec<_>>(), [0, 400, 800, 1_200, 1_600, 2_000, 2_400]);
     let (jobs, _) = plan(Timing { spread: Spread::Poisson, ..rate.clone() }, &seconds(&[0; 2_000]), 1);
