@@ -137,6 +137,21 @@ async fn sessions_end_unused_and_in_the_end() {
 }
 
 #[tokio::test]
+async fn uses_of_many_sessions_at_once_are_all_known() {
+    let (house, hands, any) = house().await;
+    let mut browsers: Vec<Browser> = (0..8).map(|_| any.like()).collect();
+    for browser in &mut browsers {
+        assert_eq!(browser.sign_in("Ann", PASSWORD).await.status, StatusCode::SEE_OTHER);
+    }
+    hands.turn_to(house.now + SignedDuration::from_hours(2));
+    let answers = futures::future::join_all(browsers.iter_mut().map(|browser| browser.get("/dashboard"))).await;
+    assert!(answers.iter().all(|reply| reply.status == StatusCode::OK));
+    for browser in &browsers {
+        used(&house, &browser.cookies["croupier_session"], hands.now()).await;
+    }
+}
+
+#[tokio::test]
 async fn too_many_attempts_have_to_wait() {
     let (_house, hands, mut browser) = house().await;
     for _ in 0..10 {

@@ -29,11 +29,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{People, Role};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 /// How long a session lasts that nobody uses, and at most.
 pub(crate) const IDLE: SignedDuration = SignedDuration::from_hours(12);
 pub(crate) const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How many uses of sessions may wait for a busy database.
+const USES: usize = 64;
 
 /// How people come in.
 pub struct Door {
@@ -64,8 +67,9 @@ pub(crate) struct Entrance {
     inhabited: AtomicBool,
     pub(crate) limits: Limits,
     pub(crate) passwords: Passwords,
-    /// One use of a session at a time is being written down.
-    noting: Arc<Semaphore>,
+    /// Uses of sessions that may wait to be written down, each by its turn: a connection that waits is kept from readers.
+    uses: Arc<Semaphore>,
+    noting: Arc<Mutex<()>>,
 }
 
 impl Entrance {
@@ -74,7 +78,8 @@ impl Entrance {
             inhabited: AtomicBool::new(false),
             limits: Limits::new(door.clock.clone()),
             passwords: Passwords::default(),
-            noting: Arc::new(Semaphore::new(1)),
+            uses: Arc::new(Semaphore::new(USES)),
+            noting: Arc::default(),
             door,
         }
     }

@@ -94,13 +94,14 @@ fn note(app: &App, token: [u8; 32], session: &Session, now: Timestamp) {
     if now.duration_since(session.used_at) < EXACTLY {
         return;
     }
-    let Ok(permit) = app.entrance.noting.clone().try_acquire_owned() else { return };
-    let people = app.stores.people.clone();
+    let Ok(permit) = app.entrance.uses.clone().try_acquire_owned() else { return };
+    let (people, turn) = (app.stores.people.clone(), app.entrance.noting.clone());
     tokio::spawn(async move {
+        let turn = turn.lock().await;
         if let Err(e) = people.use_session(&token, now).await {
             tracing::warn!("the use of a session is not known: {e}");
         }
-        drop(permit);
+        drop((turn, permit));
     });
 }
 
