@@ -171,12 +171,16 @@ async fn call(api: &Api, method: &str, path: &str, parameters: &[(&str, &str)], 
 fn timeless(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            for (name, value) in fields {
+            for (name, value) in &mut *fields {
                 match &**name {
                     "request" | "request_id" if value.is_string() => *value = json!("2f1c6f6e0d4b8a57"),
                     name if name.ends_with("_ms") => *value = json!(12),
                     _ => timeless(value),
                 }
+            }
+            // Runs are numbered as they begin, those that nobody asked for too.
+            if fields.contains_key("trigger") {
+                fields["id"] = json!(7);
             }
         }
         Value::Array(values) => values.iter_mut().for_each(timeless),
