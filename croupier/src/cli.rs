@@ -5,7 +5,9 @@ use crate::import::{ImportArgs, ImportError};
 use crate::settings::{SettingArgs, Settings};
 use crate::simulate::{SimulateArgs, SimulateError};
 use crate::{admin, backup, check, demo, evaluate, import, keys, people, serve, simulate, telemetry, update};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use store::{RunKind, StoreError};
@@ -141,10 +143,25 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let settings = Settings::load(&cli.settings)?;
     telemetry::log(&settings)?;
+    for name in meaningless(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
+        tracing::warn!("the variable {name} is no setting and changes nothing: --help of the command lists them");
+    }
     let traces = telemetry::trace(&settings)?;
     let done = work(cli.command, &cli.settings, &settings).await;
     traces.end().await;
     done
+}
+
+/// Variables that are named like settings and are none, but for those that Kubernetes sets for a service of this name.
+fn meaningless(names: impl Iterator<Item = String>) -> Vec<String> {
+    fn add(command: &clap::Command, known: &mut HashSet<OsString>) {
+        known.extend(command.get_arguments().filter_map(|argument| argument.get_env().map(OsStr::to_owned)));
+        command.get_subcommands().for_each(|command| add(command, known));
+    }
+    let mut known = HashSet::new();
+    add(&Cli::command(), &mut known);
+    let services = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
+    names.filter(|n| n.starts_with("CROUPIER_") && !known.contains(OsStr::new(n)) && !services(n)).collect()
 }
 
 async fn work(command: Command, given: &SettingArgs, settings: &Settings) -> Result<(), Failure> {
@@ -183,10 +200,18 @@ async fn work(command: Command, given: &SettingArgs, settings: &Settings) -> Res
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn variables_that_set_nothing_are_known() {
+        let given = ["CROUPIER_DURABLITY", "CROUPIER_DURABILITY", "CROUPIER_KEY", "CROUPIER_PORT_80_TCP", "HOME"];
+        let kubernetes = ["CROUPIER_SERVICE_HOST", "CROUPIER_API_SERVICE_PORT", "CROUPIER_API_PORT"];
+        let names = given.iter().chain(&kubernetes).map(|&name| name.to_owned());
+        assert_eq!(meaningless(names), ["CROUPIER_DURABLITY"]);
     }
 }

@@ -115,6 +115,18 @@ fn flags_come_before_variables_before_the_file() {
     assert!(refused(&["serve", "--durability", "flag"], Some("variable")).contains("'flag'"));
 }
 
+#[test]
+fn a_mistyped_variable_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = croupier(&["keys", "list", "--data", &dir.path().display().to_string()]);
+    let (code, out, err) = finish({
+        command.env("CROUPIER_DURABLITY", "os");
+        command
+    });
+    assert_eq!((code, out.lines().count(), err.lines().count()), (0, 1, 1), "{err}");
+    assert!(err.contains("WARN") && err.contains("CROUPIER_DURABLITY"), "{err}");
+}
+
 #[tokio::test]
 async fn a_second_process_on_a_data_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
