@@ -116,14 +116,19 @@ pub struct Import {
 }
 
 /// How a load ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImportOutcome {
     /// Loaded now.
     Loaded(Ingested),
     /// The same source had been loaded under this name.
     Repeated(Timestamp),
     /// Another source had been loaded under this name.
-    NameTaken(Timestamp),
+    NameTaken {
+        /// For which experiment.
+        experiment: String,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// A record that was set aside.

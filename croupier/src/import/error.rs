@@ -161,10 +161,12 @@ pub enum ImportError {
         errors: Vec<FieldError>,
     },
     /// The name was used for something else.
-    #[error("--name {name}: another log was loaded under this name on {at}: choose another name")]
+    #[error("--name {name}: another log was loaded under this name on {at}, for '{experiment}': choose another name")]
     NameTaken {
         /// The name.
         name: String,
+        /// For which experiment.
+        experiment: String,
         /// When.
         at: Timestamp,
     },

@@ -131,7 +131,9 @@ async fn load(
     let Told { rows, decisions, refused, outside_window, unordered, failure } = batches.told();
     let loaded = match outcome {
         Ok(ImportOutcome::Repeated(at)) => return Ok(ImportSummary::repeated(import, at)),
-        Ok(ImportOutcome::NameTaken(at)) => return Err(ImportError::NameTaken { name: import.name.clone(), at }),
+        Ok(ImportOutcome::NameTaken { experiment, at }) => {
+            return Err(ImportError::NameTaken { name: import.name.clone(), experiment, at });
+        }
         Err(StoreError::Aborted(why)) => return Err(failure.unwrap_or(ImportError::Store(StoreError::Aborted(why)))),
         Err(e) => return Err(e.into()),
         Ok(ImportOutcome::Loaded(ingested)) => ingested,

@@ -398,9 +398,10 @@ pub async fn import_names_are_taken(place: impl Place) {
     stores.experiments.create(&experiment("f", ""), &change("me", "", 0)).await.unwrap();
     let load = async |import: Import| stores.outcomes.import(&import, &mut std::iter::empty()).await;
     assert!(matches!(load(import("log", 1)).await, Ok(ImportOutcome::Loaded(_))));
-    assert_eq!(load(import("log", 2)).await.unwrap(), ImportOutcome::NameTaken(moment(5)));
+    let taken = ImportOutcome::NameTaken { experiment: "e".into(), at: moment(5) };
+    assert_eq!(load(import("log", 2)).await.unwrap(), taken);
     let elsewhere = Import { experiment: "f".into(), ..import("log", 1) };
-    assert_eq!(load(elsewhere).await.unwrap(), ImportOutcome::NameTaken(moment(5)));
+    assert_eq!(load(elsewhere).await.unwrap(), taken);
     assert!(matches!(load(import("log 2", 2)).await, Ok(ImportOutcome::Loaded(_))));
     let nowhere = load(Import { experiment: "none".into(), ..import("x", 1) }).await;
     assert!(matches!(nowhere, Err(StoreError::Missing(_))), "{nowhere:?}");

@@ -13,16 +13,18 @@ impl Database {
         let mut tx = self.write(Turn::Import).await?;
         let known = known(&mut tx, &import.experiment).await?;
         let num = known.ok_or_else(|| StoreError::Missing(format!("experiment '{}'", import.experiment)))?.num;
-        let earlier: Option<(Vec<u8>, i64, i64)> = on!(&mut tx, db => {
-            sqlx::query_as("SELECT digest, experiment, at FROM imports WHERE name = $1")
-                .bind(&*storable(&import.name))
-                .fetch_optional(&mut **db)
-                .await?
+        let earlier: Option<(Vec<u8>, String, i64)> = on!(&mut tx, db => {
+            sqlx::query_as(
+                "SELECT digest, e.id, i.at FROM imports i JOIN experiments e ON e.num = i.experiment WHERE i.name = $1",
+            )
+            .bind(&*storable(&import.name))
+            .fetch_optional(&mut **db)
+            .await?
         });
         if let Some((digest, experiment, at)) = earlier {
             let at = super::moment(at)?;
-            let same = digest == import.digest && experiment == num;
-            return Ok(if same { ImportOutcome::Repeated(at) } else { ImportOutcome::NameTaken(at) });
+            let same = digest == import.digest && experiment == import.experiment;
+            return Ok(if same { ImportOutcome::Repeated(at) } else { ImportOutcome::NameTaken { experiment, at } });
         }
         let mut total = Ingested::default();
         for batch in batches {
