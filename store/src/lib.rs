@@ -76,7 +76,7 @@ pub use open::{DatabaseStores, Stores, open, open_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
 pub use people::{NewSession, People, Person, PersonChange, Role, Session};
 pub use posteriors::PosteriorSets;
-pub use priority::yield_to_requests;
+pub use priority::{yield_to_all, yield_to_requests};
 pub use replicas::{Replica, ReplicaReport, Replicas, Tally};
 pub use results::{
     ARMS_SHOWN, Delay, Detail, Examined, Group, Health, Holdout, OneForAll, Results, SegmentCounts, SegmentResult,

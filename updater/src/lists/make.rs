@@ -11,8 +11,6 @@ use store::{Seen, ages};
 /// Visitors whose lists are made at once: their codes and a block of rows fit into the nearest cache together, and others
 /// wait for the items for about a millisecond.
 const AT_ONCE: usize = 16;
-/// As far behind others as a thread can be.
-const LAST: i32 = 19;
 
 /// How hard lists are worked on.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +47,7 @@ pub fn make(candidates: &Candidates, past: &[&[Seen]], now: Timestamp, pace: Pac
     let next = AtomicUsize::new(0);
     let made = Mutex::new(vec![None; past.len()]);
     let work = || {
-        // Refused only to whoever is further behind already.
-        let _ = rustix::process::setpriority_process(None, LAST);
+        store::yield_to_all();
         loop {
             let first = next.fetch_add(AT_ONCE, Ordering::Relaxed);
             let Some(some) = past.get(first..).filter(|rest| !rest.is_empty()) else { return };
