@@ -191,7 +191,7 @@ async fn work(command: Command, given: &SettingArgs, settings: &Settings) -> Res
         }
         Command::Evaluate(args) => {
             let now = bandit::Clock::now(&crate::clock::SystemClock);
-            let stores = || store::open_database(&settings.locations);
+            let stores = || store::open_existing_database(&settings.locations);
             println!("{}", evaluate::run(&args, stores, now, std::io::stderr().is_terminal()).await?);
             Ok(())
         }

@@ -39,7 +39,10 @@ pub(crate) enum KeysCommand {
 }
 
 pub(crate) async fn run(command: KeysCommand, settings: &Settings) -> Result<(), Failure> {
-    let stores = store::open_database(&settings.locations).await?;
+    let stores = match command {
+        KeysCommand::Create { .. } => store::open_database(&settings.locations).await?,
+        KeysCommand::List | KeysCommand::Revoke { .. } => store::open_existing_database(&settings.locations).await?,
+    };
     let keys = stores.keys;
     let now = SystemClock.now();
     match command {

@@ -50,7 +50,10 @@ pub(crate) enum PeopleCommand {
 }
 
 pub(crate) async fn run(command: PeopleCommand, settings: &Settings) -> Result<(), Failure> {
-    let DatabaseStores { people, experiments, .. } = store::open_database(&settings.locations).await?;
+    let DatabaseStores { people, experiments, .. } = match command {
+        PeopleCommand::Add { .. } => store::open_database(&settings.locations).await?,
+        _ => store::open_existing_database(&settings.locations).await?,
+    };
     let now = SystemClock.now();
     let changed = async |action: &str, name: String, what: &str| {
         note(&*experiments, action, &name, json!({"now": what})).await?;

@@ -118,13 +118,28 @@ fn flags_come_before_variables_before_the_file() {
 #[test]
 fn a_mistyped_variable_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = croupier(&["keys", "list", "--data", &dir.path().display().to_string()]);
-    let (code, out, err) = finish({
-        command.env("CROUPIER_DURABLITY", "os");
-        command
-    });
-    assert_eq!((code, out.lines().count(), err.lines().count()), (0, 1, 1), "{err}");
-    assert!(err.contains("WARN") && err.contains("CROUPIER_DURABLITY"), "{err}");
+    let data = dir.path().display().to_string();
+    let mut command = croupier(&["keys", "create", "--scope", "decide", "--name", "shop", "--data", &data]);
+    command.env("CROUPIER_DURABLITY", "os");
+    let (code, _, err) = finish(command);
+    let told: Vec<&str> = err.lines().filter(|line| line.contains("CROUPIER_")).collect();
+    assert!(
+        code == 0 && told.len() == 1 && told[0].contains("WARN") && told[0].contains("CROUPIER_DURABLITY"),
+        "{err}"
+    );
+}
+
+#[test]
+fn whoever_only_looks_makes_no_store() {
+    let dir = tempfile::tempdir().unwrap();
+    for args in [&["keys", "list"][..], &["keys", "revoke", "1"], &["people", "list"], &["people", "enable", "Ann"]] {
+        let mut command = croupier(args);
+        command.current_dir(dir.path());
+        let (code, out, err) = finish(command);
+        assert_eq!((code, &*out, err.lines().count()), (2, "", 1), "{args:?}: {err}");
+        assert!(err.contains("database = 'sqlite:") && err.contains("no such file"), "{args:?}: {err}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ pub use list_hours::{CatalogMap, ListHour, ListHours};
 pub use lists::{Lists, NewList, StoredList, Visit, Visitor, Visitors, stamp};
 pub use locations::{Durability, Locations, public};
 pub use memory::Memory;
-pub use open::{DatabaseStores, Stores, open, open_database};
+pub use open::{DatabaseStores, Stores, open, open_database, open_existing_database};
 pub use outcomes::{DeadLetter, Import, ImportOutcome, Ingest, Ingested, Outcomes, Trial};
 pub use people::{NewSession, People, Person, PersonChange, Role, Session};
 pub use posteriors::PosteriorSets;

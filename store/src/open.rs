@@ -159,6 +159,20 @@ pub async fn open_database(locations: &Locations) -> Result<DatabaseStores> {
     })
 }
 
+/// The same of one that is there: whoever only looks makes none, in the wrong directory say.
+///
+/// # Errors
+/// When the location cannot be used, or is a file that does not exist.
+pub async fn open_existing_database(locations: &Locations) -> Result<DatabaseStores> {
+    if let DatabaseAt::Sqlite(file) = DatabaseAt::parse(&locations.database)?
+        && !file.exists()
+    {
+        let reason = "there is no such file: is this the directory of the data?".into();
+        return Err(StoreError::Setting { setting: "database", value: locations.database.clone(), reason });
+    }
+    open_database(locations).await
+}
+
 async fn database(at: &DatabaseAt, locations: &Locations) -> Result<Arc<Database>> {
     Ok(Arc::new(match at {
         DatabaseAt::Sqlite(file) => Database::sqlite(file, locations.durability).await?,
