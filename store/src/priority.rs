@@ -27,7 +27,8 @@ pub fn yield_to_all() {
     {
         use thread_priority::{NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal};
         let this = thread_priority::thread_native_id();
-        // It sets the priority too, which is refused, and says nothing within this class.
+        // After the class it sets the priority as well, to a better one: only root may, and within this class it says nothing.
+        // Where the class is refused, the lowest priority stands.
         let _ = thread_priority::set_thread_priority_and_policy(this, ThreadPriority::Min, Normal(Idle));
     }
 }
