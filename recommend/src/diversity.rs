@@ -126,6 +126,10 @@ fn fill<'a>(pool: &'a [Candidate<'a>], k: usize, variety: &'a Variety, mut took:
         chosen: Vec::with_capacity(k.min(pool.len())),
         counts: TagCounts::default(),
     };
+    // Nearly all are compared then, and they lie apart.
+    if variety.diversity > 0.0 {
+        pool.iter().for_each(|candidate| list.kernel.prefetch(candidate.vector));
+    }
     while list.chosen.len() < k {
         let Some(best) = list.best(&mut open) else { break };
         if let Some(o) = open.iter().find(|o| o.place == best) {
@@ -146,6 +150,23 @@ struct List<'a> {
     counts: TagCounts,
 }
 
+/// What counts for the next place of a list, and how much.
+struct Weights {
+    relevance: f64,
+    /// Of the cosine to each item of the list.
+    alike: f64,
+    /// Items of the list.
+    n: usize,
+}
+
+impl Weights {
+    /// What a candidate is worth but for its tags, or the most that it can be if it was not compared with all.
+    #[expect(clippy::cast_precision_loss, reason = "lists are short")]
+    fn worth(&self, o: &Open) -> f64 {
+        self.relevance * o.relevance - self.alike * (o.alike - (self.n - o.compared) as f64)
+    }
+}
+
 impl List<'_> {
     fn add(&mut self, place: usize) {
         self.chosen.push(place);
@@ -156,23 +177,25 @@ impl List<'_> {
     /// compared further for now.
     fn best(&self, open: &mut Vec<Open>) -> Option<usize> {
         let mut best: Option<(f64, f64, usize)> = None;
+        let weights = self.weights();
         open.retain_mut(|o| {
             let mine = o.relevance;
             let wins = |value: f64| {
                 best.is_none_or(|(most, relevance, _)| value > most || (value >= most && mine > relevance))
             };
             // The penalty last, since it takes looking up.
-            if !wins(self.worth(o)) {
+            let most = weights.worth(o);
+            if !wins(most) {
                 return true;
             }
             let penalty = self.penalty(o);
-            if !wins(self.worth(o) - penalty) {
+            if !wins(most - penalty) {
                 return true;
             }
             if !self.compare(o) {
                 return false;
             }
-            let value = self.worth(o) - penalty;
+            let value = weights.worth(o) - penalty;
             if wins(value) {
                 best = Some((value, mine, o.place));
             }
@@ -181,14 +204,13 @@ impl List<'_> {
         best.map(|(.., place)| place)
     }
 
-    /// What a candidate is worth but for its tags, or the most that it can be if it was not compared with all.
     #[expect(clippy::cast_precision_loss, reason = "lists are short")]
-    fn worth(&self, o: &Open) -> f64 {
+    fn weights(&self) -> Weights {
         let diversity = self.variety.diversity.clamp(0.0, 1.0);
         let n = self.chosen.len();
         // A list without items is like nothing.
-        let alike = if n == 0 { 0.0 } else { (o.alike - (n - o.compared) as f64) / n as f64 };
-        (1.0 - diversity) * o.relevance - diversity * ALIKE * alike
+        let alike = if n == 0 { 0.0 } else { diversity * ALIKE / n as f64 };
+        Weights { relevance: 1.0 - diversity, alike, n }
     }
 
     fn penalty(&self, o: &Open) -> f64 {
@@ -205,7 +227,7 @@ impl List<'_> {
         #[expect(clippy::cast_precision_loss, reason = "lists are short")]
         let similarity = (n > 0).then(|| o.alike / n as f64);
         let nearest = (n > 0).then_some(o.nearest);
-        let (place, relevance, value) = (o.place, o.relevance, self.worth(o) - penalty);
+        let (place, relevance, value) = (o.place, o.relevance, self.weights().worth(o) - penalty);
         Judged { place, relevance, similarity, nearest, penalty, value, near_duplicate: false }
     }
 

@@ -22,8 +22,9 @@ pub(super) struct Best {
     limit: usize,
 }
 
-/// How many rows ahead vectors are brought from memory.
-const AHEAD: usize = 4;
+/// How many rows ahead vectors are brought from memory. What one takes to come is some two hundred nanoseconds, what
+/// one takes to be scored a fifth of that.
+const AHEAD: usize = 24;
 
 /// Fewest rows between two raises of the floor.
 const STRIDE: usize = 32;
@@ -44,7 +45,7 @@ impl Best {
         self.rows.push(Bounded { lower, upper, slot });
         if self.rows.len() >= self.limit {
             self.raise();
-            self.limit = (self.rows.len() + self.k.max(STRIDE)).max(self.rows.len() * 3 / 2);
+            self.limit = (self.rows.len() + self.k.saturating_mul(2).max(STRIDE)).max(self.rows.len() * 3 / 2);
         }
     }
 
@@ -65,23 +66,27 @@ impl Best {
     /// first: the least of them spares most of the others the same. `length` is the query's.
     pub(super) fn exact(mut self, length: f64, ahead: impl Fn(u32), score: impl Fn(u32) -> Option<f32>) -> Vec<Hit> {
         self.raise();
-        let hit = |row: &Bounded| score(row.slot).map(|score| Hit { slot: row.slot, score });
         let first = self.k.min(self.rows.len());
         if first < self.rows.len() {
             self.rows.select_nth_unstable_by(first, |a, b| b.upper.total_cmp(&a.upper));
         }
-        let (first, rest) = self.rows.split_at(first);
-        let mut hits = Vec::with_capacity(2 * first.len());
-        for (i, row) in first.iter().enumerate() {
-            if let Some(next) = self.rows.get(i + AHEAD) {
-                ahead(next.slot);
+        let mut rest = self.rows.split_off(first);
+        let mut hits = Vec::with_capacity(2 * first);
+        let mut add = |rows: &[Bounded]| {
+            rows.iter().take(AHEAD).for_each(|row| ahead(row.slot));
+            for (i, row) in rows.iter().enumerate() {
+                if let Some(next) = rows.get(i + AHEAD) {
+                    ahead(next.slot);
+                }
+                hits.extend(score(row.slot).map(|score| Hit { slot: row.slot, score }));
             }
-            hits.extend(hit(row));
-        }
-        let least = hits.iter().map(|hit| f64::from(hit.score)).fold(f64::INFINITY, f64::min);
+            hits.iter().map(|hit| f64::from(hit.score)).fold(f64::INFINITY, f64::min)
+        };
+        let least = add(&self.rows);
         // A query of zeros scores 0 with every row.
         let least = if length > 0.0 { least / length } else { 0.0 };
-        hits.extend(rest.iter().filter(|row| row.upper.is_nan() || f64::from(row.upper) >= least).filter_map(hit));
+        rest.retain(|row| row.upper.is_nan() || f64::from(row.upper) >= least);
+        add(&rest);
         let order = |a: &Hit, b: &Hit| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot));
         if self.k < hits.len() {
             hits.select_nth_unstable_by(self.k, order);

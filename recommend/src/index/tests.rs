@@ -122,7 +122,8 @@ fn every_form_of_the_inner_loops_gives_the_same_bits() {
                 let mut upper = [0.0; code::ROWS];
                 let reached = kernel.uppers(block, &block.codes, &query, 0.1, &mut upper);
                 let bits = |values: [f32; code::ROWS]| values.map(f32::to_bits);
-                (reached, bits(upper), bits(kernel.estimates(block, &query)), kernel.dot(&query.row, &other).to_bits())
+                let dots = (kernel.near(&query.row, &other).to_bits(), kernel.dot(&query.row, &other).to_bits());
+                (reached, bits(upper), bits(kernel.estimates(block, &query)), dots)
             };
             let forms: Vec<_> = Kernel::all().into_iter().map(of).collect();
             assert!(forms.iter().all(|form| *form == forms[0]), "dimension {dimension}");

@@ -70,7 +70,7 @@ impl Kernel {
     }
 
     /// Has a vector brought from memory while other work is done.
-    pub(super) fn prefetch(self, row: &[f32]) {
+    pub(crate) fn prefetch(self, row: &[f32]) {
         #[cfg(target_arch = "x86_64")]
         if !matches!(self, Self::Portable) {
             x86::prefetch(row);

@@ -50,21 +50,13 @@ impl Vnni {
     }
 
     pub(super) fn near(self, a: &[f32], b: &[f32]) -> f32 {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-        fn run(a: &[f32], b: &[f32]) -> f32 {
-            super::near(a, b)
-        }
         // SAFETY: `self` proves that the instructions are there.
-        unsafe { run(a, b) }
+        unsafe { near_512(a, b) }
     }
 
     pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f64 {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-        fn run(a: &[f32], b: &[f32]) -> f64 {
-            super::dot(a, b)
-        }
         // SAFETY: `self` proves that the instructions are there.
-        unsafe { run(a, b) }
+        unsafe { dot_512(a, b) }
     }
 }
 
@@ -194,10 +186,46 @@ fn dots_avx2(codes: &[Group], _ahead: &[Group], query: &Query) -> [i32; ROWS] {
     dots
 }
 
-/// Has the lines of these numbers brought to the cache.
+/// In the order of the portable loop. The compiler keeps the sums of that one in memory, where each addition waits until
+/// the one before it is written.
+#[target_feature(enable = "avx512f")]
+fn near_512(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [_mm512_setzero_ps(); 4];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<64>(), b.as_chunks::<64>());
+    for (a, b) in a.iter().zip(b) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: sixteen numbers of the 64 are read, and no alignment is asked for.
+            let (a, b) = unsafe { (_mm512_loadu_ps(a.as_ptr().add(16 * i)), _mm512_loadu_ps(b.as_ptr().add(16 * i))) };
+            *sum = _mm512_add_ps(*sum, _mm512_mul_ps(a, b));
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    let [first, second, third, fourth] = sums;
+    _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(first, third), _mm512_add_ps(second, fourth))) + rest
+}
+
+/// In the order of the portable loop, too. A product of two numbers of single precision is exact in double precision, so
+/// that adding it at once is the same.
+#[target_feature(enable = "avx512f")]
+fn dot_512(a: &[f32], b: &[f32]) -> f64 {
+    let mut sums = [_mm512_setzero_pd(); 4];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<32>(), b.as_chunks::<32>());
+    for (a, b) in a.iter().zip(b) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: eight numbers of the 32 are read, and no alignment is asked for.
+            let (a, b) = unsafe { (_mm256_loadu_ps(a.as_ptr().add(8 * i)), _mm256_loadu_ps(b.as_ptr().add(8 * i))) };
+            *sum = _mm512_fmadd_pd(_mm512_cvtps_pd(a), _mm512_cvtps_pd(b), *sum);
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+    let [first, second, third, fourth] = sums;
+    _mm512_reduce_add_pd(_mm512_add_pd(_mm512_add_pd(first, third), _mm512_add_pd(second, fourth))) + rest
+}
+
+/// Has the lines of these numbers brought to the second cache: of those on their way to the first there can be few.
 pub(super) fn prefetch(numbers: &[f32]) {
     for line in numbers.chunks(16) {
         // SAFETY: every processor of this architecture has the instruction, and its one effect is on speed.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
     }
 }
