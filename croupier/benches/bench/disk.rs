@@ -22,7 +22,8 @@ pub(crate) async fn measure() -> Outcome<Vec<Line>> {
     };
     let server = Server::start(&[]).await?;
     server.begin(&experiment()).await?;
-    let report = closed(&Load::new(server.address, 256, &CLASSES), Extent::Requests(assignments), strangers).await?;
+    let report =
+        closed(&Load::new(server.address, 256, &CLASSES), Extent::Requests(assignments), strangers("stranger")).await?;
     if report.succeeded() != assignments {
         return Err(format!("not every first decision succeeded: {report}").into());
     }

@@ -1,7 +1,7 @@
 //! `cargo bench -p croupier --bench bench`: how fast, as ratios measured in one run on one machine.
 //!
 //! Absolute figures change with the machine and with what else it does; a ratio to a peer that was measured a
-//! second earlier beside it does not. Words after `--` choose parts (`http`, `disk`, `bandit`); `--save` keeps
+//! second earlier beside it does not. Words after `--` choose parts (`http`, `others`, `disk`, `bandit`); `--save` keeps
 //! the figures as the baseline that later runs are compared with. A missed goal is reported, not an error.
 
 mod bandit_math;
@@ -9,6 +9,7 @@ mod bare;
 mod disk;
 mod fsync;
 mod http;
+mod others;
 #[expect(dead_code, reason = "shared with the soak test, which uses more of it")]
 mod server;
 mod table;
@@ -24,7 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-const PARTS: [&str; 3] = ["http", "disk", "bandit"];
+const PARTS: [&str; 4] = ["http", "others", "disk", "bandit"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -86,6 +87,7 @@ async fn run(chosen: &[&str]) -> (Vec<Line>, bool) {
     for part in chosen {
         let measured = match *part {
             "http" => http::measure().await,
+            "others" => others::measure().await,
             "disk" => disk::measure().await,
             _ => bandit_math::measure(),
         };

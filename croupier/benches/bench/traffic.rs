@@ -45,14 +45,15 @@ pub(crate) fn introductions(index: u64) -> (usize, Request) {
 }
 
 /// First decisions and repeats, one to four. `tag` makes this run's new users new.
-pub(crate) fn mixed(tag: &str) -> impl Fn(u64) -> (usize, Request) + Send + Sync + 'static {
+pub(crate) fn mixed(tag: &str) -> impl Fn(u64) -> (usize, Request) + Send + Sync + use<> {
     let tag = tag.to_owned();
     move |index| {
         if index % 5 == 0 { (0, request(&format!("{tag}-{index}"))) } else { (1, request(&known(index))) }
     }
 }
 
-/// New users only.
-pub(crate) fn strangers(index: u64) -> (usize, Request) {
-    (0, request(&format!("stranger-{index}")))
+/// New users only; `tag` makes this run's new.
+pub(crate) fn strangers(tag: &str) -> impl Fn(u64) -> (usize, Request) + Send + Sync + use<> {
+    let tag = tag.to_owned();
+    move |index| (0, request(&format!("{tag}-{index}")))
 }
